@@ -1,0 +1,2 @@
+//! giaidap: the backend of Việt Nam's e-government answer centre.
+pub mod sla;

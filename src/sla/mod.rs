@@ -1,0 +1,1 @@
+//! Pure SLA arithmetic.
