@@ -1,0 +1,304 @@
+-- The first house. The same tables and columns as migrations/postgres, native types there.
+-- `id` columns are inside keys, never shown; `uid` (UUIDv7) is the public identity. Instants are
+-- fixed-width RFC 3339 text in UTC with microseconds (so that text order is time order), uuid and JSON are text.
+
+-- Agencies that ask. Closed ones stay and name their successor (63 provinces became 34 on 1 July 2025).
+CREATE TABLE organisations (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  code TEXT NOT NULL UNIQUE,            -- own code, the only key: GSO codes and names were reused
+  kind TEXT NOT NULL CHECK (kind IN ('ministry', 'agency', 'province', 'other')),
+  name_vi TEXT NOT NULL,
+  name_en TEXT NOT NULL,
+  short_name TEXT NOT NULL,
+  gso_code TEXT,
+  egov_code TEXT,                       -- level-1 agency code of QĐ 20/2020/QĐ-TTg
+  valid_from DATE,                      -- null: before the scope of the directory
+  valid_to DATE,                        -- last day of validity; null: alive
+  successor_id BIGINT REFERENCES organisations (id),
+  pilot BOOLEAN NOT NULL DEFAULT FALSE,
+  source TEXT NOT NULL,
+  search_text TEXT NOT NULL,            -- names folded without marks, the same on both databases
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+);
+CREATE INDEX organisations_kind ON organisations (kind, code);
+
+-- A person of an organisation who asks; minimal data (personal data law).
+CREATE TABLE requesters (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  organisation_id BIGINT NOT NULL REFERENCES organisations (id),
+  name TEXT NOT NULL,
+  email TEXT,
+  unit TEXT,
+  phone TEXT,
+  language TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX requesters_email ON requesters (organisation_id, email) WHERE email IS NOT NULL;
+CREATE INDEX requesters_name ON requesters (organisation_id, name);
+
+-- Staff of the centre.
+CREATE TABLE users (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  email TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  role TEXT NOT NULL CHECK (role IN ('admin', 'supervisor', 'agent', 'auditor')),
+  language TEXT NOT NULL,
+  active BOOLEAN NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL
+);
+
+-- Working hours, versioned: a version is never changed once stored.
+CREATE TABLE calendars (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  code TEXT NOT NULL UNIQUE,
+  name_vi TEXT NOT NULL,
+  name_en TEXT NOT NULL,
+  is_default BOOLEAN NOT NULL,
+  created_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX calendars_default ON calendars (is_default) WHERE is_default;
+CREATE TABLE calendar_versions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  calendar_id BIGINT NOT NULL REFERENCES calendars (id),
+  version BIGINT NOT NULL,              -- 1, 2, 3 … within the calendar; the newest is in force
+  definition TEXT NOT NULL,            -- time zone, patterns, exceptions: sla::CalendarSpec
+  author TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (calendar_id, version)
+);
+
+-- SLA policies, versioned like calendars.
+CREATE TABLE sla_policies (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  code TEXT NOT NULL UNIQUE,
+  name_vi TEXT NOT NULL,
+  name_en TEXT NOT NULL,
+  is_default BOOLEAN NOT NULL,
+  created_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX sla_policies_default ON sla_policies (is_default) WHERE is_default;
+CREATE TABLE sla_policy_versions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  policy_id BIGINT NOT NULL REFERENCES sla_policies (id),
+  version BIGINT NOT NULL,
+  calendar_id BIGINT NOT NULL REFERENCES calendars (id),
+  definition TEXT NOT NULL,            -- targets, warning, pauses, reopen rule: sla::PolicySpec
+  author TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (policy_id, version)
+);
+
+-- Queues, their members and the topics that route to them: data, because the groups were re-organised three times.
+CREATE TABLE queues (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  code TEXT NOT NULL UNIQUE,
+  name_vi TEXT NOT NULL,
+  name_en TEXT NOT NULL,
+  position INTEGER NOT NULL,            -- order on screens
+  is_default BOOLEAN NOT NULL,          -- gets what no topic routes
+  created_at TEXT NOT NULL
+);
+CREATE UNIQUE INDEX queues_default ON queues (is_default) WHERE is_default;
+CREATE TABLE queue_members (
+  queue_id BIGINT NOT NULL REFERENCES queues (id),
+  user_id BIGINT NOT NULL REFERENCES users (id),
+  PRIMARY KEY (queue_id, user_id)
+);
+CREATE INDEX queue_members_user ON queue_members (user_id);
+CREATE TABLE topics (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  code TEXT NOT NULL UNIQUE,
+  name_vi TEXT NOT NULL,
+  name_en TEXT NOT NULL,
+  queue_id BIGINT NOT NULL REFERENCES queues (id),
+  co_queue_id BIGINT REFERENCES queues (id),   -- the group that is asked for an opinion
+  external_owner TEXT,                  -- competent agencies by code, `;` between them
+  default_priority SMALLINT NOT NULL,
+  keywords TEXT NOT NULL,
+  legal_basis TEXT NOT NULL,
+  created_at TEXT NOT NULL
+);
+
+-- Keys of organisations' programs and personal tokens of staff. Only a hash of the secret is stored.
+CREATE TABLE credentials (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  lookup TEXT NOT NULL UNIQUE,          -- the public half of the token
+  secret_hash TEXT NOT NULL,            -- SHA-256 of the secret half, hex
+  name TEXT NOT NULL,
+  organisation_id BIGINT REFERENCES organisations (id),
+  user_id BIGINT REFERENCES users (id),
+  scopes TEXT NOT NULL,                 -- of a key: space separated; empty for staff
+  created_at TEXT NOT NULL,
+  expires_at TEXT,
+  revoked_at TEXT,
+  last_used_at TEXT,             -- to the minute: at most one write a minute
+  CHECK ((organisation_id IS NULL) <> (user_id IS NULL))
+);
+
+-- The last number given in each year; the row lock makes numbers gapless across replicas.
+CREATE TABLE ticket_numbers (
+  year INTEGER PRIMARY KEY,
+  last BIGINT NOT NULL
+);
+
+CREATE TABLE tickets (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  number TEXT NOT NULL UNIQUE,          -- GD-2026-000123
+  link_token TEXT NOT NULL UNIQUE,      -- unguessable; the status page's address in mails
+  subject TEXT NOT NULL,
+  body TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('queued', 'assigned', 'waiting', 'resolved', 'closed', 'cancelled', 'merged')),
+  outcome TEXT CHECK (outcome IN ('answered', 'referred', 'raised')),
+  referred_to TEXT,
+  priority SMALLINT NOT NULL CHECK (priority BETWEEN 1 AND 4),   -- 1 low … 4 urgent
+  channel TEXT NOT NULL,
+  organisation_id BIGINT NOT NULL REFERENCES organisations (id),
+  requester_id BIGINT REFERENCES requesters (id),
+  queue_id BIGINT NOT NULL REFERENCES queues (id),
+  topic_id BIGINT REFERENCES topics (id),
+  assignee_id BIGINT REFERENCES users (id),
+  external_ref TEXT,
+  tags TEXT NOT NULL,
+  custom_fields TEXT NOT NULL,
+  policy_version_id BIGINT NOT NULL REFERENCES sla_policy_versions (id),
+  urgency_at TEXT NOT NULL,      -- earliest due of its running clocks; 9999-12-31 when none runs
+  breached BOOLEAN NOT NULL,            -- some clock of it was breached
+  filed_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  first_response_at TEXT,
+  resolved_at TEXT,
+  closed_at TEXT,
+  closes_at TEXT,                -- when a resolved ticket closes by itself
+  version BIGINT NOT NULL               -- the ETag; grows with every change
+);
+CREATE INDEX tickets_filed ON tickets (filed_at DESC, id DESC);
+CREATE INDEX tickets_updated ON tickets (updated_at DESC, id DESC);
+CREATE INDEX tickets_urgency ON tickets (urgency_at, id);
+CREATE INDEX tickets_organisation ON tickets (organisation_id, filed_at DESC, id DESC);
+CREATE INDEX tickets_queue ON tickets (queue_id, filed_at DESC, id DESC);
+CREATE INDEX tickets_assignee ON tickets (assignee_id, filed_at DESC, id DESC) WHERE assignee_id IS NOT NULL;
+CREATE INDEX tickets_waiting_in_queue ON tickets (queue_id, urgency_at, priority DESC, id) WHERE state = 'queued';
+CREATE INDEX tickets_closing ON tickets (closes_at) WHERE closes_at IS NOT NULL;
+CREATE INDEX tickets_external_ref ON tickets (external_ref, organisation_id) WHERE external_ref IS NOT NULL;
+
+-- What was said: public messages and internal notes.
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  ticket_id BIGINT NOT NULL REFERENCES tickets (id),
+  internal BOOLEAN NOT NULL,            -- true: a note, never shown to an organisation
+  author_kind TEXT NOT NULL CHECK (author_kind IN ('staff', 'client', 'system')),
+  author_id BIGINT,                     -- users.id of staff, credentials.id of a client
+  author_name TEXT NOT NULL,
+  body TEXT NOT NULL,
+  created_at TEXT NOT NULL
+);
+CREATE INDEX messages_ticket ON messages (ticket_id, internal, id);
+
+-- History: one fact each, append only.
+CREATE TABLE ticket_events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  ticket_id BIGINT NOT NULL REFERENCES tickets (id),
+  kind TEXT NOT NULL,
+  internal BOOLEAN NOT NULL,            -- true: not shown to an organisation
+  actor_kind TEXT NOT NULL CHECK (actor_kind IN ('staff', 'client', 'system')),
+  actor_id BIGINT,
+  actor_name TEXT NOT NULL,
+  data TEXT NOT NULL,
+  at TEXT NOT NULL               -- the true instant; a breach found late still carries its due
+);
+CREATE INDEX ticket_events_ticket ON ticket_events (ticket_id, id);
+
+-- One target of one ticket. The open segment is in the row; closed ones are in clock_segments.
+CREATE TABLE clocks (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  ticket_id BIGINT NOT NULL REFERENCES tickets (id),
+  target TEXT NOT NULL CHECK (target IN ('first_response', 'next_response', 'resolution')),
+  cycle INTEGER NOT NULL,               -- 1, and one more for each reopening that starts anew
+  amount TEXT NOT NULL,                -- {"business_minutes": 60}
+  calendar_version_id BIGINT NOT NULL REFERENCES calendar_versions (id),
+  policy_version_id BIGINT NOT NULL REFERENCES sla_policy_versions (id),
+  state TEXT NOT NULL CHECK (state IN ('running', 'paused', 'met', 'breached', 'stopped')),
+  started_at TEXT NOT NULL,
+  segment_from TEXT,             -- of the open segment; null once stopped
+  segment_running BOOLEAN NOT NULL,
+  segment_reason TEXT NOT NULL,
+  due_at TEXT,                   -- null while paused before the due
+  remaining_seconds BIGINT NOT NULL,    -- business seconds left at the start of the open segment
+  consumed_seconds BIGINT NOT NULL,     -- business seconds of the closed running segments
+  warn_at TEXT,                  -- when the warning falls; null while paused
+  warned_at TEXT,
+  breached_at TEXT,              -- the due instant itself, whenever it was noticed
+  met_at TEXT,
+  stopped_at TEXT,
+  next_notice_at TEXT,           -- earliest of an unnoticed warning or breach
+  UNIQUE (ticket_id, target, cycle)
+);
+CREATE INDEX clocks_notice ON clocks (next_notice_at) WHERE next_notice_at IS NOT NULL;
+
+CREATE TABLE clock_segments (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  clock_id BIGINT NOT NULL REFERENCES clocks (id),
+  from_at TEXT NOT NULL,
+  to_at TEXT NOT NULL,
+  running BOOLEAN NOT NULL,
+  reason TEXT NOT NULL,
+  queue_id BIGINT NOT NULL REFERENCES queues (id),
+  calendar_version_id BIGINT NOT NULL REFERENCES calendar_versions (id)
+);
+CREATE INDEX clock_segments_clock ON clock_segments (clock_id, id);
+
+-- The outbox: one message to one recipient, written with what caused it and carried out by a worker.
+CREATE TABLE deliveries (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  ticket_id BIGINT NOT NULL REFERENCES tickets (id),
+  dedupe_key TEXT NOT NULL UNIQUE,      -- event, kind and recipient: the same notice cannot be written twice
+  channel TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  recipient TEXT NOT NULL,
+  recipient_name TEXT NOT NULL,
+  language TEXT NOT NULL,
+  payload TEXT NOT NULL,               -- what the template shows, as it was at that moment
+  message_id TEXT NOT NULL,             -- stable over retries, so that a mail server can drop a repeat
+  thread_id TEXT NOT NULL,              -- root of the ticket's mail thread
+  state TEXT NOT NULL CHECK (state IN ('pending', 'sent', 'dead')),
+  attempts INTEGER NOT NULL,
+  next_attempt_at TEXT,          -- null once sent or dead
+  locked_until TEXT,             -- lease of the worker that carries it
+  last_error TEXT,
+  created_at TEXT NOT NULL,
+  sent_at TEXT
+);
+CREATE INDEX deliveries_due ON deliveries (next_attempt_at, id) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX deliveries_state ON deliveries (state, id);
+CREATE INDEX deliveries_ticket ON deliveries (ticket_id, id);
+
+-- First answers of POSTs that carried an Idempotency-Key, kept 24 hours.
+CREATE TABLE idempotency_records (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  credential_id BIGINT NOT NULL REFERENCES credentials (id),
+  key TEXT NOT NULL,
+  request_hash TEXT NOT NULL,           -- SHA-256 of method, path and body
+  status INTEGER NOT NULL,
+  headers TEXT NOT NULL,
+  body TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (credential_id, key)
+);
+CREATE INDEX idempotency_records_created ON idempotency_records (created_at);

@@ -1,0 +1,116 @@
+//! Stored working calendars and SLA policies, both versioned: a version is never changed, so what was computed with it
+//! can be computed again. The arithmetic itself is in `sla`; compiled versions are kept in memory by `Rules`.
+pub(crate) mod db;
+mod rules;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use db::{CalendarRecord, PolicyRecord};
+pub use rules::{PolicyVersion, Rules};
+
+use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
+use crate::sla::calendar::CalendarSpec;
+use crate::sla::policy::PolicySpec;
+use crate::sla::problem::SpecProblem;
+use crate::store::page::{Page, decode_cursor};
+use crate::store::{Db, Uid};
+
+/// A name in both languages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Name {
+    pub vi: String,
+    pub en: String,
+}
+
+/// A calendar to be stored.
+#[derive(Debug, Clone)]
+pub struct NewCalendar {
+    pub code: String,
+    pub name: Name,
+    pub spec: CalendarSpec,
+    pub is_default: bool,
+}
+
+/// Store a calendar as its first version. Refused whole where any part of it is wrong.
+pub fn create_calendar(conn: &mut Db, new: &NewCalendar, author: &str, now: DateTime<Utc>) -> Result<CalendarRecord> {
+    new.spec.check().map_err(field_errors)?;
+    if !is_code(&new.code) {
+        let expected = "1 to 64 lower-case letters, digits and hyphens, beginning with a letter";
+        return Err(Error::invalid_pointer("/code", FieldCode::InvalidFormat { expected }));
+    }
+    if db::find_calendar_by_code(conn, &new.code)?.is_some() {
+        return Err(Error::Conflict(Conflict::CodeTaken));
+    }
+    db::insert_calendar(conn, new, author, "created", now)
+}
+
+fn is_code(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// The domain's own problems as fields of the request.
+pub fn field_errors(problems: Vec<SpecProblem>) -> Error {
+    let errors = problems
+        .into_iter()
+        .map(|problem| {
+            FieldError::pointer(problem.pointer, FieldCode::Domain { code: problem.code, text: problem.message })
+        })
+        .collect();
+    Error::Invalid(errors)
+}
+
+/// By UUID or code, in the version that is in force.
+pub fn find_calendar(conn: &mut Db, id: &str) -> Result<Option<CalendarRecord>> {
+    match uuid::Uuid::parse_str(id) {
+        Ok(uid) => db::find_calendar_by_uid(conn, Uid(uid)),
+        Err(_) => db::find_calendar_by_code(conn, id),
+    }
+}
+
+pub fn get_calendar(conn: &mut Db, id: &str) -> Result<CalendarRecord> {
+    find_calendar(conn, id)?.ok_or(Error::NotFound(Resource::Calendar))
+}
+
+/// A page of calendars by code.
+pub fn list_calendars(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<CalendarRecord>> {
+    let after = cursor.map(|cursor| decode_cursor::<String>("calendars", cursor)).transpose()?;
+    let rows = db::list_calendars(conn, after.as_deref(), limit + 1)?;
+    Page::from_rows(rows, limit, "calendars", |calendar| calendar.code.clone())
+}
+
+/// A policy to be stored.
+#[derive(Debug, Clone)]
+pub struct NewPolicy {
+    pub code: String,
+    pub name: Name,
+    pub calendar: String,
+    pub spec: PolicySpec,
+    pub is_default: bool,
+}
+
+/// Store a policy as its first version.
+pub fn create_policy(conn: &mut Db, new: &NewPolicy, author: &str, now: DateTime<Utc>) -> Result<()> {
+    new.spec.check().map_err(field_errors)?;
+    let calendar = get_calendar(conn, &new.calendar)?;
+    db::insert_policy(conn, new, calendar.id, author, "created", now)
+}
+
+/// By UUID or code, in the version that is in force.
+pub fn get_policy(conn: &mut Db, id: &str) -> Result<PolicyRecord> {
+    let found = match uuid::Uuid::parse_str(id) {
+        Ok(uid) => db::find_policy_by_uid(conn, Uid(uid))?,
+        Err(_) => db::find_policy_by_code(conn, id)?,
+    };
+    found.ok_or(Error::NotFound(Resource::Policy))
+}
+
+/// A page of policies by code.
+pub fn list_policies(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<PolicyRecord>> {
+    let after = cursor.map(|cursor| decode_cursor::<String>("sla-policies", cursor)).transpose()?;
+    let rows = db::list_policies(conn, after.as_deref(), limit + 1)?;
+    Page::from_rows(rows, limit, "sla-policies", |policy| policy.code.clone())
+}

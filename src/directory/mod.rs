@@ -1,0 +1,116 @@
+//! Organisations that ask and their persons. An organisation's own code is its only key: names and GSO codes were
+//! reused when 63 provinces became 34. Closed organisations stay, with their dates and their successor.
+pub(crate) mod db;
+mod import;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+pub use db::{Organisation, Requester};
+pub use import::{ImportError, import_organisations};
+
+use crate::error::{Error, Resource, Result};
+use crate::language::Language;
+use crate::store::page::{Page, decode_cursor};
+use crate::store::{Db, Uid};
+
+/// An agency code names its level-1 agency in two forms: `H57.14` (level 1 first, QĐ 20/2020/QĐ-TTg) and the older
+/// `000.00.14.H57` (level 1 last, QCVN 102:2016/BTTTT). Gives the first form; anything else is returned as it is.
+pub fn canonical_code(text: &str) -> String {
+    let groups: Vec<&str> = text.trim().split('.').collect();
+    let is_level_one = |group: &str| {
+        let mut letters = group.chars();
+        group.len() == 3
+            && letters.next().is_some_and(|letter| letter.is_ascii_uppercase())
+            && letters.all(|digit| digit.is_ascii_digit())
+    };
+    match groups.as_slice() {
+        [lower @ .., level_one] if lower.len() == 3 && is_level_one(level_one) => {
+            let mut canonical = vec![*level_one];
+            canonical.extend(lower.iter().rev().filter(|group| group.chars().any(|digit| digit != '0')));
+            canonical.join(".")
+        }
+        _ => text.trim().to_owned(),
+    }
+}
+
+/// By UUID or by code, in either form of the code.
+pub fn find_organisation(conn: &mut Db, id: &str) -> Result<Option<Organisation>> {
+    match uuid::Uuid::parse_str(id) {
+        Ok(uid) => db::find_organisation_by_uid(conn, Uid(uid)),
+        Err(_) => db::find_organisation_by_code(conn, &canonical_code(id)),
+    }
+}
+
+pub fn get_organisation(conn: &mut Db, id: &str) -> Result<Organisation> {
+    find_organisation(conn, id)?.ok_or(Error::NotFound(Resource::Organisation))
+}
+
+/// Filters of the directory.
+#[derive(Debug, Clone, Default)]
+pub struct OrganisationFilter {
+    pub active_on: Option<NaiveDate>,
+    pub kind: Option<String>,
+    pub q: Option<String>,
+}
+
+/// A page of organisations by code.
+pub fn list_organisations(
+    conn: &mut Db,
+    filter: &OrganisationFilter,
+    cursor: Option<&str>,
+    limit: i64,
+) -> Result<Page<Organisation>> {
+    let binding = format!("organisations {filter:?}");
+    let after = cursor.map(|cursor| decode_cursor::<String>(&binding, cursor)).transpose()?;
+    let rows = db::list_organisations(conn, filter, after.as_deref(), limit + 1)?;
+    Page::from_rows(rows, limit, &binding, |organisation| organisation.code.clone())
+}
+
+/// A person as an organisation names them with a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequesterInput {
+    pub name: String,
+    pub email: Option<String>,
+    pub unit: Option<String>,
+    pub phone: Option<String>,
+    pub language: Language,
+}
+
+/// The person of this organisation: known by address, else by name and unit; added when new, kept up to date.
+pub fn remember_requester(
+    conn: &mut Db,
+    organisation_id: i64,
+    input: &RequesterInput,
+    now: DateTime<Utc>,
+) -> Result<Requester> {
+    let known = match &input.email {
+        Some(email) => db::find_requester_by_email(conn, organisation_id, email)?,
+        None => db::find_requester_by_name(conn, organisation_id, &input.name, input.unit.as_deref())?,
+    };
+    match known {
+        Some(known) if known.says_the_same_as(input) => Ok(known),
+        Some(known) => db::update_requester(conn, known.id, input, now),
+        None => db::insert_requester(conn, organisation_id, input, now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_an_agency_code_name_the_same_agency() {
+        for (given, canonical) in [
+            ("H57", "H57"),
+            ("H57.14", "H57.14"),
+            ("000.00.00.H57", "H57"),
+            ("000.00.14.H57", "H57.14"),
+            ("000.12.14.H57", "H57.14.12"),
+            (" G22 ", "G22"),
+            ("H57-2025", "H57-2025"),
+            ("rubbish", "rubbish"),
+        ] {
+            assert_eq!(canonical_code(given), canonical, "{given}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What can go wrong, in the domain's own terms. Knows no HTTP: `http::problem` maps each kind to a status and a text.
+//!
+//! Database failures become `Unavailable` (busy, lost, timed out: the caller may try again) or `Internal`; a unique
+//! violation that is the user's becomes a conflict or a field error where the insert is written.
+use std::fmt;
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug)]
+pub enum Error {
+    /// The named resource does not exist, or the caller may not know that it does.
+    NotFound(Resource),
+    /// The request clashes with what is there.
+    Conflict(Conflict),
+    /// The operation is not possible in the ticket's state; these are.
+    WrongTransition { operation: &'static str, state: &'static str, possible: Vec<&'static str> },
+    /// A request with the same idempotency key is still running.
+    InProgress,
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
+    /// The caller's `If-Match` names another version.
+    PreconditionFailed,
+    /// Fields of the request are wrong; never empty.
+    Invalid(Vec<FieldError>),
+    /// No valid credential.
+    Unauthenticated,
+    /// A valid credential that may not do this.
+    Forbidden,
+    /// Try again later: busy, lost connection, shutting down.
+    Unavailable { what: &'static str, cause: String },
+    /// A defect or a failure that the caller cannot mend.
+    Internal { what: &'static str, cause: String },
+    /// Every request of a write group failed; only the writer sees it.
+    NothingToCommit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    Ticket,
+    Organisation,
+    Topic,
+    Queue,
+    Calendar,
+    Policy,
+    Delivery,
+    User,
+    Page,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// The code of a new resource is taken.
+    CodeTaken,
+    /// Another change came first; read again and repeat.
+    ChangedMeanwhile,
+    /// The ticket is closed to new messages; reopen it first.
+    TicketClosed,
+    /// Only a dead or waiting delivery can be retried.
+    DeliveryNotRetryable,
+    /// The calendar has no working time in the ten years after the start.
+    NoWorkingTime,
+}
+
+/// One wrong field of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    pub place: Place,
+    pub code: FieldCode,
+}
+
+/// Where a wrong value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// JSON pointer (RFC 6901) into the body.
+    Pointer(String),
+    /// Name of a query parameter, path parameter or header.
+    Parameter(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldCode {
+    Required,
+    UnknownField,
+    WrongType { expected: String },
+    TooShort { min: u64 },
+    TooLong { max: u64 },
+    ControlCharacter,
+    InvalidFormat { expected: &'static str },
+    UnknownCode,
+    OutOfRange { expected: String },
+    Duplicate,
+    NotAllowed,
+    InvalidCursor,
+    /// A code of a domain check (the calendar's own, for instance) with its English text.
+    Domain { code: &'static str, text: String },
+}
+
+impl FieldError {
+    pub fn pointer(pointer: impl Into<String>, code: FieldCode) -> Self {
+        FieldError { place: Place::Pointer(pointer.into()), code }
+    }
+
+    pub fn parameter(name: impl Into<String>, code: FieldCode) -> Self {
+        FieldError { place: Place::Parameter(name.into()), code }
+    }
+}
+
+impl Error {
+    pub fn invalid_pointer(pointer: &str, code: FieldCode) -> Self {
+        Error::Invalid(vec![FieldError::pointer(pointer, code)])
+    }
+
+    pub fn invalid_parameter(name: &str, code: FieldCode) -> Self {
+        Error::Invalid(vec![FieldError::parameter(name, code)])
+    }
+
+    pub fn unavailable(what: &'static str, cause: impl fmt::Display) -> Self {
+        Error::Unavailable { what, cause: cause.to_string() }
+    }
+
+    pub fn internal(what: &'static str, cause: impl fmt::Display) -> Self {
+        Error::Internal { what, cause: cause.to_string() }
+    }
+
+    pub(crate) fn nothing_to_commit() -> Self {
+        Error::NothingToCommit
+    }
+
+    pub(crate) fn is_nothing_to_commit(&self) -> bool {
+        matches!(self, Error::NothingToCommit)
+    }
+
+    /// For the log only: names the cause, which the caller never sees.
+    pub fn log_text(&self) -> String {
+        match self {
+            Error::Unavailable { what, cause } | Error::Internal { what, cause } => format!("{what}: {cause}"),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.log_text())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<DieselError> for Error {
+    fn from(cause: DieselError) -> Self {
+        match &cause {
+            DieselError::DatabaseError(kind, info) => match kind {
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::SerializationFailure
+                | DatabaseErrorKind::ReadOnlyTransaction => Error::unavailable("the database is not ready", &cause),
+                _ if is_transient(info.message()) => Error::unavailable("the database is busy", &cause),
+                _ => Error::internal("a database statement failed", &cause),
+            },
+            DieselError::BrokenTransactionManager => Error::unavailable("the database connection broke", &cause),
+            _ => Error::internal("a database statement failed", &cause),
+        }
+    }
+}
+
+/// Failures that diesel does not classify but that pass by themselves: SQLite busy or full, PostgreSQL deadlock,
+/// timeouts, shutdown and lost connections.
+fn is_transient(message: &str) -> bool {
+    [
+        "database is locked",
+        "database or disk is full",
+        "deadlock detected",
+        "canceling statement due to",
+        "terminating connection",
+        "server closed the connection",
+        "the database system is",
+        "no connection to the server",
+        "connection not open",
+    ]
+    .iter()
+    .any(|sign| message.contains(sign))
+}
+
+/// True where an insert ran into a unique constraint: whoever wrote the insert says what that means.
+pub fn is_unique_violation(cause: &DieselError) -> bool {
+    matches!(cause, DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+}

@@ -1,0 +1,161 @@
+//! Queries over users, memberships and credentials.
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::{Role, Secret};
+use crate::each_db;
+use crate::error::{Result, is_unique_violation};
+use crate::language::Language;
+use crate::store::schema::{credentials, queue_members, users};
+use crate::store::{Db, Ts, Uid};
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = credentials)]
+pub struct Credential {
+    pub id: i64,
+    pub uid: Uid,
+    pub secret_hash: String,
+    pub name: String,
+    pub organisation_id: Option<i64>,
+    pub user_id: Option<i64>,
+    pub scopes: String,
+    pub expires_at: Option<Ts>,
+    pub revoked_at: Option<Ts>,
+    pub last_used_at: Option<Ts>,
+}
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = users)]
+pub struct User {
+    pub id: i64,
+    pub uid: Uid,
+    pub email: String,
+    pub name: String,
+    pub role: Role,
+    pub language: Language,
+    pub active: bool,
+}
+
+pub enum Owner {
+    User(i64),
+    Organisation(i64),
+}
+
+pub fn find_credential(conn: &mut Db, lookup: &str) -> Result<Option<Credential>> {
+    Ok(credentials::table
+        .filter(credentials::lookup.eq(lookup))
+        .select(Credential::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+pub fn touch_credential(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()> {
+    diesel::update(credentials::table.find(id)).set(credentials::last_used_at.eq(Some(Ts::from(now)))).execute(conn)?;
+    Ok(())
+}
+
+pub fn insert_credential(
+    conn: &mut Db,
+    secret: &Secret,
+    name: &str,
+    owner: Owner,
+    scopes: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let (user_id, organisation_id) = match owner {
+        Owner::User(id) => (Some(id), None),
+        Owner::Organisation(id) => (None, Some(id)),
+    };
+    diesel::insert_into(credentials::table)
+        .values((
+            credentials::uid.eq(Uid::new()),
+            credentials::lookup.eq(secret.lookup()),
+            credentials::secret_hash.eq(secret.hash()),
+            credentials::name.eq(name),
+            credentials::user_id.eq(user_id),
+            credentials::organisation_id.eq(organisation_id),
+            credentials::scopes.eq(scopes),
+            credentials::created_at.eq(Ts::from(now)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {
+    let user = users::table.find(id).select(User::as_select()).first(conn).optional()?;
+    Ok(user.filter(|user| user.active))
+}
+
+pub fn find_user_by_email(conn: &mut Db, email: &str) -> Result<Option<User>> {
+    Ok(users::table.filter(users::email.eq(email)).select(User::as_select()).first(conn).optional()?)
+}
+
+pub fn find_user_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<User>> {
+    Ok(users::table.filter(users::uid.eq(uid)).select(User::as_select()).first(conn).optional()?)
+}
+
+/// Active supervisors and administrators: whom an overdue notice reaches besides the handling agent.
+pub fn list_heads(conn: &mut Db) -> Result<Vec<User>> {
+    Ok(users::table
+        .filter(users::role.eq(Role::Supervisor).and(users::active.eq(true)))
+        .order(users::id)
+        .select(User::as_select())
+        .load(conn)?)
+}
+
+pub fn count_users(conn: &mut Db) -> Result<i64> {
+    Ok(users::table.count().get_result(conn)?)
+}
+
+/// `None` where the address is taken.
+pub fn insert_user(
+    conn: &mut Db,
+    email: &str,
+    name: &str,
+    role: Role,
+    language: Language,
+    now: DateTime<Utc>,
+) -> Result<Option<User>> {
+    let now = Ts::from(now);
+    let inserted = diesel::insert_into(users::table)
+        .values((
+            users::uid.eq(Uid::new()),
+            users::email.eq(email),
+            users::name.eq(name),
+            users::role.eq(role),
+            users::language.eq(language),
+            users::active.eq(true),
+            users::created_at.eq(now),
+            users::updated_at.eq(now),
+        ))
+        .returning((users::id, users::uid, users::email, users::name, users::role, users::language, users::active))
+        .get_result(conn);
+    match inserted {
+        Ok(user) => Ok(Some(user)),
+        Err(cause) if is_unique_violation(&cause) => Ok(None),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+pub fn insert_membership(conn: &mut Db, queue_id: i64, user_id: i64) -> Result<()> {
+    let row = (queue_members::queue_id.eq(queue_id), queue_members::user_id.eq(user_id));
+    each_db!(conn, c => diesel::insert_into(queue_members::table).values(row).on_conflict_do_nothing().execute(c))?;
+    Ok(())
+}
+
+pub fn list_queue_ids_of(conn: &mut Db, user_id: i64) -> Result<Vec<i64>> {
+    Ok(queue_members::table
+        .filter(queue_members::user_id.eq(user_id))
+        .order(queue_members::queue_id)
+        .select(queue_members::queue_id)
+        .load(conn)?)
+}
+
+pub fn list_members(conn: &mut Db, queue_id: i64) -> Result<Vec<User>> {
+    Ok(users::table
+        .inner_join(queue_members::table)
+        .filter(queue_members::queue_id.eq(queue_id).and(users::active.eq(true)))
+        .order(users::id)
+        .select(User::as_select())
+        .load(conn)?)
+}

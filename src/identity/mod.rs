@@ -1,0 +1,278 @@
+//! Who is asking and what they may do: staff with roles, organisations' programs with scoped keys, tokens and keys.
+//!
+//! A token is shown once; the database keeps its public half and a SHA-256 of the secret half, compared in constant
+//! time. Decisions are made in `access` from (principal, action, resource) and nowhere else.
+pub mod access;
+pub(crate) mod db;
+mod token;
+
+use chrono::{DateTime, Duration, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, FieldCode, Result};
+use crate::language::Language;
+use crate::store::{Db, Uid};
+use crate::text_column;
+
+pub use token::Secret;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, diesel::AsExpression, diesel::FromSqlRow)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Admin,
+    Supervisor,
+    Agent,
+    Auditor,
+}
+
+impl Role {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Supervisor => "supervisor",
+            Role::Agent => "agent",
+            Role::Auditor => "auditor",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Role::Admin, Role::Supervisor, Role::Agent, Role::Auditor].into_iter().find(|role| role.as_str() == text)
+    }
+}
+text_column!(Role);
+
+/// What an organisation's key may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+pub enum Scope {
+    #[serde(rename = "tickets:read")]
+    #[value(name = "tickets:read")]
+    TicketsRead,
+    #[serde(rename = "tickets:write")]
+    #[value(name = "tickets:write")]
+    TicketsWrite,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 2] = [Scope::TicketsRead, Scope::TicketsWrite];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::TicketsRead => "tickets:read",
+            Scope::TicketsWrite => "tickets:write",
+        }
+    }
+}
+
+/// A person of the centre.
+#[derive(Debug, Clone)]
+pub struct Staff {
+    pub user_id: i64,
+    pub uid: Uid,
+    pub name: String,
+    pub email: String,
+    pub role: Role,
+    pub queues: Vec<i64>,
+}
+
+/// A program of an organisation.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub uid: Uid,
+    pub name: String,
+    pub organisation_id: i64,
+    pub scopes: Vec<Scope>,
+}
+
+/// Who acts.
+#[derive(Debug, Clone)]
+pub enum Principal {
+    Staff { credential_id: i64, staff: Staff },
+    Client { credential_id: i64, client: Client },
+    /// The product itself: workers, seeding.
+    System,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, diesel::AsExpression, diesel::FromSqlRow)]
+#[diesel(sql_type = diesel::sql_types::Text)]
+#[serde(rename_all = "lowercase")]
+pub enum ActorKind {
+    Staff,
+    Client,
+    System,
+}
+
+impl ActorKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActorKind::Staff => "staff",
+            ActorKind::Client => "client",
+            ActorKind::System => "system",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [ActorKind::Staff, ActorKind::Client, ActorKind::System].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+text_column!(ActorKind);
+
+impl Principal {
+    pub fn kind(&self) -> ActorKind {
+        match self {
+            Principal::Staff { .. } => ActorKind::Staff,
+            Principal::Client { .. } => ActorKind::Client,
+            Principal::System => ActorKind::System,
+        }
+    }
+
+    /// The name that history shows.
+    pub fn name(&self) -> &str {
+        match self {
+            Principal::Staff { staff, .. } => &staff.name,
+            Principal::Client { client, .. } => &client.name,
+            Principal::System => "giaidap",
+        }
+    }
+
+    /// `users.id` of staff, `credentials.id` of a client.
+    pub fn actor_id(&self) -> Option<i64> {
+        match self {
+            Principal::Staff { staff, .. } => Some(staff.user_id),
+            Principal::Client { credential_id, .. } => Some(*credential_id),
+            Principal::System => None,
+        }
+    }
+
+    pub fn credential_id(&self) -> Option<i64> {
+        match self {
+            Principal::Staff { credential_id, .. } | Principal::Client { credential_id, .. } => Some(*credential_id),
+            Principal::System => None,
+        }
+    }
+
+    pub fn staff(&self) -> Option<&Staff> {
+        match self {
+            Principal::Staff { staff, .. } => Some(staff),
+            _ => None,
+        }
+    }
+
+    pub fn client(&self) -> Option<&Client> {
+        match self {
+            Principal::Client { client, .. } => Some(client),
+            _ => None,
+        }
+    }
+
+    pub fn is_staff(&self) -> bool {
+        self.staff().is_some()
+    }
+}
+
+/// A principal, and whether its credential's last use is old enough to be written down anew.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    pub principal: Principal,
+    pub use_to_record: Option<i64>,
+}
+
+/// The principal behind a bearer token, or `Unauthenticated`: unknown, malformed, expired, revoked and of an inactive
+/// user are not told apart. Only reads; the caller records the use with `record_use`.
+pub fn authenticate(conn: &mut Db, bearer: &str, now: DateTime<Utc>) -> Result<Authenticated> {
+    let presented = token::Presented::parse(bearer).ok_or(Error::Unauthenticated)?;
+    let credential = db::find_credential(conn, presented.lookup)?.ok_or(Error::Unauthenticated)?;
+    let alive = credential.revoked_at.is_none() && credential.expires_at.is_none_or(|at| at.0 > now);
+    if !(presented.matches(&credential.secret_hash) && alive) {
+        return Err(Error::Unauthenticated);
+    }
+    let use_to_record =
+        credential.last_used_at.is_none_or(|at| now - at.0 >= LAST_USE_PRECISION).then_some(credential.id);
+    let principal = match (credential.user_id, credential.organisation_id) {
+        (Some(user_id), _) => {
+            let user = db::find_active_user(conn, user_id)?.ok_or(Error::Unauthenticated)?;
+            let queues = db::list_queue_ids_of(conn, user_id)?;
+            let staff =
+                Staff { user_id, uid: user.uid, name: user.name, email: user.email, role: user.role, queues };
+            Principal::Staff { credential_id: credential.id, staff }
+        }
+        (None, Some(organisation_id)) => {
+            let scopes = Scope::ALL
+                .into_iter()
+                .filter(|scope| credential.scopes.split(' ').any(|name| name == scope.as_str()))
+                .collect();
+            let client = Client { uid: credential.uid, name: credential.name, organisation_id, scopes };
+            Principal::Client { credential_id: credential.id, client }
+        }
+        (None, None) => return Err(Error::internal("a credential without an owner", credential.id)),
+    };
+    Ok(Authenticated { principal, use_to_record })
+}
+
+/// Write down that a credential was used.
+pub fn record_use(conn: &mut Db, credential_id: i64, now: DateTime<Utc>) -> Result<()> {
+    db::touch_credential(conn, credential_id, now)
+}
+
+/// `last_used_at` is kept to this precision, so that reading does not write on every request.
+const LAST_USE_PRECISION: Duration = Duration::minutes(1);
+
+/// What `user create` needs.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub email: String,
+    pub name: String,
+    pub role: Role,
+    pub language: Language,
+    pub queues: Vec<String>,
+}
+
+/// Add a person of the centre and their queues.
+pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<db::User> {
+    let email = new.email.trim().to_lowercase();
+    if email.parse::<lettre::Address>().is_err() {
+        return Err(Error::invalid_parameter("email", FieldCode::InvalidFormat { expected: "name@example.vn" }));
+    }
+    if new.name.trim().is_empty() {
+        return Err(Error::invalid_parameter("name", FieldCode::Required));
+    }
+    let queue_ids = new
+        .queues
+        .iter()
+        .map(|code| {
+            crate::queues::find_queue(conn, code)?
+                .map(|queue| queue.id)
+                .ok_or_else(|| Error::invalid_parameter("queue", FieldCode::UnknownCode))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let user = db::insert_user(conn, &email, new.name.trim(), new.role, new.language, now)?
+        .ok_or_else(|| Error::invalid_parameter("email", FieldCode::Duplicate))?;
+    for queue_id in queue_ids {
+        db::insert_membership(conn, queue_id, user.id)?;
+    }
+    Ok(user)
+}
+
+/// A personal token of the user with this address. The secret is not stored.
+pub fn create_token(conn: &mut Db, email: &str, name: &str, now: DateTime<Utc>) -> Result<Secret> {
+    let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?.ok_or(Error::NotFound(crate::error::Resource::User))?;
+    let secret = Secret::generate(token::Kind::StaffToken)?;
+    db::insert_credential(conn, &secret, name, db::Owner::User(user.id), "", now)?;
+    Ok(secret)
+}
+
+/// A key for a program of an organisation. The secret is not stored.
+pub fn create_key(
+    conn: &mut Db,
+    organisation: &str,
+    name: &str,
+    scopes: &[Scope],
+    now: DateTime<Utc>,
+) -> Result<Secret> {
+    let organisation = crate::directory::find_organisation(conn, organisation)?
+        .ok_or(Error::NotFound(crate::error::Resource::Organisation))?;
+    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+    let secret = Secret::generate(token::Kind::OrganisationKey)?;
+    db::insert_credential(conn, &secret, name, db::Owner::Organisation(organisation.id), &scopes.join(" "), now)?;
+    Ok(secret)
+}

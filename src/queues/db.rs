@@ -1,0 +1,165 @@
+//! Queries over queues and topics.
+use chrono::{DateTime, Utc};
+use diesel::dsl::{count_star, min};
+use diesel::prelude::*;
+
+use crate::error::Result;
+use crate::sla::policy::Priority;
+use crate::store::schema::{queues, tickets, topics};
+use crate::store::{Db, Ts, Uid};
+use crate::tickets::State;
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = queues)]
+pub struct Queue {
+    pub id: i64,
+    pub uid: Uid,
+    pub code: String,
+    pub name_vi: String,
+    pub name_en: String,
+    pub position: i32,
+    pub is_default: bool,
+}
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = topics)]
+pub struct Topic {
+    pub id: i64,
+    pub uid: Uid,
+    pub code: String,
+    pub name_vi: String,
+    pub name_en: String,
+    pub queue_id: i64,
+    pub co_queue_id: Option<i64>,
+    pub external_owner: Option<String>,
+    pub default_priority: i16,
+    pub legal_basis: String,
+}
+
+/// A queue's figures at this moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub waiting: i64,
+    pub assigned: i64,
+    pub waiting_for_asker: i64,
+    pub breached: i64,
+    pub next_due_at: Option<Ts>,
+}
+
+pub fn find_queue_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Queue>> {
+    Ok(queues::table.filter(queues::uid.eq(uid)).select(Queue::as_select()).first(conn).optional()?)
+}
+
+pub fn find_queue_by_code(conn: &mut Db, code: &str) -> Result<Option<Queue>> {
+    Ok(queues::table.filter(queues::code.eq(code)).select(Queue::as_select()).first(conn).optional()?)
+}
+
+pub fn find_default_queue(conn: &mut Db) -> Result<Option<Queue>> {
+    Ok(queues::table.filter(queues::is_default.eq(true)).select(Queue::as_select()).first(conn).optional()?)
+}
+
+pub fn list_queues(conn: &mut Db) -> Result<Vec<Queue>> {
+    Ok(queues::table.order((queues::position, queues::id)).select(Queue::as_select()).load(conn)?)
+}
+
+pub fn list_queues_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Queue>> {
+    Ok(queues::table
+        .filter(queues::id.eq_any(ids.to_vec()))
+        .order((queues::position, queues::id))
+        .select(Queue::as_select())
+        .load(conn)?)
+}
+
+pub fn find_topic_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Topic>> {
+    Ok(topics::table.filter(topics::uid.eq(uid)).select(Topic::as_select()).first(conn).optional()?)
+}
+
+pub fn find_topic_by_code(conn: &mut Db, code: &str) -> Result<Option<Topic>> {
+    Ok(topics::table.filter(topics::code.eq(code)).select(Topic::as_select()).first(conn).optional()?)
+}
+
+pub fn list_topics(conn: &mut Db) -> Result<Vec<Topic>> {
+    Ok(topics::table.order(topics::code).select(Topic::as_select()).load(conn)?)
+}
+
+pub fn summarise(conn: &mut Db, queue_id: i64) -> Result<Summary> {
+    let open = [State::Queued, State::Assigned, State::Waiting];
+    let counts: Vec<(State, bool, i64)> = tickets::table
+        .filter(tickets::queue_id.eq(queue_id).and(tickets::state.eq_any(open)))
+        .group_by((tickets::state, tickets::breached))
+        .select((tickets::state, tickets::breached, count_star()))
+        .load(conn)?;
+    let next_due_at: Option<Ts> = tickets::table
+        .filter(tickets::queue_id.eq(queue_id).and(tickets::state.eq_any(open)))
+        .filter(tickets::urgency_at.lt(crate::tickets::never()))
+        .select(min(tickets::urgency_at))
+        .first(conn)?;
+    let mut summary = Summary { next_due_at, ..Summary::default() };
+    for (state, breached, count) in counts {
+        match state {
+            State::Queued => summary.waiting += count,
+            State::Assigned => summary.assigned += count,
+            _ => summary.waiting_for_asker += count,
+        }
+        if breached {
+            summary.breached += count;
+        }
+    }
+    Ok(summary)
+}
+
+/// A queue as the shipped data has it.
+pub struct NewQueue<'a> {
+    pub code: &'a str,
+    pub name_vi: &'a str,
+    pub name_en: &'a str,
+    pub position: i32,
+    pub is_default: bool,
+}
+
+pub fn insert_queue(conn: &mut Db, new: &NewQueue<'_>, now: DateTime<Utc>) -> Result<()> {
+    diesel::insert_into(queues::table)
+        .values((
+            queues::uid.eq(Uid::new()),
+            queues::code.eq(new.code),
+            queues::name_vi.eq(new.name_vi),
+            queues::name_en.eq(new.name_en),
+            queues::position.eq(new.position),
+            queues::is_default.eq(new.is_default),
+            queues::created_at.eq(Ts::from(now)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// A topic as the shipped data has it.
+pub struct NewTopic<'a> {
+    pub code: &'a str,
+    pub name_vi: &'a str,
+    pub name_en: &'a str,
+    pub queue_id: i64,
+    pub co_queue_id: Option<i64>,
+    pub external_owner: Option<&'a str>,
+    pub default_priority: Priority,
+    pub keywords: &'a str,
+    pub legal_basis: &'a str,
+}
+
+pub fn insert_topic(conn: &mut Db, new: &NewTopic<'_>, now: DateTime<Utc>) -> Result<()> {
+    diesel::insert_into(topics::table)
+        .values((
+            topics::uid.eq(Uid::new()),
+            topics::code.eq(new.code),
+            topics::name_vi.eq(new.name_vi),
+            topics::name_en.eq(new.name_en),
+            topics::queue_id.eq(new.queue_id),
+            topics::co_queue_id.eq(new.co_queue_id),
+            topics::external_owner.eq(new.external_owner),
+            topics::default_priority.eq(crate::tickets::priority_rank(new.default_priority)),
+            topics::keywords.eq(new.keywords),
+            topics::legal_basis.eq(new.legal_basis),
+            topics::created_at.eq(Ts::from(now)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! One connection enum over both databases, its manager for the pool, and the transactions.
+use std::path::Path;
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::r2d2::{Error as PoolError, ManageConnection, Pool, R2D2Connection};
+use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
+
+use crate::error::{Error, Result};
+
+#[derive(diesel::MultiConnection)]
+pub enum Db {
+    Pg(PgConnection),
+    Lite(SqliteConnection),
+}
+
+pub type DbPool = Pool<Manager>;
+
+/// Run the same Diesel code against the concrete connection, where `MultiConnection` does not offer a feature
+/// (ON CONFLICT, multi-row insert). Expands the code once per backend.
+#[macro_export]
+macro_rules! each_db {
+    ($conn:expr, $c:ident => $body:expr) => {
+        match $conn {
+            $crate::store::Db::Pg($c) => $body,
+            $crate::store::Db::Lite($c) => $body,
+        }
+    };
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// Why a database could not be opened; each is one clear line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("database URL must start with sqlite:// or postgres://, got `{0}`")]
+    UnknownScheme(String),
+    #[error("database folder `{0}` cannot be made: {1}")]
+    Folder(String, std::io::Error),
+    #[error(
+        "PostgreSQL at `{0}` is on another host and this build has no TLS: build with `--features pg-tls`, or allow plain text with GIAIDAP_DATABASE_ALLOW_PLAINTEXT=true"
+    )]
+    PlaintextRefused(String),
+    #[error("database cannot be opened: {0}")]
+    Unreachable(String),
+}
+
+/// Opens connections of the backend that the URL names. Hand-written because the derived one offers the URL to each
+/// backend in turn, so that a typo could create an empty SQLite file, and hides the real error.
+#[derive(Debug, Clone)]
+pub struct Manager {
+    backend: Backend,
+    target: String,
+}
+
+impl Manager {
+    pub fn new(url: &str, allow_plaintext: bool) -> std::result::Result<Self, OpenError> {
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            if let Some(folder) = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder)
+                    .map_err(|cause| OpenError::Folder(folder.display().to_string(), cause))?;
+            }
+            return Ok(Manager { backend: Backend::Sqlite, target: path.to_owned() });
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let host = postgres_host(url);
+            if !(cfg!(feature = "pg-tls") || allow_plaintext || is_local(&host)) {
+                return Err(OpenError::PlaintextRefused(host));
+            }
+            return Ok(Manager { backend: Backend::Postgres, target: url.to_owned() });
+        }
+        let scheme = url.split("://").next().unwrap_or_default();
+        Err(OpenError::UnknownScheme(scheme.chars().take(40).collect()))
+    }
+
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Connect once, so that a wrong address fails at once and with the database's own words.
+    pub fn probe(&self) -> std::result::Result<(), OpenError> {
+        self.connect().map(drop).map_err(|cause| OpenError::Unreachable(cause.to_string().trim().to_owned()))
+    }
+}
+
+/// The host part of a `postgres://user:secret@host:port/name` URL, without the secret; a socket folder or nothing is local.
+fn postgres_host(url: &str) -> String {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let (authority, query) = match rest.split_once(['/', '?']) {
+        Some((authority, tail)) => (authority, tail.split_once('?').map_or(tail, |(_, query)| query)),
+        None => (rest, ""),
+    };
+    if let Some(host) = query.split('&').find_map(|pair| pair.strip_prefix("host=")) {
+        return host.replace("%2F", "/");
+    }
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default().to_owned(),
+        None => host.split(':').next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn is_local(host: &str) -> bool {
+    host.is_empty()
+        || host.starts_with(['/', '%'])
+        || host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl ManageConnection for Manager {
+    type Connection = Db;
+    type Error = PoolError;
+
+    fn connect(&self) -> std::result::Result<Db, PoolError> {
+        let mut conn = match self.backend {
+            Backend::Sqlite => Db::Lite(SqliteConnection::establish(&self.target)?),
+            Backend::Postgres => Db::Pg(PgConnection::establish(&self.target)?),
+        };
+        let setup = match conn {
+            // busy_timeout first: switching to WAL can itself find the file busy.
+            Db::Lite(_) => {
+                "PRAGMA busy_timeout=10000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
+                 PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384; PRAGMA mmap_size=268435456; \
+                 PRAGMA wal_autocheckpoint=4000;"
+            }
+            Db::Pg(_) => {
+                "SET TIME ZONE 'UTC'; SET application_name='giaidap'; SET statement_timeout='30s'; \
+                 SET idle_in_transaction_session_timeout='60s';"
+            }
+        };
+        conn.batch_execute(setup)
+            .map_err(|cause| PoolError::ConnectionError(ConnectionError::BadConnection(cause.to_string())))?;
+        Ok(conn)
+    }
+
+    fn is_valid(&self, conn: &mut Db) -> std::result::Result<(), PoolError> {
+        conn.ping().map_err(PoolError::QueryError)
+    }
+
+    fn has_broken(&self, conn: &mut Db) -> bool {
+        conn.is_broken()
+    }
+}
+
+/// Begin a write: IMMEDIATE on SQLite, because a deferred transaction that turns from reading to writing fails at once
+/// with "database is locked" and ignores the busy timeout; READ COMMITTED on PostgreSQL.
+fn begin_write(conn: &mut Db) -> diesel::QueryResult<()> {
+    match conn {
+        Db::Pg(pg) => AnsiTransactionManager::begin_transaction(pg),
+        Db::Lite(lite) => AnsiTransactionManager::begin_transaction_sql(lite, "BEGIN IMMEDIATE"),
+    }
+}
+
+fn commit(conn: &mut Db) -> diesel::QueryResult<()> {
+    <Db as Connection>::TransactionManager::commit_transaction(conn)
+}
+
+fn roll_back(conn: &mut Db) {
+    if let Err(cause) = <Db as Connection>::TransactionManager::rollback_transaction(conn) {
+        // The connection reports itself broken and the pool drops it; the server rolls back by itself.
+        tracing::warn!(error = %cause, "rollback failed");
+    }
+}
+
+/// One write transaction around `work`; inside another it is a savepoint.
+pub fn transaction<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+    let status = <Db as Connection>::TransactionManager::transaction_manager_status_mut(conn);
+    if status.transaction_depth()?.is_some() {
+        return savepoint(conn, work);
+    }
+    begin_write(conn)?;
+    match work(conn) {
+        Ok(value) => {
+            commit(conn)?;
+            Ok(value)
+        }
+        Err(error) => {
+            roll_back(conn);
+            Err(error)
+        }
+    }
+}
+
+/// A savepoint inside an open transaction: what `work` wrote goes away if it fails, the rest stays.
+pub fn savepoint<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+    type Manager = <Db as Connection>::TransactionManager;
+    Manager::begin_transaction(conn)?;
+    match work(conn) {
+        Ok(value) => {
+            Manager::commit_transaction(conn)?;
+            Ok(value)
+        }
+        Err(error) => {
+            roll_back(conn);
+            Err(error)
+        }
+    }
+}
+
+/// A read-only transaction whose questions all see one moment.
+pub fn snapshot<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+    match conn {
+        Db::Pg(pg) => {
+            AnsiTransactionManager::begin_transaction_sql(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        }
+        Db::Lite(lite) => AnsiTransactionManager::begin_transaction_sql(lite, "BEGIN DEFERRED")?,
+    }
+    let answer = work(conn);
+    roll_back(conn);
+    answer
+}
+
+impl From<OpenError> for Error {
+    fn from(cause: OpenError) -> Self {
+        Error::unavailable("the database cannot be opened", cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_a_postgres_url_is_found_without_its_secret() {
+        for (url, host) in [
+            ("postgres://u:p%40ss@db.example.vn:5432/g", "db.example.vn"),
+            ("postgres:///g?host=%2Ftmp%2Fsock&port=5", "/tmp/sock"),
+            ("postgresql://u@[::1]:5432/g", "::1"),
+            ("postgres://127.0.0.1/g", "127.0.0.1"),
+            ("postgres://localhost", "localhost"),
+        ] {
+            assert_eq!(postgres_host(url), host, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_remote_postgres_in_plain_text_is_refused_unless_allowed() {
+        let remote = "postgres://u:secret@db.example.vn/g";
+        if cfg!(not(feature = "pg-tls")) {
+            let refused = Manager::new(remote, false).unwrap_err().to_string();
+            assert!(refused.contains("db.example.vn") && !refused.contains("secret"), "{refused}");
+        }
+        assert!(Manager::new(remote, true).is_ok());
+        assert!(Manager::new("postgres://u@127.0.0.1/g", false).is_ok());
+    }
+
+    #[test]
+    fn an_unknown_scheme_opens_nothing() {
+        assert!(matches!(Manager::new("giaidap.db", false), Err(OpenError::UnknownScheme(_))));
+        assert!(matches!(Manager::new("mysql://x/y", false), Err(OpenError::UnknownScheme(_))));
+    }
+}

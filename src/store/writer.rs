@@ -1,0 +1,129 @@
+//! SQLite's single writer: takes what is waiting (at most `GROUP`), runs each request in its own savepoint inside one
+//! transaction, commits durably, then answers. Measured at 4 times the throughput of a transaction per request and a
+//! p99 of 11 ms instead of 800 ms (docs/OPERATIONS.md). A failed commit answers every request of the group with an error.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use diesel::r2d2::ManageConnection;
+use tokio::sync::oneshot;
+
+use super::connection::{Db, Manager, OpenError, savepoint, transaction};
+use crate::error::{Error, Result};
+
+/// Requests per commit.
+const GROUP: usize = 64;
+/// Requests that may wait before new ones are refused with 503.
+const BACKLOG: usize = 4096;
+
+/// Runs one request's work on the connection; returns what to do after the commit and whether to keep its writes.
+type Job = Box<dyn FnOnce(&mut Db) -> Answer + Send>;
+
+struct Answer {
+    keep: bool,
+    /// Called with the group's commit result, after it.
+    tell: Box<dyn FnOnce(std::result::Result<(), String>) + Send>,
+}
+
+pub struct Writer {
+    jobs: SyncSender<Job>,
+}
+
+impl Writer {
+    pub fn start(manager: Manager) -> std::result::Result<Writer, OpenError> {
+        let unreachable = |cause: String| OpenError::Unreachable(cause);
+        let conn = manager.connect().map_err(|cause| unreachable(cause.to_string()))?;
+        let (jobs, waiting) = sync_channel(BACKLOG);
+        std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || write_groups(&manager, conn, &waiting))
+            .map_err(|cause| unreachable(cause.to_string()))?;
+        Ok(Writer { jobs })
+    }
+
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let answer = self.submit(work)?;
+        answer.await.map_err(|lost| Error::unavailable("the write was abandoned", lost))?
+    }
+
+    pub fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let answer = self.submit(work)?;
+        answer.blocking_recv().map_err(|lost| Error::unavailable("the write was abandoned", lost))?
+    }
+
+    fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T>>> {
+        let (sender, receiver) = oneshot::channel();
+        let span = tracing::Span::current();
+        let job: Job = Box::new(move |conn| {
+            let _entered = span.enter();
+            // A panic in one request must not take the writer, and so every later write, with it.
+            let result = catch_unwind(AssertUnwindSafe(|| savepoint(conn, work)))
+                .unwrap_or_else(|_| Err(Error::internal("a write panicked", "see the log")));
+            Answer {
+                keep: result.is_ok(),
+                tell: Box::new(move |commit| {
+                    let answer = match commit {
+                        Ok(()) => result,
+                        // A request that failed by itself keeps its own error.
+                        Err(cause) => result.and_then(|_| Err(Error::unavailable("the commit failed", cause))),
+                    };
+                    // The caller may have gone away (client disconnected); the write stands all the same.
+                    let _ = sender.send(answer);
+                }),
+            }
+        });
+        self.jobs.try_send(job).map_err(|refused| match refused {
+            TrySendError::Full(_) => Error::unavailable("too many writes are waiting", "the backlog is full"),
+            TrySendError::Disconnected(_) => Error::unavailable("the writer has ended", "its thread is gone"),
+        })?;
+        Ok(receiver)
+    }
+}
+
+fn write_groups(manager: &Manager, mut conn: Db, waiting: &Receiver<Job>) {
+    while let Ok(first) = waiting.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP {
+            match waiting.try_recv() {
+                Ok(job) => group.push(job),
+                Err(_) => break,
+            }
+        }
+        let mut answers = Vec::with_capacity(group.len());
+        let committed = transaction(&mut conn, |conn| {
+            answers.extend(group.into_iter().map(|job| job(conn)));
+            if answers.iter().any(|answer| answer.keep) { Ok(()) } else { Err(Error::nothing_to_commit()) }
+        });
+        let outcome = match committed {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_nothing_to_commit() => Ok(()),
+            Err(error) => {
+                tracing::error!(error = %error.log_text(), "group commit failed");
+                Err(error.log_text())
+            }
+        };
+        let failed = outcome.is_err();
+        for answer in answers {
+            (answer.tell)(outcome.clone());
+        }
+        if failed {
+            reconnect(manager, &mut conn);
+        }
+    }
+}
+
+/// After a failed commit the state of the connection is not known: start from a fresh one.
+fn reconnect(manager: &Manager, conn: &mut Db) {
+    match manager.connect() {
+        Ok(fresh) => *conn = fresh,
+        Err(cause) => tracing::error!(error = %cause, "the writer could not reconnect"),
+    }
+}

@@ -1,0 +1,53 @@
+//! Vietnamese text: one normal form for what is stored, one folded form for what is searched.
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// NFC, the form in which all text is stored (the same letters may arrive composed or decomposed).
+pub fn nfc(text: &str) -> String {
+    text.nfc().collect()
+}
+
+/// Text as people type it without accents: marks dropped, đ and its look-alikes as d, lower case, everything else a
+/// single space. `đ` has no decomposition, so NFD alone leaves it (and SQLite's FTS5 does too).
+pub fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for letter in text.nfd().filter(|letter| !is_combining_mark(*letter)).flat_map(char::to_lowercase) {
+        let letter = match letter {
+            'đ' | 'ð' | 'ɖ' => 'd',
+            other => other,
+        };
+        if letter.is_alphanumeric() {
+            folded.push(letter);
+        } else if !folded.is_empty() && !folded.ends_with(' ') {
+            folded.push(' ');
+        }
+    }
+    folded.truncate(folded.trim_end().len());
+    folded
+}
+
+/// A LIKE pattern that finds `text`'s folded form anywhere, with `\` as the escape character.
+pub fn like_pattern(text: &str) -> String {
+    format!("%{}%", fold(text).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accents_tone_placement_and_normal_form_fold_alike() {
+        assert_eq!(fold("Đường Hoà Bình"), "duong hoa binh");
+        assert_eq!(fold("hòa"), fold("hoà"));
+        assert_eq!(fold(&"Uỷ ban".nfd().collect::<String>()), fold("Ủy ban"));
+        assert_eq!(fold("  Sở TT&TT -- H57.14 "), "so tt tt h57 14");
+        assert_eq!(fold("Ðà Nẵng"), "da nang");
+        assert_eq!(fold("!?"), "");
+    }
+
+    #[test]
+    fn decomposed_text_is_composed() {
+        let decomposed: String = "Tiếng Việt".nfd().collect();
+        assert_eq!((decomposed.chars().count(), nfc(&decomposed).chars().count()), (14, 10));
+    }
+}

@@ -1,0 +1,143 @@
+//! The lifecycle of a ticket: states, the operations that move it, and from where each is possible. Pure; nothing else
+//! decides a transition, and nothing sets a state without asking here.
+use diesel::sql_types::Text;
+use diesel::{AsExpression, FromSqlRow};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::text_column;
+
+/// A fieldless enum with its stored and wire text.
+macro_rules! text_enum {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, AsExpression, FromSqlRow)]
+        #[diesel(sql_type = Text)]
+        pub enum $name { $(#[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == text)
+            }
+        }
+        text_column!($name);
+    };
+}
+pub(crate) use text_enum;
+
+text_enum! {
+    /// Where a ticket is.
+    State {
+        Queued "queued",
+        Assigned "assigned",
+        Waiting "waiting",
+        Resolved "resolved",
+        Closed "closed",
+        Cancelled "cancelled",
+        Merged "merged",
+    }
+}
+
+text_enum! {
+    /// What a resolution says.
+    Outcome { Answered "answered", Referred "referred", Raised "raised" }
+}
+
+text_enum! {
+    /// How the question came in.
+    Channel { Web "web", Email "email", Phone "phone", Document "document", Api "api" }
+}
+
+text_enum! {
+    /// A named operation that moves a ticket.
+    Operation {
+        Claim "claim",
+        Assign "assign",
+        Release "release",
+        Transfer "transfer",
+        Wait "wait",
+        Resume "resume",
+        Resolve "resolve",
+        Close "close",
+        Reopen "reopen",
+        Cancel "cancel",
+    }
+}
+
+impl Operation {
+    /// The states in which the operation is possible (product.md, "Lifecycle of a ticket").
+    pub const fn from_states(self) -> &'static [State] {
+        match self {
+            Operation::Claim => &[State::Queued],
+            Operation::Assign | Operation::Transfer | Operation::Cancel => &[State::Queued, State::Assigned],
+            Operation::Release | Operation::Wait | Operation::Resolve => &[State::Assigned],
+            Operation::Resume => &[State::Waiting],
+            Operation::Close => &[State::Resolved],
+            Operation::Reopen => &[State::Resolved, State::Closed],
+        }
+    }
+}
+
+impl State {
+    pub fn possible_operations(self) -> impl Iterator<Item = Operation> {
+        Operation::ALL.iter().copied().filter(move |operation| operation.from_states().contains(&self))
+    }
+
+    /// The question still needs the centre or the asker.
+    pub fn is_open(self) -> bool {
+        matches!(self, State::Queued | State::Assigned | State::Waiting)
+    }
+
+    /// Refuse an operation that is not possible here, and say which ones are.
+    pub fn guard(self, operation: Operation) -> Result<()> {
+        if operation.from_states().contains(&self) {
+            return Ok(());
+        }
+        Err(Error::WrongTransition {
+            operation: operation.as_str(),
+            state: self.as_str(),
+            possible: self.possible_operations().map(Operation::as_str).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_and_operation_is_allowed_or_refused_as_the_lifecycle_says() {
+        let allowed = [
+            (State::Queued, "claim assign transfer cancel"),
+            (State::Assigned, "assign release transfer wait resolve cancel"),
+            (State::Waiting, "resume"),
+            (State::Resolved, "close reopen"),
+            (State::Closed, "reopen"),
+            (State::Cancelled, ""),
+            (State::Merged, ""),
+        ];
+        assert_eq!(allowed.len(), State::ALL.len());
+        for (state, names) in allowed {
+            for operation in Operation::ALL {
+                let expected = names.split(' ').any(|name| name == operation.as_str());
+                assert_eq!(state.guard(*operation).is_ok(), expected, "{operation:?} in {state:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_operation_says_which_ones_are_possible() {
+        match State::Waiting.guard(Operation::Resolve) {
+            Err(Error::WrongTransition { operation, state, possible }) => {
+                assert_eq!((operation, state, possible), ("resolve", "waiting", vec!["resume"]));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
