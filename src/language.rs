@@ -40,7 +40,9 @@ impl Language {
     pub fn from_accept_language(header: &str) -> Self {
         let wishes: Vec<(&str, u16)> = header.split(',').filter_map(parse_wish).collect();
         let wish_for = |language: Self| {
-            let named = best(&wishes, |tag| primary_subtag(tag).eq_ignore_ascii_case(language.as_str()));
+            let named = best(&wishes, |tag| {
+                primary_subtag(tag).eq_ignore_ascii_case(language.as_str())
+            });
             named.or_else(|| best(&wishes, |tag| tag == "*"))
         };
         match (wish_for(Self::Vi), wish_for(Self::En)) {
@@ -77,7 +79,13 @@ fn best(wishes: &[(&str, u16)], wanted: impl Fn(&str) -> bool) -> Option<Rank> {
     let matching = wishes.iter().enumerate().filter(|(_, (tag, _))| wanted(tag));
     matching
         .map(|(position, (_, quality))| (*quality, position))
-        .reduce(|holder, challenger| if outranks(challenger, holder) { challenger } else { holder })
+        .reduce(|holder, challenger| {
+            if outranks(challenger, holder) {
+                challenger
+            } else {
+                holder
+            }
+        })
 }
 
 fn primary_subtag(tag: &str) -> &str {
