@@ -1,0 +1,426 @@
+//! The clock of one target of one ticket, as a history of segments, and what it says as of a given time.
+//!
+//! Invariants: segments are sorted and disjoint, only the last may be open; the figures depend on the history alone,
+//! never on when or how often they are asked for; a breach once true stays true. Stopping at the due itself is in time:
+//! a clock is breached if and only if it ran (or was asked) strictly after its due, also when no business second lies
+//! in between, so that everybody who compares with the due that was shown comes to the same verdict.
+//!
+//! Refuses: changes to a stopped clock, and events before the segment that they would end.
+use serde::{Deserialize, Serialize};
+
+use super::Instant;
+use super::policy::{Amount, ReopenRule};
+use super::timeline::{NoWorkingTime, Timeline};
+
+/// A part of a clock's history, `[from, to)`; open while it lasts.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub from: Instant,
+    pub to: Option<Instant>,
+    pub running: bool,
+}
+
+/// The history of one target. Time before the first segment and between segments does not count.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Clock {
+    pub amount: Amount,
+    pub segments: Vec<Segment>,
+    /// When the target was reached: the answer, the resolution.
+    pub stopped_at: Option<Instant>,
+}
+
+/// What happens to a started clock.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockEvent {
+    Pause,
+    Resume,
+    Stop,
+}
+
+#[derive(thiserror::Error, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockError {
+    #[error("the clock was stopped at {stopped_at} and its verdict stands")]
+    Stopped { stopped_at: Instant },
+    #[error("the clock is not stopped")]
+    NotStopped,
+    #[error("{at} lies before {last}, where the clock's history has got to")]
+    OutOfOrder { at: Instant, last: Instant },
+    #[error("segments must be sorted and disjoint, only the last one open, and none open in a stopped clock")]
+    BadSegments,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum ClockState {
+    Running,
+    Paused,
+    Met,
+    Breached,
+}
+
+impl ClockState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ClockState::Running => "running",
+            ClockState::Paused => "paused",
+            ClockState::Met => "met",
+            ClockState::Breached => "breached",
+        }
+    }
+}
+
+/// What a clock says as of one time.
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    pub state: ClockState,
+    /// `None` while the clock is paused before its due: it keeps its remaining seconds instead.
+    pub due_at: Option<Instant>,
+    /// Business seconds of the running segments, also those after the due.
+    pub consumed_business_seconds: i64,
+    /// Business seconds of the paused segments.
+    pub paused_business_seconds: i64,
+    /// What is left of the target; 0 from the due on.
+    pub remaining_business_seconds: i64,
+    pub target_business_seconds: i64,
+    /// The due itself, however late anybody looked.
+    pub breached_at: Option<Instant>,
+    /// When a clock that was in time was stopped.
+    pub met_at: Option<Instant>,
+}
+
+/// One line of the explanation of a clock's figures.
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExplainedSegment {
+    pub from: Instant,
+    /// The end, or the time asked for while the segment lasts.
+    pub to: Instant,
+    pub running: bool,
+    pub business_seconds: i64,
+}
+
+impl Amount {
+    /// When a target that starts at `start` and is never paused is due.
+    pub fn due_from(self, timeline: &Timeline, start: Instant) -> Result<Instant, NoWorkingTime> {
+        match self {
+            Amount::BusinessMinutes(minutes) => timeline.due(start, i64::from(minutes) * 60),
+            Amount::BusinessDays(days) => timeline.end_of_business_day_after(start, days),
+            Amount::CalendarDays(days) => timeline.end_of_calendar_day_after(start, days),
+        }
+    }
+}
+
+impl Clock {
+    pub fn start(amount: Amount, at: Instant) -> Clock {
+        Clock {
+            amount,
+            segments: vec![Segment {
+                from: at,
+                to: None,
+                running: true,
+            }],
+            stopped_at: None,
+        }
+    }
+
+    /// A clock from its stored history.
+    pub fn from_segments(
+        amount: Amount,
+        segments: Vec<Segment>,
+        stopped_at: Option<Instant>,
+    ) -> Result<Clock, ClockError> {
+        let each_sound = segments
+            .iter()
+            .all(|segment| segment.to.is_none_or(|to| segment.from <= to));
+        let disjoint = segments
+            .iter()
+            .zip(segments.iter().skip(1))
+            .all(|(one, next)| one.to.is_some_and(|to| to <= next.from));
+        let ends_at_stop = stopped_at.is_none_or(|stop| {
+            segments
+                .last()
+                .and_then(|segment| segment.to)
+                .is_some_and(|to| to <= stop)
+        });
+        if segments.is_empty() || !each_sound || !disjoint || !ends_at_stop {
+            return Err(ClockError::BadSegments);
+        }
+        Ok(Clock {
+            amount,
+            segments,
+            stopped_at,
+        })
+    }
+
+    /// A clock from events that were recorded in any order. At the same instant a pause comes before a resumption and
+    /// both come before the stop.
+    pub fn replay(
+        amount: Amount,
+        started_at: Instant,
+        events: &[(Instant, ClockEvent)],
+    ) -> Result<Clock, ClockError> {
+        let mut ordered = events.to_vec();
+        ordered.sort_unstable();
+        let mut clock = Clock::start(amount, started_at);
+        for (at, event) in ordered {
+            match event {
+                ClockEvent::Pause => clock.pause(at)?,
+                ClockEvent::Resume => clock.resume(at)?,
+                ClockEvent::Stop => clock.stop(at)?,
+            }
+        }
+        Ok(clock)
+    }
+
+    /// Does nothing to a clock that is paused.
+    pub fn pause(&mut self, at: Instant) -> Result<(), ClockError> {
+        self.switch(false, at)
+    }
+
+    /// Does nothing to a clock that runs.
+    pub fn resume(&mut self, at: Instant) -> Result<(), ClockError> {
+        self.switch(true, at)
+    }
+
+    /// The target is reached. A second stop changes nothing: the first one counts.
+    pub fn stop(&mut self, at: Instant) -> Result<(), ClockError> {
+        if self.stopped_at.is_some() {
+            return Ok(());
+        }
+        self.close_last_segment(at)?;
+        self.stopped_at = Some(at);
+        Ok(())
+    }
+
+    /// Gives an open clock another target, because the priority or the policy changed. Its history stays: what was
+    /// consumed is consumed, what was paused is paused.
+    pub fn retarget(&mut self, amount: Amount) -> Result<(), ClockError> {
+        self.refuse_if_stopped()?;
+        self.amount = amount;
+        Ok(())
+    }
+
+    /// The clock that goes on after a reopening. `self` with its verdict is left as it is, for the caller to keep.
+    /// A clock that continues after its due is breached, for that due has passed.
+    pub fn reopen(&self, rule: ReopenRule, at: Instant) -> Result<Clock, ClockError> {
+        let stopped_at = self.stopped_at.ok_or(ClockError::NotStopped)?;
+        if at < stopped_at {
+            return Err(ClockError::OutOfOrder { at, last: stopped_at });
+        }
+        Ok(match rule {
+            ReopenRule::Continue => {
+                let mut clock = Clock {
+                    stopped_at: None,
+                    ..self.clone()
+                };
+                clock.segments.push(Segment {
+                    from: at,
+                    to: None,
+                    running: true,
+                });
+                clock
+            }
+            ReopenRule::Restart | ReopenRule::NewCycle => Clock::start(self.amount, at),
+        })
+    }
+
+    /// What the clock says as of `now`. Events after `now` are not known yet, so that a past figure can be asked again.
+    pub fn figures(&self, timeline: &Timeline, now: Instant) -> Result<Figures, NoWorkingTime> {
+        let Some(started_at) = self.started_at() else {
+            return Ok(Figures::not_started());
+        };
+        let base_due = self.amount.due_from(timeline, started_at)?;
+        let target = timeline.elapsed(started_at, base_due);
+        let due_at = self.due_after(timeline, started_at, base_due, Some(now))?;
+        let stopped_at = self.stopped_at.filter(|stop| *stop <= now);
+        let judged_at = stopped_at.unwrap_or(now);
+        let breached_at = due_at.filter(|due| due.timestamp() < judged_at.timestamp());
+        let state = if breached_at.is_some() {
+            ClockState::Breached
+        } else if stopped_at.is_some() {
+            ClockState::Met
+        } else if self.runs_at(now) {
+            ClockState::Running
+        } else {
+            ClockState::Paused
+        };
+        let (mut consumed, mut paused) = (0, 0);
+        for segment in self.known(Some(now)) {
+            let worked = timeline.elapsed(segment.from, segment.to.unwrap_or(now));
+            if segment.running {
+                consumed += worked
+            } else {
+                paused += worked
+            }
+        }
+        let used_up = due_at.is_some_and(|due| due.timestamp() <= judged_at.timestamp());
+        Ok(Figures {
+            state,
+            due_at,
+            consumed_business_seconds: consumed,
+            paused_business_seconds: paused,
+            remaining_business_seconds: if used_up { 0 } else { (target - consumed).max(0) },
+            target_business_seconds: target,
+            breached_at,
+            met_at: stopped_at.filter(|_| state == ClockState::Met),
+        })
+    }
+
+    /// The segments behind the figures: the running ones sum up to `consumed_business_seconds`, the paused ones to
+    /// `paused_business_seconds`.
+    pub fn explain(&self, timeline: &Timeline, now: Instant) -> Vec<ExplainedSegment> {
+        self.known(Some(now))
+            .map(|Segment { from, to, running }| {
+                let to = to.unwrap_or(now);
+                ExplainedSegment {
+                    from,
+                    to,
+                    running,
+                    business_seconds: timeline.elapsed(from, to),
+                }
+            })
+            .collect()
+    }
+
+    /// When the clock has or will have used up `percent` of its target (rounded up to the second); `None` while it is
+    /// paused before that, and where it was stopped before that.
+    pub fn warn_at(&self, timeline: &Timeline, percent: u8) -> Result<Option<Instant>, NoWorkingTime> {
+        let Some(started_at) = self.started_at() else {
+            return Ok(None);
+        };
+        let target = timeline.elapsed(started_at, self.amount.due_from(timeline, started_at)?);
+        let threshold = (target * i64::from(percent) + 99) / 100;
+        let base = timeline.due(started_at, threshold)?;
+        let warn_at = self.due_after(timeline, started_at, base, None)?;
+        Ok(warn_at.filter(|warn| {
+            self.stopped_at
+                .is_none_or(|stop| warn.timestamp() < stop.timestamp())
+        }))
+    }
+
+    fn started_at(&self) -> Option<Instant> {
+        self.segments.first().map(|segment| segment.from)
+    }
+
+    fn refuse_if_stopped(&self) -> Result<(), ClockError> {
+        match self.stopped_at {
+            Some(stopped_at) => Err(ClockError::Stopped { stopped_at }),
+            None => Ok(()),
+        }
+    }
+
+    fn switch(&mut self, running: bool, at: Instant) -> Result<(), ClockError> {
+        self.refuse_if_stopped()?;
+        if self
+            .segments
+            .last()
+            .is_some_and(|last| last.to.is_none() && last.running == running)
+        {
+            return Ok(());
+        }
+        self.close_last_segment(at)?;
+        self.segments.push(Segment {
+            from: at,
+            to: None,
+            running,
+        });
+        Ok(())
+    }
+
+    fn close_last_segment(&mut self, at: Instant) -> Result<(), ClockError> {
+        if let Some(segment) = self.segments.last_mut() {
+            let last = segment.to.unwrap_or(segment.from);
+            if at < last {
+                return Err(ClockError::OutOfOrder { at, last });
+            }
+            segment.to.get_or_insert(at);
+        }
+        Ok(())
+    }
+
+    /// The segments as they were known at a time: later ones did not exist, later ends were open.
+    fn known(&self, as_of: Option<Instant>) -> impl Iterator<Item = Segment> + '_ {
+        let begun = move |at: Instant| as_of.is_none_or(|now| at <= now);
+        self.segments
+            .iter()
+            .take_while(move |segment| begun(segment.from))
+            .map(move |segment| Segment {
+                to: segment.to.filter(|to| begun(*to)),
+                ..*segment
+            })
+    }
+
+    fn runs_at(&self, now: Instant) -> bool {
+        // Before its first segment a clock waits for its start and is not paused by anybody.
+        self.known(Some(now))
+            .last()
+            .is_none_or(|segment| segment.running && segment.to.is_none())
+    }
+
+    /// Moves `base`, the instant at which a clock that is never paused has used up its target, by the pauses. A day
+    /// target's base may lie after closing time, so it is moved only where a pause took business seconds, and never
+    /// into a pause: there a clock has no due.
+    fn due_after(
+        &self,
+        timeline: &Timeline,
+        started_at: Instant,
+        base: Instant,
+        as_of: Option<Instant>,
+    ) -> Result<Option<Instant>, NoWorkingTime> {
+        let target = timeline.elapsed(started_at, base);
+        let (mut due, mut paused) = (base, 0);
+        for (begin, end) in self.stretches_not_running(as_of) {
+            if begin.timestamp() >= due.timestamp() {
+                break;
+            }
+            let Some(end) = end else { return Ok(None) };
+            paused += timeline.elapsed(begin, end);
+            if paused > 0 {
+                due = timeline.due(end, target + paused - timeline.elapsed(started_at, end))?;
+            } else if due < end {
+                due = timeline.due(end, 0)?;
+            }
+        }
+        Ok(Some(due))
+    }
+
+    /// Pauses and the gaps between segments, in order; the last one is open while it lasts.
+    fn stretches_not_running(&self, as_of: Option<Instant>) -> Vec<(Instant, Option<Instant>)> {
+        let mut stretches = Vec::new();
+        let mut reached: Option<Instant> = None;
+        for segment in self.known(as_of) {
+            if let Some(gap) = reached.filter(|end| *end < segment.from) {
+                stretches.push((gap, Some(segment.from)));
+            }
+            if !segment.running {
+                stretches.push((segment.from, segment.to));
+            }
+            reached = segment.to;
+        }
+        let stopped = self
+            .stopped_at
+            .is_some_and(|stop| as_of.is_none_or(|now| stop <= now));
+        if let Some(end) = reached
+            && !stopped
+        {
+            stretches.push((end, None));
+        }
+        stretches
+    }
+}
+
+impl Figures {
+    /// A clock without a history promises nothing yet.
+    fn not_started() -> Figures {
+        Figures {
+            state: ClockState::Paused,
+            due_at: None,
+            consumed_business_seconds: 0,
+            paused_business_seconds: 0,
+            remaining_business_seconds: 0,
+            target_business_seconds: 0,
+            breached_at: None,
+            met_at: None,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! SLA policies: how much time each target has at each priority, when to warn, what pauses, what a reopening means.
+//!
+//! Invariants of a checked policy: no target of zero, none longer than a year, the warning before the due.
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::problem::SpecProblem;
+
+/// The longest target. Beyond it a typing error is likelier than a promise, and every due stays within ten years.
+const MAX_DAYS: u32 = 366;
+const MAX_MINUTES: u32 = MAX_DAYS * 24 * 60;
+
+/// What a clock promises.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    FirstResponse,
+    NextResponse,
+    Resolution,
+}
+
+impl TargetKind {
+    pub const ALL: [TargetKind; 3] = [
+        TargetKind::FirstResponse,
+        TargetKind::NextResponse,
+        TargetKind::Resolution,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TargetKind::FirstResponse => "first_response",
+            TargetKind::NextResponse => "next_response",
+            TargetKind::Resolution => "resolution",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<TargetKind> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Ordered by urgency: `Low < Urgent`.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    Low,
+    Normal,
+    High,
+    Urgent,
+}
+
+impl Priority {
+    pub const ALL: [Priority; 4] = [Priority::Low, Priority::Normal, Priority::High, Priority::Urgent];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Low => "low",
+            Priority::Normal => "normal",
+            Priority::High => "high",
+            Priority::Urgent => "urgent",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Priority> {
+        Self::ALL.into_iter().find(|priority| priority.as_str() == text)
+    }
+}
+
+/// The size of a target, e.g. `{"business_minutes": 60}`. Days are counted by the Civil Code, see
+/// [`super::Timeline::end_of_business_day_after`].
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum Amount {
+    BusinessMinutes(u32),
+    BusinessDays(u32),
+    CalendarDays(u32),
+}
+
+/// What a reopening does to the clocks of the target. The first verdict is kept in every case.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ReopenRule {
+    /// The same clock goes on with what it had left; the time in between does not count.
+    Continue,
+    /// The clock begins again with the full target and takes the place of the first one.
+    Restart,
+    /// A further clock with the full target stands beside the first one, as a second cycle.
+    NewCycle,
+}
+
+impl ReopenRule {
+    pub const ALL: [ReopenRule; 3] = [ReopenRule::Continue, ReopenRule::Restart, ReopenRule::NewCycle];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReopenRule::Continue => "continue",
+            ReopenRule::Restart => "restart",
+            ReopenRule::NewCycle => "new_cycle",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<ReopenRule> {
+        Self::ALL.into_iter().find(|rule| rule.as_str() == text)
+    }
+}
+
+/// A policy as written and stored.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySpec {
+    /// A target or priority that is not named has no clock.
+    pub targets: BTreeMap<TargetKind, BTreeMap<Priority, Amount>>,
+    /// Warn when so many percent of a target are used up: 1 to 99.
+    pub warn_at_percent: u8,
+    /// The targets whose clocks pause while the ticket is `waiting` for the asker.
+    pub pauses: BTreeSet<TargetKind>,
+    pub reopen: ReopenRule,
+    /// A resolved ticket closes by itself after so many business days.
+    pub close_after_business_days: u32,
+}
+
+impl PolicySpec {
+    pub fn target(&self, kind: TargetKind, priority: Priority) -> Option<Amount> {
+        self.targets.get(&kind)?.get(&priority).copied()
+    }
+
+    pub fn pauses_in_waiting(&self, kind: TargetKind) -> bool {
+        self.pauses.contains(&kind)
+    }
+
+    /// Collects all problems. Codes: `zero_amount`, `amount_too_large`, `bad_percent`, `bad_close_after`.
+    pub fn check(&self) -> Result<(), Vec<SpecProblem>> {
+        let mut problems = Vec::new();
+        for (kind, by_priority) in &self.targets {
+            for (priority, amount) in by_priority {
+                let (unit, count, most) = match *amount {
+                    Amount::BusinessMinutes(count) => ("business_minutes", count, MAX_MINUTES),
+                    Amount::BusinessDays(count) => ("business_days", count, MAX_DAYS),
+                    Amount::CalendarDays(count) => ("calendar_days", count, MAX_DAYS),
+                };
+                let pointer = format!("/targets/{}/{}/{unit}", kind.as_str(), priority.as_str());
+                if count == 0 {
+                    let message =
+                        "a target of nothing would be broken before it begins; leave it out instead";
+                    problems.push(SpecProblem::new(pointer, "zero_amount", message));
+                } else if count > most {
+                    problems.push(SpecProblem::new(
+                        pointer,
+                        "amount_too_large",
+                        format!("at most {most}"),
+                    ));
+                }
+            }
+        }
+        if !(1..=99).contains(&self.warn_at_percent) {
+            problems.push(SpecProblem::new(
+                "/warn_at_percent",
+                "bad_percent",
+                "from 1 to 99",
+            ));
+        }
+        if !(1..=MAX_DAYS).contains(&self.close_after_business_days) {
+            let message = format!("from 1 to {MAX_DAYS}");
+            problems.push(SpecProblem::new(
+                "/close_after_business_days",
+                "bad_close_after",
+                message,
+            ));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
+    }
+}
