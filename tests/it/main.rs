@@ -9,5 +9,6 @@
     reason = "test code may fail loudly; clippy's own exception covers only #[test] functions"
 )]
 
+mod deployment_files;
 mod support;
 mod support_tests;
