@@ -1,0 +1,318 @@
+//! Holds answers of the running server against `openapi.yaml`, so that the file and the server cannot drift apart.
+//!
+//! An answer passes when its operation, status and media type are declared and its JSON is valid against the schema
+//! (JSON Schema 2020-12, as OpenAPI 3.1 has it, formats included). What the file does not declare is a failure,
+//! never a pass. The file's own `$ref`s are followed inside the document only.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use jsonschema::{Draft, Registry, Validator};
+use serde_json::{Value, json};
+
+/// Where the document is registered; never fetched.
+const DOCUMENT: &str = "https://contract.test/openapi.yaml";
+const METHODS: [&str; 8] = [
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
+/// Enough to find the fault; a wrong list would otherwise repeat it for every item.
+const SHOWN_ERRORS: usize = 5;
+
+/// A loaded OpenAPI document.
+pub struct Contract {
+    document: Value,
+    registry: Registry<'static>,
+    operations: Vec<Operation>,
+    /// By the JSON pointer of the schema: compiling one costs far more than a check.
+    validators: Mutex<HashMap<String, Arc<Validator>>>,
+}
+
+struct Operation {
+    method: String,
+    /// With the base path of the server.
+    path: String,
+    operation_id: String,
+    pointer: String,
+}
+
+impl Contract {
+    /// The project's contract, read once per process.
+    #[expect(
+        dead_code,
+        reason = "the test client calls it for every answer, as soon as there is a server"
+    )]
+    pub fn global() -> &'static Self {
+        static CONTRACT: OnceLock<Contract> = OnceLock::new();
+        CONTRACT.get_or_init(|| {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.yaml");
+            let yaml = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+            Self::parse(&yaml).unwrap_or_else(|error| panic!("openapi.yaml: {error}"))
+        })
+    }
+
+    pub fn parse(yaml: &str) -> Result<Self, String> {
+        let document: Value = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
+        let registry = Registry::new()
+            .draft(Draft::Draft202012)
+            .add(DOCUMENT, document.clone())
+            .and_then(|registry| registry.prepare())
+            .map_err(|error| error.to_string())?;
+        let operations = operations_in(&document)?;
+        Ok(Self {
+            document,
+            registry,
+            operations,
+            validators: Mutex::default(),
+        })
+    }
+
+    /// Every operation of the file: method in capitals, path template, operationId.
+    pub fn operations(&self) -> Vec<(String, String, String)> {
+        let triple = |o: &Operation| (o.method.clone(), o.path.clone(), o.operation_id.clone());
+        self.operations.iter().map(triple).collect()
+    }
+
+    /// Is this answer one that the contract promises? The path may carry a query, which is ignored.
+    pub fn check(
+        &self,
+        method: &str,
+        path: &str,
+        status: u16,
+        content_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<(), String> {
+        let operation = self.operation(method, path)?;
+        let said = |what: String| format!("{} answered {status}: {what}", operation.operation_id);
+        let responses = follow(&self.document, &format!("{}/responses", operation.pointer))?.1;
+        let exact = status.to_string();
+        let declared = if responses.get(&exact).is_some() {
+            exact.as_str()
+        } else {
+            "default"
+        };
+        if responses.get(declared).is_none() {
+            return Err(said("status not declared".to_owned()));
+        }
+        let (pointer, response) = follow(
+            &self.document,
+            &format!("{}/responses/{declared}", operation.pointer),
+        )?;
+        // RFC 9110: an answer to HEAD has the headers of GET and no body.
+        if method.eq_ignore_ascii_case("head") && body.is_empty() {
+            return Ok(());
+        }
+        self.check_content(&pointer, response, content_type, body)
+            .map_err(said)
+    }
+
+    /// Is this request one that the contract allows? For tests that mean to send a valid one.
+    pub fn check_request(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<(), String> {
+        let operation = self.operation(method, path)?;
+        let said = |what: String| format!("request to {}: {what}", operation.operation_id);
+        let pointer = format!("{}/requestBody", operation.pointer);
+        if self.document.pointer(&pointer).is_none() {
+            return if body.is_empty() {
+                Ok(())
+            } else {
+                Err(said("no body declared".to_owned()))
+            };
+        }
+        let (pointer, request) = follow(&self.document, &pointer)?;
+        if body.is_empty() && request.get("required") != Some(&Value::Bool(true)) {
+            return Ok(());
+        }
+        self.check_content(&pointer, request, content_type, body)
+            .map_err(said)
+    }
+
+    /// The operation whose template matches; literal segments win over parameters, from left to right.
+    fn operation(&self, method: &str, path: &str) -> Result<&Operation, String> {
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        let templates = self
+            .operations
+            .iter()
+            .filter(|operation| matches(&operation.path, path));
+        let literals = |o: &Operation| o.path.split('/').map(|s| !s.contains('{')).collect::<Vec<_>>();
+        let template = templates
+            .max_by_key(|operation| literals(operation))
+            .map(|operation| operation.path.as_str())
+            .ok_or_else(|| format!("{path}: path not declared"))?;
+        self.operations
+            .iter()
+            .find(|o| o.path == template && o.method.eq_ignore_ascii_case(method))
+            .ok_or_else(|| format!("{method} {template}: operation not declared"))
+    }
+
+    fn check_content(
+        &self,
+        pointer: &str,
+        holder: &Value,
+        content_type: Option<&str>,
+        body: &[u8],
+    ) -> Result<(), String> {
+        let declared = holder
+            .get("content")
+            .and_then(Value::as_object)
+            .filter(|content| !content.is_empty());
+        let Some(declared) = declared else {
+            return if body.is_empty() {
+                Ok(())
+            } else {
+                Err("a body where none is declared".to_owned())
+            };
+        };
+        let content_type = content_type.ok_or("no Content-Type")?;
+        let essence = content_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        let media_type = declared
+            .keys()
+            .find(|key| {
+                key.split(';')
+                    .next()
+                    .is_some_and(|key| key.trim().eq_ignore_ascii_case(&essence))
+            })
+            .ok_or_else(|| format!("media type {essence} not declared"))?;
+        if essence != "application/json" && !essence.ends_with("+json") {
+            return Ok(());
+        }
+        let instance: Value =
+            serde_json::from_slice(body).map_err(|error| format!("body is not JSON: {error}"))?;
+        let schema = format!("{pointer}/content/{}/schema", escape(media_type));
+        if self.document.pointer(&schema).is_none() {
+            return Err(format!("{media_type} has no schema"));
+        }
+        let validator = self.validator(&schema)?;
+        let mut faults = validator
+            .iter_errors(&instance)
+            .map(|e| format!("{}: {e}", e.instance_path()));
+        let mut shown: Vec<String> = faults.by_ref().take(SHOWN_ERRORS).collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let more = faults.count();
+        if more > 0 {
+            shown.push(format!("and {more} more"));
+        }
+        Err(format!("{}\nin {instance}", shown.join("\n")))
+    }
+
+    fn validator(&self, pointer: &str) -> Result<Arc<Validator>, String> {
+        if let Some(validator) = self.validators.lock().unwrap().get(pointer) {
+            return Ok(Arc::clone(validator));
+        }
+        // A JSON pointer in a URI fragment (RFC 6901, section 6).
+        let fragment = pointer
+            .replace('%', "%25")
+            .replace('{', "%7B")
+            .replace('}', "%7D");
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .with_registry(&self.registry)
+            .should_validate_formats(true)
+            .build(&json!({ "$ref": format!("{DOCUMENT}#{fragment}") }))
+            .map_err(|error| format!("the schema at {pointer}: {error}"))?;
+        let validator = Arc::new(validator);
+        self.validators
+            .lock()
+            .unwrap()
+            .insert(pointer.to_owned(), Arc::clone(&validator));
+        Ok(validator)
+    }
+}
+
+fn operations_in(document: &Value) -> Result<Vec<Operation>, String> {
+    let paths = document
+        .get("paths")
+        .and_then(Value::as_object)
+        .ok_or("no paths")?;
+    let mut operations = Vec::new();
+    for path in paths.keys() {
+        let (pointer, item) = follow(document, &format!("/paths/{}", escape(path)))?;
+        let base = base_path(item)
+            .or_else(|| base_path(document))
+            .unwrap_or_default();
+        for method in METHODS {
+            let Some(operation) = item.get(method) else {
+                continue;
+            };
+            let operation_id = operation
+                .get("operationId")
+                .and_then(Value::as_str)
+                .ok_or_else(|| format!("{method} {path} has no operationId"))?;
+            operations.push(Operation {
+                method: method.to_ascii_uppercase(),
+                path: format!("{base}{path}"),
+                operation_id: operation_id.to_owned(),
+                pointer: format!("{pointer}/{method}"),
+            });
+        }
+    }
+    Ok(operations)
+}
+
+/// The path of the first server's URL, without a closing slash.
+fn base_path(holder: &Value) -> Option<String> {
+    let url = holder.pointer("/servers/0/url")?.as_str()?;
+    let path = match url.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
+        None => url,
+    };
+    Some(path.trim_end_matches('/').to_owned())
+}
+
+/// The value at a pointer and where it really is, once its `$ref`s are followed.
+fn follow<'a>(document: &'a Value, pointer: &str) -> Result<(String, &'a Value), String> {
+    let mut pointer = pointer.to_owned();
+    // More hops than any sane document has; a circle ends here.
+    for _ in 0..16 {
+        let value = document
+            .pointer(&pointer)
+            .ok_or_else(|| format!("nothing at #{pointer}"))?;
+        let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
+            return Ok((pointer, value));
+        };
+        let target = reference
+            .strip_prefix('#')
+            .ok_or_else(|| format!("{reference} leaves the document"))?;
+        pointer = target.to_owned();
+    }
+    Err(format!("#{pointer} refers to itself"))
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(given)) if segment_matches(wanted, given) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// A parameter stands for any text that is not empty, also between literals, as in `{code}.ics`.
+fn segment_matches(wanted: &str, given: &str) -> bool {
+    let (Some(open), Some(close)) = (wanted.find('{'), wanted.rfind('}')) else {
+        return wanted == given;
+    };
+    let (before, after) = (&wanted[..open], &wanted[close + 1..]);
+    given
+        .strip_prefix(before)
+        .and_then(|rest| rest.strip_suffix(after))
+        .is_some_and(|value| !value.is_empty())
+}
+
+/// One token of a JSON pointer (RFC 6901).
+fn escape(token: &str) -> String {
+    token.replace('~', "~0").replace('/', "~1")
+}
