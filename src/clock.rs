@@ -24,8 +24,13 @@ impl Clock {
 
     /// A clock that stands still until it is set.
     pub fn manual(at: DateTime<Utc>) -> Self {
-        let manual = Manual { micros: AtomicI64::new(at.timestamp_micros()), released: AtomicBool::new(false) };
-        Clock { manual: Some(Arc::new(manual)) }
+        let manual = Manual {
+            micros: AtomicI64::new(at.timestamp_micros()),
+            released: AtomicBool::new(false),
+        };
+        Clock {
+            manual: Some(Arc::new(manual)),
+        }
     }
 
     pub fn now(&self) -> DateTime<Utc> {
@@ -53,7 +58,10 @@ impl Clock {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "this is the clock that everything else asks")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the clock that everything else asks"
+)]
 fn system_now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }

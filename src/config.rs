@@ -16,35 +16,97 @@ use crate::store::StoreSettings;
 #[serde(deny_unknown_fields, default)]
 pub struct Overrides {
     /// Optional TOML file with the settings below (keys with underscores)
-    #[arg(long, global = true, env = "GIAIDAP_CONFIG", value_name = "FILE", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_CONFIG",
+        value_name = "FILE",
+        help_heading = "Settings"
+    )]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Database: sqlite://PATH or postgres://USER@HOST/NAME [default: sqlite://STORAGE/giaidap.db]
-    #[arg(long, global = true, env = "GIAIDAP_DATABASE", value_name = "URL", hide_env_values = true, help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_DATABASE",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Settings"
+    )]
     pub database: Option<String>,
     /// Folder for the database, attachments and mails [default: giaidap-data]
-    #[arg(long, global = true, env = "GIAIDAP_STORAGE", value_name = "FOLDER", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_STORAGE",
+        value_name = "FOLDER",
+        help_heading = "Settings"
+    )]
     pub storage: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1:8080]
-    #[arg(long, global = true, env = "GIAIDAP_LISTEN", value_name = "ADDR", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_LISTEN",
+        value_name = "ADDR",
+        help_heading = "Settings"
+    )]
     pub listen: Option<SocketAddr>,
     /// Address under which people reach the server, for links in mails [default: http://LISTEN]
-    #[arg(long, global = true, env = "GIAIDAP_PUBLIC_URL", value_name = "URL", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_PUBLIC_URL",
+        value_name = "URL",
+        help_heading = "Settings"
+    )]
     pub public_url: Option<String>,
     /// folder (a folder of .eml files), smtp://[USER:PASSWORD@]HOST:PORT, smtp+starttls://… or smtps://… [default: folder]
-    #[arg(long, global = true, env = "GIAIDAP_MAIL_TRANSPORT", value_name = "URL", hide_env_values = true, help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_MAIL_TRANSPORT",
+        value_name = "URL",
+        hide_env_values = true,
+        help_heading = "Settings"
+    )]
     pub mail_transport: Option<String>,
     /// Sender of all mails [default: giaidap@localhost]
-    #[arg(long, global = true, env = "GIAIDAP_MAIL_FROM", value_name = "ADDRESS", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_MAIL_FROM",
+        value_name = "ADDRESS",
+        help_heading = "Settings"
+    )]
     pub mail_from: Option<String>,
     /// Name of the centre in mails [default: as the language has it]
-    #[arg(long, global = true, env = "GIAIDAP_OWNER", value_name = "NAME", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_OWNER",
+        value_name = "NAME",
+        help_heading = "Settings"
+    )]
     pub owner: Option<String>,
     /// Time zone of dates that people read, and of the year in ticket numbers [default: Asia/Ho_Chi_Minh]
-    #[arg(long, global = true, env = "GIAIDAP_TIME_ZONE", value_name = "ZONE", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_TIME_ZONE",
+        value_name = "ZONE",
+        help_heading = "Settings"
+    )]
     pub time_zone: Option<String>,
     /// Database connections [default: 8]
-    #[arg(long, global = true, env = "GIAIDAP_POOL_SIZE", value_name = "N", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_POOL_SIZE",
+        value_name = "N",
+        help_heading = "Settings"
+    )]
     pub pool_size: Option<u32>,
     /// Allow a PostgreSQL on another host without TLS (private networks only) [default: false]
     #[arg(long, global = true, env = "GIAIDAP_DATABASE_ALLOW_PLAINTEXT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Settings")]
@@ -53,13 +115,31 @@ pub struct Overrides {
     #[arg(long, global = true, env = "GIAIDAP_AGENTS_SEE_ALL_QUEUES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Settings")]
     pub agents_see_all_queues: Option<bool>,
     /// Largest request body in bytes [default: 1048576]
-    #[arg(long, global = true, env = "GIAIDAP_MAX_BODY_BYTES", value_name = "BYTES", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_MAX_BODY_BYTES",
+        value_name = "BYTES",
+        help_heading = "Settings"
+    )]
     pub max_body_bytes: Option<usize>,
     /// Log lines: text or json [default: text]
-    #[arg(long, global = true, env = "GIAIDAP_LOG_FORMAT", value_name = "FORMAT", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_LOG_FORMAT",
+        value_name = "FORMAT",
+        help_heading = "Settings"
+    )]
     pub log_format: Option<LogFormat>,
     /// What is logged, as a tracing filter [default: info]
-    #[arg(long, global = true, env = "GIAIDAP_LOG", value_name = "FILTER", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_LOG",
+        value_name = "FILTER",
+        help_heading = "Settings"
+    )]
     pub log: Option<String>,
 }
 
@@ -92,7 +172,12 @@ pub struct Config {
 pub enum MailTransport {
     /// `.eml` files in a folder: the embedded default.
     Folder(PathBuf),
-    Smtp { security: SmtpSecurity, host: String, port: u16, credentials: Option<(String, String)> },
+    Smtp {
+        security: SmtpSecurity,
+        host: String,
+        port: u16,
+        credentials: Option<(String, String)>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,13 +208,32 @@ impl Config {
         Config::from_layers(given.clone(), file, database_url_of_environment())
     }
 
-    fn from_layers(given: Overrides, file: Overrides, database_url: Option<String>) -> Result<Config, ConfigError> {
-        let storage = given.storage.or(file.storage).unwrap_or_else(|| PathBuf::from("giaidap-data"));
+    fn from_layers(
+        given: Overrides,
+        file: Overrides,
+        database_url: Option<String>,
+    ) -> Result<Config, ConfigError> {
+        let storage = given
+            .storage
+            .or(file.storage)
+            .unwrap_or_else(|| PathBuf::from("giaidap-data"));
         let database = given.database.or(database_url).or(file.database);
-        let listen = given.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
-        let public_url = given.public_url.or(file.public_url).unwrap_or_else(|| format!("http://{listen}"));
-        let zone = given.time_zone.or(file.time_zone).unwrap_or_else(|| "Asia/Ho_Chi_Minh".into());
-        let transport = given.mail_transport.or(file.mail_transport).unwrap_or_else(|| "folder".into());
+        let listen = given
+            .listen
+            .or(file.listen)
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let public_url = given
+            .public_url
+            .or(file.public_url)
+            .unwrap_or_else(|| format!("http://{listen}"));
+        let zone = given
+            .time_zone
+            .or(file.time_zone)
+            .unwrap_or_else(|| "Asia/Ho_Chi_Minh".into());
+        let transport = given
+            .mail_transport
+            .or(file.mail_transport)
+            .unwrap_or_else(|| "folder".into());
         let pool_size = given.pool_size.or(file.pool_size).unwrap_or(8);
         let max_body_bytes = given.max_body_bytes.or(file.max_body_bytes).unwrap_or(1 << 20);
         let config = Config {
@@ -145,11 +249,14 @@ impl Config {
             storage,
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
-            mail_from: given.mail_from.or(file.mail_from).unwrap_or_else(|| "giaidap@localhost".into()),
+            mail_from: given
+                .mail_from
+                .or(file.mail_from)
+                .unwrap_or_else(|| "giaidap@localhost".into()),
             owner: given.owner.or(file.owner),
-            time_zone: zone
-                .parse()
-                .map_err(|_: chrono_tz::ParseError| invalid("time_zone", format!("unknown IANA zone `{zone}`")))?,
+            time_zone: zone.parse().map_err(|_: chrono_tz::ParseError| {
+                invalid("time_zone", format!("unknown IANA zone `{zone}`"))
+            })?,
             agents_see_all_queues: given
                 .agents_see_all_queues
                 .or(file.agents_see_all_queues)
@@ -167,13 +274,22 @@ impl Config {
             return Err(invalid("pool_size", "must be between 1 and 500".into()));
         }
         if !(1024..=64 << 20).contains(&self.max_body_bytes) {
-            return Err(invalid("max_body_bytes", "must be between 1024 and 67108864".into()));
+            return Err(invalid(
+                "max_body_bytes",
+                "must be between 1024 and 67108864".into(),
+            ));
         }
         if !self.public_url.starts_with("http://") && !self.public_url.starts_with("https://") {
-            return Err(invalid("public_url", "must start with http:// or https://".into()));
+            return Err(invalid(
+                "public_url",
+                "must start with http:// or https://".into(),
+            ));
         }
         if self.mail_from.parse::<lettre::message::Mailbox>().is_err() {
-            return Err(invalid("mail_from", format!("`{}` is not a mail address", self.mail_from)));
+            return Err(invalid(
+                "mail_from",
+                format!("`{}` is not a mail address", self.mail_from),
+            ));
         }
         Ok(())
     }
@@ -187,7 +303,12 @@ impl Config {
             public_url: &self.public_url,
             mail_transport: match &self.mail_transport {
                 MailTransport::Folder(folder) => format!("folder ({})", folder.display()),
-                MailTransport::Smtp { security, host, port, credentials } => {
+                MailTransport::Smtp {
+                    security,
+                    host,
+                    port,
+                    credentials,
+                } => {
                     let login = if credentials.is_some() { "***:***@" } else { "" };
                     format!("{}://{login}{host}:{port}", security.scheme())
                 }
@@ -244,7 +365,10 @@ fn read_file(path: &Path) -> Result<Overrides, ConfigError> {
     toml::from_str(&text).map_err(|cause| ConfigError::NotToml(name, cause.to_string().trim().to_owned()))
 }
 
-#[allow(clippy::disallowed_methods, reason = "this module is the reader of the environment")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this module is the reader of the environment"
+)]
 fn database_url_of_environment() -> Option<String> {
     std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())
 }
@@ -254,9 +378,9 @@ fn parse_mail_transport(text: &str, storage: &Path) -> Result<MailTransport, Con
         return Ok(MailTransport::Folder(storage.join("mails")));
     }
     let bad = |reason: &str| invalid("mail_transport", reason.to_owned());
-    let (scheme, rest) = text
-        .split_once("://")
-        .ok_or_else(|| bad("want `folder`, smtp://HOST:PORT, smtp+starttls://HOST:PORT or smtps://HOST:PORT"))?;
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| {
+        bad("want `folder`, smtp://HOST:PORT, smtp+starttls://HOST:PORT or smtps://HOST:PORT")
+    })?;
     let (security, default_port) = match scheme {
         "smtp" => (SmtpSecurity::None, 25),
         "smtp+starttls" => (SmtpSecurity::StartTls, 587),
@@ -271,7 +395,9 @@ fn parse_mail_transport(text: &str, storage: &Path) -> Result<MailTransport, Con
     let credentials = match login {
         None => None,
         Some(login) => {
-            let (user, password) = login.split_once(':').ok_or_else(|| bad("want USER:PASSWORD before the @"))?;
+            let (user, password) = login
+                .split_once(':')
+                .ok_or_else(|| bad("want USER:PASSWORD before the @"))?;
             Some((percent_decode(user), percent_decode(password)))
         }
     };
@@ -280,7 +406,9 @@ fn parse_mail_transport(text: &str, storage: &Path) -> Result<MailTransport, Con
     }
     let (host, port) = match address.rsplit_once(':') {
         Some((host, port)) => {
-            let port = port.parse().map_err(|_: std::num::ParseIntError| bad("the port is not a number up to 65535"))?;
+            let port = port
+                .parse()
+                .map_err(|_: std::num::ParseIntError| bad("the port is not a number up to 65535"))?;
             (host, port)
         }
         None => (address, default_port),
@@ -288,7 +416,12 @@ fn parse_mail_transport(text: &str, storage: &Path) -> Result<MailTransport, Con
     if host.is_empty() {
         return Err(bad("the host is missing"));
     }
-    Ok(MailTransport::Smtp { security, host: host.to_owned(), port, credentials })
+    Ok(MailTransport::Smtp {
+        security,
+        host: host.to_owned(),
+        port,
+        credentials,
+    })
 }
 
 /// `%XX` in a user name or password (RFC 3986); anything else stands for itself.
@@ -297,7 +430,10 @@ fn percent_decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
         let decoded = (first == b'%')
-            .then(|| tail.get(..2).and_then(|hex| data_encoding::HEXLOWER_PERMISSIVE.decode(hex).ok()))
+            .then(|| {
+                tail.get(..2)
+                    .and_then(|hex| data_encoding::HEXLOWER_PERMISSIVE.decode(hex).ok())
+            })
             .flatten();
         match decoded {
             Some(byte) => {
@@ -315,7 +451,9 @@ fn percent_decode(text: &str) -> String {
 
 /// The URL with the password between `:` and `@` replaced.
 pub fn mask_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return "***".into() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return "***".into();
+    };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     let masked = match authority.rsplit_once('@') {
@@ -342,10 +480,20 @@ mod tests {
 
     #[test]
     fn a_flag_beats_the_file_and_the_file_beats_the_default() {
-        let file = Overrides { pool_size: Some(3), owner: Some("Tệp".into()), ..Overrides::default() };
-        let given = Overrides { pool_size: Some(5), ..Overrides::default() };
+        let file = Overrides {
+            pool_size: Some(3),
+            owner: Some("Tệp".into()),
+            ..Overrides::default()
+        };
+        let given = Overrides {
+            pool_size: Some(5),
+            ..Overrides::default()
+        };
         let merged = config(given, file).unwrap();
-        assert_eq!((merged.database.pool_size, merged.owner.as_deref()), (5, Some("Tệp")));
+        assert_eq!(
+            (merged.database.pool_size, merged.owner.as_deref()),
+            (5, Some("Tệp"))
+        );
         assert_eq!(merged.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(merged.database.url, "sqlite://giaidap-data/giaidap.db");
     }
@@ -358,19 +506,61 @@ mod tests {
             ..Overrides::default()
         };
         let printed = config(given, Overrides::default()).unwrap().to_masked_toml();
-        assert!(!printed.contains("s3cret") && !printed.contains("hush"), "{printed}");
-        assert!(printed.contains("postgres://gd:***@127.0.0.1:5432/gd"), "{printed}");
+        assert!(
+            !printed.contains("s3cret") && !printed.contains("hush"),
+            "{printed}"
+        );
+        assert!(
+            printed.contains("postgres://gd:***@127.0.0.1:5432/gd"),
+            "{printed}"
+        );
     }
 
     #[test]
     fn a_wrong_setting_is_named() {
         for (given, name) in [
-            (Overrides { time_zone: Some("Asia/Nowhere".into()), ..Overrides::default() }, "time_zone"),
-            (Overrides { mail_transport: Some("pigeon://x".into()), ..Overrides::default() }, "mail_transport"),
-            (Overrides { mail_transport: Some("smtp://u:p@h:25".into()), ..Overrides::default() }, "mail_transport"),
-            (Overrides { pool_size: Some(0), ..Overrides::default() }, "pool_size"),
-            (Overrides { public_url: Some("ftp://x".into()), ..Overrides::default() }, "public_url"),
-            (Overrides { mail_from: Some("nobody".into()), ..Overrides::default() }, "mail_from"),
+            (
+                Overrides {
+                    time_zone: Some("Asia/Nowhere".into()),
+                    ..Overrides::default()
+                },
+                "time_zone",
+            ),
+            (
+                Overrides {
+                    mail_transport: Some("pigeon://x".into()),
+                    ..Overrides::default()
+                },
+                "mail_transport",
+            ),
+            (
+                Overrides {
+                    mail_transport: Some("smtp://u:p@h:25".into()),
+                    ..Overrides::default()
+                },
+                "mail_transport",
+            ),
+            (
+                Overrides {
+                    pool_size: Some(0),
+                    ..Overrides::default()
+                },
+                "pool_size",
+            ),
+            (
+                Overrides {
+                    public_url: Some("ftp://x".into()),
+                    ..Overrides::default()
+                },
+                "public_url",
+            ),
+            (
+                Overrides {
+                    mail_from: Some("nobody".into()),
+                    ..Overrides::default()
+                },
+                "mail_from",
+            ),
         ] {
             let error = config(given, Overrides::default()).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");

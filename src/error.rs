@@ -15,7 +15,11 @@ pub enum Error {
     /// The request clashes with what is there.
     Conflict(Conflict),
     /// The operation is not possible in the ticket's state; these are.
-    WrongTransition { operation: &'static str, state: &'static str, possible: Vec<&'static str> },
+    WrongTransition {
+        operation: &'static str,
+        state: &'static str,
+        possible: Vec<&'static str>,
+    },
     /// A request with the same idempotency key is still running.
     InProgress,
     /// The idempotency key was used for another request.
@@ -83,27 +87,46 @@ pub enum Place {
 pub enum FieldCode {
     Required,
     UnknownField,
-    WrongType { expected: String },
-    TooShort { min: u64 },
-    TooLong { max: u64 },
+    WrongType {
+        expected: String,
+    },
+    TooShort {
+        min: u64,
+    },
+    TooLong {
+        max: u64,
+    },
     ControlCharacter,
-    InvalidFormat { expected: &'static str },
+    InvalidFormat {
+        expected: &'static str,
+    },
     UnknownCode,
-    OutOfRange { expected: String },
+    OutOfRange {
+        expected: String,
+    },
     Duplicate,
     NotAllowed,
     InvalidCursor,
     /// A code of a domain check (the calendar's own, for instance) with its English text.
-    Domain { code: &'static str, text: String },
+    Domain {
+        code: &'static str,
+        text: String,
+    },
 }
 
 impl FieldError {
     pub fn pointer(pointer: impl Into<String>, code: FieldCode) -> Self {
-        FieldError { place: Place::Pointer(pointer.into()), code }
+        FieldError {
+            place: Place::Pointer(pointer.into()),
+            code,
+        }
     }
 
     pub fn parameter(name: impl Into<String>, code: FieldCode) -> Self {
-        FieldError { place: Place::Parameter(name.into()), code }
+        FieldError {
+            place: Place::Parameter(name.into()),
+            code,
+        }
     }
 }
 
@@ -117,11 +140,17 @@ impl Error {
     }
 
     pub fn unavailable(what: &'static str, cause: impl fmt::Display) -> Self {
-        Error::Unavailable { what, cause: cause.to_string() }
+        Error::Unavailable {
+            what,
+            cause: cause.to_string(),
+        }
     }
 
     pub fn internal(what: &'static str, cause: impl fmt::Display) -> Self {
-        Error::Internal { what, cause: cause.to_string() }
+        Error::Internal {
+            what,
+            cause: cause.to_string(),
+        }
     }
 
     pub(crate) fn nothing_to_commit() -> Self {
@@ -135,7 +164,9 @@ impl Error {
     /// For the log only: names the cause, which the caller never sees.
     pub fn log_text(&self) -> String {
         match self {
-            Error::Unavailable { what, cause } | Error::Internal { what, cause } => format!("{what}: {cause}"),
+            Error::Unavailable { what, cause } | Error::Internal { what, cause } => {
+                format!("{what}: {cause}")
+            }
             other => format!("{other:?}"),
         }
     }
@@ -155,11 +186,15 @@ impl From<DieselError> for Error {
             DieselError::DatabaseError(kind, info) => match kind {
                 DatabaseErrorKind::ClosedConnection
                 | DatabaseErrorKind::SerializationFailure
-                | DatabaseErrorKind::ReadOnlyTransaction => Error::unavailable("the database is not ready", &cause),
+                | DatabaseErrorKind::ReadOnlyTransaction => {
+                    Error::unavailable("the database is not ready", &cause)
+                }
                 _ if is_transient(info.message()) => Error::unavailable("the database is busy", &cause),
                 _ => Error::internal("a database statement failed", &cause),
             },
-            DieselError::BrokenTransactionManager => Error::unavailable("the database connection broke", &cause),
+            DieselError::BrokenTransactionManager => {
+                Error::unavailable("the database connection broke", &cause)
+            }
             _ => Error::internal("a database statement failed", &cause),
         }
     }
@@ -185,5 +220,8 @@ fn is_transient(message: &str) -> bool {
 
 /// True where an insert ran into a unique constraint: whoever wrote the insert says what that means.
 pub fn is_unique_violation(cause: &DieselError) -> bool {
-    matches!(cause, DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+    matches!(
+        cause,
+        DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)
+    )
 }

@@ -1,4 +1,21 @@
 //! giaidap: the backend of Việt Nam's e-government answer centre.
+//!
+//! In reading order: the pure clock, what a request touches on its way down, the domain, then what stands around it.
+pub mod clock;
+pub mod config;
+pub mod error;
 pub mod language;
-pub mod notifications;
+pub mod text;
+
 pub mod sla;
+
+pub mod store;
+pub mod tx;
+
+pub mod calendars;
+pub mod directory;
+pub mod idempotency;
+pub mod identity;
+pub mod notifications;
+pub mod queues;
+pub mod tickets;

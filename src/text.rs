@@ -11,7 +11,11 @@ pub fn nfc(text: &str) -> String {
 /// single space. `đ` has no decomposition, so NFD alone leaves it (and SQLite's FTS5 does too).
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
-    for letter in text.nfd().filter(|letter| !is_combining_mark(*letter)).flat_map(char::to_lowercase) {
+    for letter in text
+        .nfd()
+        .filter(|letter| !is_combining_mark(*letter))
+        .flat_map(char::to_lowercase)
+    {
         let letter = match letter {
             'đ' | 'ð' | 'ɖ' => 'd',
             other => other,
@@ -28,7 +32,13 @@ pub fn fold(text: &str) -> String {
 
 /// A LIKE pattern that finds `text`'s folded form anywhere, with `\` as the escape character.
 pub fn like_pattern(text: &str) -> String {
-    format!("%{}%", fold(text).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+    format!(
+        "%{}%",
+        fold(text)
+            .replace('\\', "\\\\")
+            .replace('%', "\\%")
+            .replace('_', "\\_")
+    )
 }
 
 #[cfg(test)]
@@ -48,6 +58,9 @@ mod tests {
     #[test]
     fn decomposed_text_is_composed() {
         let decomposed: String = "Tiếng Việt".nfd().collect();
-        assert_eq!((decomposed.chars().count(), nfc(&decomposed).chars().count()), (14, 10));
+        assert_eq!(
+            (decomposed.chars().count(), nfc(&decomposed).chars().count()),
+            (14, 10)
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! Queries over calendars and policies with their versions.
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::{NewCalendar, NewPolicy};
 use crate::error::{Conflict, Error, Result, is_unique_violation};
@@ -60,28 +63,39 @@ const CALENDAR_COLUMNS: CalendarColumns = (
     calendar_versions::definition,
 );
 
-/// Each calendar joined with its newest version.
+/// Only the newest version of each calendar.
+fn in_force() -> SqlLiteral<Bool> {
+    sql("calendar_versions.version = \
+         (SELECT max(v.version) FROM calendar_versions v WHERE v.calendar_id = calendars.id)")
+}
+
 #[diesel::dsl::auto_type]
-fn calendars_in_force() -> _ {
-    let newer = diesel::alias!(calendar_versions as newer_versions);
-    calendars::table.inner_join(calendar_versions::table).filter(diesel::dsl::not(diesel::dsl::exists(
-        newer
-            .filter(newer.field(calendar_versions::calendar_id).eq(calendar_versions::calendar_id))
-            .filter(newer.field(calendar_versions::version).gt(calendar_versions::version)),
-    )))
+fn versioned_calendars() -> _ {
+    calendars::table.inner_join(calendar_versions::table)
 }
 
 pub fn find_calendar_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<CalendarRecord>> {
-    Ok(calendars_in_force().filter(calendars::uid.eq(uid)).select(CALENDAR_COLUMNS).first(conn).optional()?)
+    Ok(versioned_calendars()
+        .filter(in_force())
+        .filter(calendars::uid.eq(uid))
+        .select(CALENDAR_COLUMNS)
+        .first(conn)
+        .optional()?)
 }
 
 pub fn find_calendar_by_code(conn: &mut Db, code: &str) -> Result<Option<CalendarRecord>> {
-    Ok(calendars_in_force().filter(calendars::code.eq(code)).select(CALENDAR_COLUMNS).first(conn).optional()?)
+    Ok(versioned_calendars()
+        .filter(in_force())
+        .filter(calendars::code.eq(code))
+        .select(CALENDAR_COLUMNS)
+        .first(conn)
+        .optional()?)
 }
 
 pub fn list_calendars(conn: &mut Db, after: Option<&str>, limit: i64) -> Result<Vec<CalendarRecord>> {
     let after = after.unwrap_or_default().to_owned();
-    Ok(calendars_in_force()
+    Ok(versioned_calendars()
+        .filter(in_force())
         .filter(calendars::code.gt(after))
         .order(calendars::code)
         .limit(limit)
@@ -99,7 +113,10 @@ pub fn get_current_version_id(conn: &mut Db, calendar_id: i64) -> Result<i64> {
 }
 
 pub fn get_calendar_definition(conn: &mut Db, version_id: i64) -> Result<serde_json::Value> {
-    let definition: Json = calendar_versions::table.find(version_id).select(calendar_versions::definition).first(conn)?;
+    let definition: Json = calendar_versions::table
+        .find(version_id)
+        .select(calendar_versions::definition)
+        .first(conn)?;
     Ok(definition.0)
 }
 
@@ -141,7 +158,11 @@ pub fn insert_calendar(
 
 /// Another process created the same code between the check and the insert.
 fn code_taken(cause: diesel::result::Error) -> Error {
-    if is_unique_violation(&cause) { Error::Conflict(Conflict::CodeTaken) } else { cause.into() }
+    if is_unique_violation(&cause) {
+        Error::Conflict(Conflict::CodeTaken)
+    } else {
+        cause.into()
+    }
 }
 
 type PolicyColumns = (
@@ -165,30 +186,39 @@ const POLICY_COLUMNS: PolicyColumns = (
     sla_policy_versions::definition,
 );
 
-/// Each policy joined with its newest version and that version's calendar.
+/// Only the newest version of each policy.
+fn policy_in_force() -> SqlLiteral<Bool> {
+    sql("sla_policy_versions.version = \
+         (SELECT max(v.version) FROM sla_policy_versions v WHERE v.policy_id = sla_policies.id)")
+}
+
 #[diesel::dsl::auto_type]
-fn policies_in_force() -> _ {
-    let newer = diesel::alias!(sla_policy_versions as newer_policies);
-    sla_policies::table
-        .inner_join(sla_policy_versions::table.inner_join(calendars::table))
-        .filter(diesel::dsl::not(diesel::dsl::exists(
-            newer
-                .filter(newer.field(sla_policy_versions::policy_id).eq(sla_policy_versions::policy_id))
-                .filter(newer.field(sla_policy_versions::version).gt(sla_policy_versions::version)),
-        )))
+fn versioned_policies() -> _ {
+    sla_policies::table.inner_join(sla_policy_versions::table.inner_join(calendars::table))
 }
 
 pub fn find_policy_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<PolicyRecord>> {
-    Ok(policies_in_force().filter(sla_policies::uid.eq(uid)).select(POLICY_COLUMNS).first(conn).optional()?)
+    Ok(versioned_policies()
+        .filter(policy_in_force())
+        .filter(sla_policies::uid.eq(uid))
+        .select(POLICY_COLUMNS)
+        .first(conn)
+        .optional()?)
 }
 
 pub fn find_policy_by_code(conn: &mut Db, code: &str) -> Result<Option<PolicyRecord>> {
-    Ok(policies_in_force().filter(sla_policies::code.eq(code)).select(POLICY_COLUMNS).first(conn).optional()?)
+    Ok(versioned_policies()
+        .filter(policy_in_force())
+        .filter(sla_policies::code.eq(code))
+        .select(POLICY_COLUMNS)
+        .first(conn)
+        .optional()?)
 }
 
 pub fn list_policies(conn: &mut Db, after: Option<&str>, limit: i64) -> Result<Vec<PolicyRecord>> {
     let after = after.unwrap_or_default().to_owned();
-    Ok(policies_in_force()
+    Ok(versioned_policies()
+        .filter(policy_in_force())
         .filter(sla_policies::code.gt(after))
         .order(sla_policies::code)
         .limit(limit)
@@ -221,8 +251,8 @@ pub fn insert_policy(
     reason: &str,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let definition =
-        serde_json::to_value(&new.spec).map_err(|cause| Error::internal("a policy cannot be written", cause))?;
+    let definition = serde_json::to_value(&new.spec)
+        .map_err(|cause| Error::internal("a policy cannot be written", cause))?;
     let now = Ts::from(now);
     let id: i64 = diesel::insert_into(sla_policies::table)
         .values((

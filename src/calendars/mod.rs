@@ -10,9 +10,9 @@ pub use db::{CalendarRecord, PolicyRecord};
 pub use rules::{PolicyVersion, Rules};
 
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
+use crate::sla::SpecProblem;
 use crate::sla::calendar::CalendarSpec;
 use crate::sla::policy::PolicySpec;
-use crate::sla::problem::SpecProblem;
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 
@@ -34,11 +34,19 @@ pub struct NewCalendar {
 }
 
 /// Store a calendar as its first version. Refused whole where any part of it is wrong.
-pub fn create_calendar(conn: &mut Db, new: &NewCalendar, author: &str, now: DateTime<Utc>) -> Result<CalendarRecord> {
+pub fn create_calendar(
+    conn: &mut Db,
+    new: &NewCalendar,
+    author: &str,
+    now: DateTime<Utc>,
+) -> Result<CalendarRecord> {
     new.spec.check().map_err(field_errors)?;
     if !is_code(&new.code) {
         let expected = "1 to 64 lower-case letters, digits and hyphens, beginning with a letter";
-        return Err(Error::invalid_pointer("/code", FieldCode::InvalidFormat { expected }));
+        return Err(Error::invalid_pointer(
+            "/code",
+            FieldCode::InvalidFormat { expected },
+        ));
     }
     if db::find_calendar_by_code(conn, &new.code)?.is_some() {
         return Err(Error::Conflict(Conflict::CodeTaken));
@@ -49,7 +57,9 @@ pub fn create_calendar(conn: &mut Db, new: &NewCalendar, author: &str, now: Date
 fn is_code(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// The domain's own problems as fields of the request.
@@ -57,7 +67,13 @@ pub fn field_errors(problems: Vec<SpecProblem>) -> Error {
     let errors = problems
         .into_iter()
         .map(|problem| {
-            FieldError::pointer(problem.pointer, FieldCode::Domain { code: problem.code, text: problem.message })
+            FieldError::pointer(
+                problem.pointer,
+                FieldCode::Domain {
+                    code: problem.code,
+                    text: problem.message,
+                },
+            )
         })
         .collect();
     Error::Invalid(errors)
@@ -77,7 +93,9 @@ pub fn get_calendar(conn: &mut Db, id: &str) -> Result<CalendarRecord> {
 
 /// A page of calendars by code.
 pub fn list_calendars(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<CalendarRecord>> {
-    let after = cursor.map(|cursor| decode_cursor::<String>("calendars", cursor)).transpose()?;
+    let after = cursor
+        .map(|cursor| decode_cursor::<String>("calendars", cursor))
+        .transpose()?;
     let rows = db::list_calendars(conn, after.as_deref(), limit + 1)?;
     Page::from_rows(rows, limit, "calendars", |calendar| calendar.code.clone())
 }
@@ -110,7 +128,9 @@ pub fn get_policy(conn: &mut Db, id: &str) -> Result<PolicyRecord> {
 
 /// A page of policies by code.
 pub fn list_policies(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<PolicyRecord>> {
-    let after = cursor.map(|cursor| decode_cursor::<String>("sla-policies", cursor)).transpose()?;
+    let after = cursor
+        .map(|cursor| decode_cursor::<String>("sla-policies", cursor))
+        .transpose()?;
     let rows = db::list_policies(conn, after.as_deref(), limit + 1)?;
     Page::from_rows(rows, limit, "sla-policies", |policy| policy.code.clone())
 }

@@ -31,9 +31,9 @@ impl Rules {
             let definition = db::get_calendar_definition(conn, calendar_version_id)?;
             let spec: CalendarSpec = serde_json::from_value(definition)
                 .map_err(|cause| Error::internal("a stored calendar cannot be read", cause))?;
-            let calendar = spec
-                .check()
-                .map_err(|problems| Error::internal("a stored calendar is not valid", format!("{problems:?}")))?;
+            let calendar = spec.check().map_err(|problems| {
+                Error::internal("a stored calendar is not valid", format!("{problems:?}"))
+            })?;
             Ok(Timeline::new(calendar))
         })
     }
@@ -44,7 +44,11 @@ impl Rules {
             let (calendar_id, definition) = db::get_policy_definition(conn, policy_version_id)?;
             let spec = serde_json::from_value(definition)
                 .map_err(|cause| Error::internal("a stored policy cannot be read", cause))?;
-            Ok(PolicyVersion { id: policy_version_id, calendar_id, spec })
+            Ok(PolicyVersion {
+                id: policy_version_id,
+                calendar_id,
+                spec,
+            })
         })
     }
 

@@ -43,7 +43,13 @@ pub struct Requester {
 impl Requester {
     pub(super) fn says_the_same_as(&self, input: &RequesterInput) -> bool {
         (&self.name, &self.email, &self.unit, &self.phone, self.language)
-            == (&input.name, &input.email, &input.unit, &input.phone, input.language)
+            == (
+                &input.name,
+                &input.email,
+                &input.unit,
+                &input.phone,
+                input.language,
+            )
     }
 }
 
@@ -83,8 +89,16 @@ pub fn list_organisations(
         .into_boxed::<MultiBackend>();
     if let Some(date) = filter.active_on {
         query = query
-            .filter(organisations::valid_from.is_null().or(organisations::valid_from.le(Some(date))))
-            .filter(organisations::valid_to.is_null().or(organisations::valid_to.ge(Some(date))));
+            .filter(
+                organisations::valid_from
+                    .is_null()
+                    .or(organisations::valid_from.le(Some(date))),
+            )
+            .filter(
+                organisations::valid_to
+                    .is_null()
+                    .or(organisations::valid_to.ge(Some(date))),
+            );
     }
     if let Some(kind) = &filter.kind {
         query = query.filter(organisations::kind.eq(kind.clone()));
@@ -118,7 +132,11 @@ pub struct OrganisationRow {
 
 /// Add or replace by code.
 pub fn upsert_organisation(conn: &mut Db, row: &OrganisationRow) -> Result<()> {
-    let new = (row, organisations::uid.eq(Uid::new()), organisations::created_at.eq(row.updated_at));
+    let new = (
+        row,
+        organisations::uid.eq(Uid::new()),
+        organisations::created_at.eq(row.updated_at),
+    );
     each_db!(conn, c => diesel::insert_into(organisations::table)
         .values(new)
         .on_conflict(organisations::code)
@@ -135,9 +153,17 @@ pub fn set_successor(conn: &mut Db, code: &str, successor_id: Option<i64>) -> Re
     Ok(())
 }
 
-pub fn find_requester_by_email(conn: &mut Db, organisation_id: i64, email: &str) -> Result<Option<Requester>> {
+pub fn find_requester_by_email(
+    conn: &mut Db,
+    organisation_id: i64,
+    email: &str,
+) -> Result<Option<Requester>> {
     Ok(requesters::table
-        .filter(requesters::organisation_id.eq(organisation_id).and(requesters::email.eq(email)))
+        .filter(
+            requesters::organisation_id
+                .eq(organisation_id)
+                .and(requesters::email.eq(email)),
+        )
         .select(Requester::as_select())
         .first(conn)
         .optional()?)
@@ -150,12 +176,18 @@ pub fn find_requester_by_name(
     unit: Option<&str>,
 ) -> Result<Option<Requester>> {
     let candidates: Vec<Requester> = requesters::table
-        .filter(requesters::organisation_id.eq(organisation_id).and(requesters::name.eq(name)))
+        .filter(
+            requesters::organisation_id
+                .eq(organisation_id)
+                .and(requesters::name.eq(name)),
+        )
         .filter(requesters::email.is_null())
         .order(requesters::id)
         .select(Requester::as_select())
         .load(conn)?;
-    Ok(candidates.into_iter().find(|candidate| candidate.unit.as_deref() == unit))
+    Ok(candidates
+        .into_iter()
+        .find(|candidate| candidate.unit.as_deref() == unit))
 }
 
 /// Insert, or, where another transaction added the same address first, take that row.
@@ -187,11 +219,19 @@ pub fn insert_requester(
         (Some(requester), _) => Ok(requester),
         (None, Some(email)) => find_requester_by_email(conn, organisation_id, email)?
             .ok_or_else(|| crate::error::Error::unavailable("a requester changed meanwhile", email.len())),
-        (None, None) => Err(crate::error::Error::internal("a requester was not inserted", "no conflict is possible")),
+        (None, None) => Err(crate::error::Error::internal(
+            "a requester was not inserted",
+            "no conflict is possible",
+        )),
     }
 }
 
-pub fn update_requester(conn: &mut Db, id: i64, input: &RequesterInput, now: DateTime<Utc>) -> Result<Requester> {
+pub fn update_requester(
+    conn: &mut Db,
+    id: i64,
+    input: &RequesterInput,
+    now: DateTime<Utc>,
+) -> Result<Requester> {
     Ok(diesel::update(requesters::table.find(id))
         .set((
             requesters::name.eq(&input.name),
@@ -210,4 +250,12 @@ pub fn update_requester(conn: &mut Db, id: i64, input: &RequesterInput, now: Dat
             requesters::language,
         ))
         .get_result(conn)?)
+}
+
+pub fn find_requester(conn: &mut Db, id: i64) -> Result<Option<Requester>> {
+    Ok(requesters::table
+        .find(id)
+        .select(Requester::as_select())
+        .first(conn)
+        .optional()?)
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 
 use super::db::{self, OrganisationRow};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::store::{Db, Ts};
 use crate::text::{fold, nfc};
 
@@ -51,7 +51,7 @@ pub fn import_organisations(
     conn: &mut Db,
     file: impl Read,
     now: DateTime<Utc>,
-) -> std::result::Result<usize, ImportError> {
+) -> Result<usize, ImportError> {
     let lines = read_lines(file)?;
     let mut ids = HashMap::new();
     for (line, row) in &lines {
@@ -69,7 +69,12 @@ pub fn import_organisations(
             Some(id) => Some(*id),
             None => match db::find_organisation_by_code(conn, successor)? {
                 Some(known) => Some(known.id),
-                None => return Err(refuse(*line, format!("successor_code `{successor}` is not an organisation"))),
+                None => {
+                    return Err(refuse(
+                        *line,
+                        format!("successor_code `{successor}` is not an organisation"),
+                    ));
+                }
             },
         };
         db::set_successor(conn, row.code.trim(), successor_id)?;
@@ -77,7 +82,7 @@ pub fn import_organisations(
     Ok(lines.len())
 }
 
-fn read_lines(file: impl Read) -> std::result::Result<Vec<(u64, Line)>, ImportError> {
+fn read_lines(file: impl Read) -> Result<Vec<(u64, Line)>, ImportError> {
     let mut reader = csv::Reader::from_reader(file);
     let mut seen = HashMap::new();
     let mut lines = Vec::new();
@@ -88,27 +93,49 @@ fn read_lines(file: impl Read) -> std::result::Result<Vec<(u64, Line)>, ImportEr
         })?;
         let line = u64::try_from(lines.len()).unwrap_or(u64::MAX).saturating_add(2);
         if let Some(first) = seen.insert(row.code.trim().to_owned(), line) {
-            return Err(refuse(line, format!("code `{}` stands on line {first} already", row.code.trim())));
+            return Err(refuse(
+                line,
+                format!("code `{}` stands on line {first} already", row.code.trim()),
+            ));
         }
         lines.push((line, row));
     }
     Ok(lines)
 }
 
-fn checked(line: u64, row: &Line, now: DateTime<Utc>) -> std::result::Result<OrganisationRow, ImportError> {
+fn checked(line: u64, row: &Line, now: DateTime<Utc>) -> Result<OrganisationRow, ImportError> {
     let code = row.code.trim();
-    if code.is_empty() || code.len() > 40 || code.chars().any(|c| !(c.is_ascii_alphanumeric() || "-.".contains(c))) {
-        return Err(refuse(line, format!("code `{code}` must be 1 to 40 letters, digits, `-` or `.`")));
+    if code.is_empty()
+        || code.len() > 40
+        || code
+            .chars()
+            .any(|c| !(c.is_ascii_alphanumeric() || "-.".contains(c)))
+    {
+        return Err(refuse(
+            line,
+            format!("code `{code}` must be 1 to 40 letters, digits, `-` or `.`"),
+        ));
     }
     if !["ministry", "agency", "province", "other"].contains(&row.kind.trim()) {
-        return Err(refuse(line, format!("kind `{}` must be ministry, agency, province or other", row.kind)));
+        return Err(refuse(
+            line,
+            format!("kind `{}` must be ministry, agency, province or other", row.kind),
+        ));
     }
     let name_vi = nfc(row.name_vi.trim());
     if name_vi.is_empty() {
         return Err(refuse(line, "name_vi is empty".into()));
     }
-    let name_en = if row.name_en.trim().is_empty() { name_vi.clone() } else { nfc(row.name_en.trim()) };
-    let short_name = if row.short_name.trim().is_empty() { name_vi.clone() } else { nfc(row.short_name.trim()) };
+    let name_en = if row.name_en.trim().is_empty() {
+        name_vi.clone()
+    } else {
+        nfc(row.name_en.trim())
+    };
+    let short_name = if row.short_name.trim().is_empty() {
+        name_vi.clone()
+    } else {
+        nfc(row.short_name.trim())
+    };
     let valid_from = date(line, "valid_from", &row.valid_from)?;
     let valid_to = date(line, "valid_to", &row.valid_to)?;
     if let (Some(from), Some(to)) = (valid_from, valid_to) {
@@ -143,12 +170,15 @@ fn optional(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn date(line: u64, field: &str, text: &str) -> std::result::Result<Option<NaiveDate>, ImportError> {
+fn date(line: u64, field: &str, text: &str) -> Result<Option<NaiveDate>, ImportError> {
     match text.trim() {
         "" => Ok(None),
         text => match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
             Ok(date) => Ok(Some(date)),
-            Err(_) => Err(refuse(line, format!("{field} `{text}` must be a date such as 2025-07-01"))),
+            Err(_) => Err(refuse(
+                line,
+                format!("{field} `{text}` must be a date such as 2025-07-01"),
+            )),
         },
     }
 }

@@ -26,7 +26,12 @@ pub fn canonical_code(text: &str) -> String {
     match groups.as_slice() {
         [lower @ .., level_one] if lower.len() == 3 && is_level_one(level_one) => {
             let mut canonical = vec![*level_one];
-            canonical.extend(lower.iter().rev().filter(|group| group.chars().any(|digit| digit != '0')));
+            canonical.extend(
+                lower
+                    .iter()
+                    .rev()
+                    .filter(|group| group.chars().any(|digit| digit != '0')),
+            );
             canonical.join(".")
         }
         _ => text.trim().to_owned(),
@@ -61,7 +66,9 @@ pub fn list_organisations(
     limit: i64,
 ) -> Result<Page<Organisation>> {
     let binding = format!("organisations {filter:?}");
-    let after = cursor.map(|cursor| decode_cursor::<String>(&binding, cursor)).transpose()?;
+    let after = cursor
+        .map(|cursor| decode_cursor::<String>(&binding, cursor))
+        .transpose()?;
     let rows = db::list_organisations(conn, filter, after.as_deref(), limit + 1)?;
     Page::from_rows(rows, limit, &binding, |organisation| organisation.code.clone())
 }

@@ -35,8 +35,14 @@ pub enum Action {
 /// What an action is done to.
 #[derive(Debug, Clone, Copy)]
 pub enum Target {
-    Ticket { organisation_id: i64, queue_id: i64, assignee_id: Option<i64> },
-    Queue { id: i64 },
+    Ticket {
+        organisation_id: i64,
+        queue_id: i64,
+        assignee_id: Option<i64>,
+    },
+    Queue {
+        id: i64,
+    },
 }
 
 /// May this principal do this to anything at all? Asked for every route before its body is read.
@@ -71,7 +77,14 @@ fn sees(principal: &Principal, target: Target, open_desk: bool) -> bool {
         (Principal::Client { client, .. }, Target::Ticket { organisation_id, .. }) => {
             client.organisation_id == organisation_id
         }
-        (Principal::Staff { staff, .. }, Target::Ticket { queue_id, assignee_id, .. }) => {
+        (
+            Principal::Staff { staff, .. },
+            Target::Ticket {
+                queue_id,
+                assignee_id,
+                ..
+            },
+        ) => {
             staff.role != Role::Agent
                 || open_desk
                 || staff.queues.contains(&queue_id)
@@ -98,17 +111,20 @@ fn role_may(role: Role, action: Action) -> bool {
     use Action as A;
     let reads = matches!(
         action,
-        A::ReadSelf | A::ReadDirectory | A::ReadCalendars | A::ReadTicket | A::ReadNotes | A::ReadQueueSummary
+        A::ReadSelf
+            | A::ReadDirectory
+            | A::ReadCalendars
+            | A::ReadTicket
+            | A::ReadNotes
+            | A::ReadQueueSummary
     );
     match role {
         Role::Admin => true,
         Role::Supervisor => action != A::ManageCalendars,
-        Role::Agent => {
-            !matches!(
-                action,
-                A::ManageCalendars | A::Assign | A::ReadDeliveries | A::RetryDelivery | A::ReadReports
-            )
-        }
+        Role::Agent => !matches!(
+            action,
+            A::ManageCalendars | A::Assign | A::ReadDeliveries | A::RetryDelivery | A::ReadReports
+        ),
         Role::Auditor => reads || matches!(action, A::ReadDeliveries | A::ReadReports),
     }
 }
@@ -119,7 +135,11 @@ fn agent_may(staff: &Staff, action: Action, target: Target) -> bool {
     use Action as A;
     match target {
         Target::Queue { id } => action != A::ClaimNext || staff.queues.contains(&id),
-        Target::Ticket { queue_id, assignee_id, .. } => {
+        Target::Ticket {
+            queue_id,
+            assignee_id,
+            ..
+        } => {
             let own = assignee_id == Some(staff.user_id);
             let member = staff.queues.contains(&queue_id);
             match action {
@@ -150,30 +170,62 @@ mod tests {
             role,
             queues: queues.to_vec(),
         };
-        Principal::Staff { credential_id: 1, staff }
+        Principal::Staff {
+            credential_id: 1,
+            staff,
+        }
     }
 
     fn client(organisation_id: i64, scopes: &[Scope]) -> Principal {
-        let client = Client { uid: Uid::new(), name: "LGSP".into(), organisation_id, scopes: scopes.to_vec() };
-        Principal::Client { credential_id: 2, client }
+        let client = Client {
+            uid: Uid::new(),
+            name: "LGSP".into(),
+            organisation_id,
+            scopes: scopes.to_vec(),
+        };
+        Principal::Client {
+            credential_id: 2,
+            client,
+        }
     }
 
-    const TICKET: Target = Target::Ticket { organisation_id: 1, queue_id: 10, assignee_id: Some(7) };
+    const TICKET: Target = Target::Ticket {
+        organisation_id: 1,
+        queue_id: 10,
+        assignee_id: Some(7),
+    };
 
     #[test]
     fn a_foreign_organisation_cannot_tell_that_a_ticket_exists() {
         let foreign = client(2, &Scope::ALL);
-        for action in [Action::ReadTicket, Action::Cancel, Action::Claim, Action::PostNote] {
+        for action in [
+            Action::ReadTicket,
+            Action::Cancel,
+            Action::Claim,
+            Action::PostNote,
+        ] {
             let refused = authorise(&foreign, action, TICKET, false);
-            assert!(matches!(refused, Err(Error::NotFound(Resource::Ticket))), "{action:?}");
+            assert!(
+                matches!(refused, Err(Error::NotFound(Resource::Ticket))),
+                "{action:?}"
+            );
         }
     }
 
     #[test]
     fn an_organisation_never_sees_notes_nor_works_tickets() {
         let own = client(1, &Scope::ALL);
-        for action in [Action::ReadNotes, Action::PostNote, Action::Claim, Action::Resolve, Action::Assign] {
-            assert!(matches!(authorise(&own, action, TICKET, true), Err(Error::Forbidden)), "{action:?}");
+        for action in [
+            Action::ReadNotes,
+            Action::PostNote,
+            Action::Claim,
+            Action::Resolve,
+            Action::Assign,
+        ] {
+            assert!(
+                matches!(authorise(&own, action, TICKET, true), Err(Error::Forbidden)),
+                "{action:?}"
+            );
         }
         assert!(authorise(&own, Action::ReadTicket, TICKET, false).is_ok());
     }
@@ -182,29 +234,58 @@ mod tests {
     fn a_key_without_the_write_scope_only_reads() {
         let reader = client(1, &[Scope::TicketsRead]);
         assert!(authorise(&reader, Action::ReadTicket, TICKET, false).is_ok());
-        assert!(matches!(authorise(&reader, Action::Cancel, TICKET, false), Err(Error::Forbidden)));
-        assert!(matches!(permit(&reader, Action::FileTicket), Err(Error::Forbidden)));
+        assert!(matches!(
+            authorise(&reader, Action::Cancel, TICKET, false),
+            Err(Error::Forbidden)
+        ));
+        assert!(matches!(
+            permit(&reader, Action::FileTicket),
+            Err(Error::Forbidden)
+        ));
     }
 
     #[test]
     fn an_agent_works_their_own_tickets_and_sees_their_queues() {
         let (own, colleague, stranger) = (agent(7, &[10]), agent(8, &[10]), agent(9, &[11]));
         assert!(authorise(&own, Action::Resolve, TICKET, false).is_ok());
-        assert!(matches!(authorise(&colleague, Action::Resolve, TICKET, false), Err(Error::Forbidden)));
+        assert!(matches!(
+            authorise(&colleague, Action::Resolve, TICKET, false),
+            Err(Error::Forbidden)
+        ));
         assert!(authorise(&colleague, Action::Transfer, TICKET, false).is_ok());
-        assert!(matches!(authorise(&stranger, Action::ReadTicket, TICKET, false), Err(Error::NotFound(_))));
+        assert!(matches!(
+            authorise(&stranger, Action::ReadTicket, TICKET, false),
+            Err(Error::NotFound(_))
+        ));
         assert!(authorise(&stranger, Action::ReadTicket, TICKET, true).is_ok());
-        assert!(matches!(authorise(&stranger, Action::ClaimNext, Target::Queue { id: 10 }, true), Err(Error::Forbidden)));
+        assert!(matches!(
+            authorise(&stranger, Action::ClaimNext, Target::Queue { id: 10 }, true),
+            Err(Error::Forbidden)
+        ));
     }
 
     #[test]
     fn an_auditor_reads_everything_and_writes_nothing() {
         let auditor = staff(Role::Auditor, 5, &[]);
-        for action in [Action::ReadTicket, Action::ReadNotes, Action::ReadReports, Action::ReadDeliveries] {
+        for action in [
+            Action::ReadTicket,
+            Action::ReadNotes,
+            Action::ReadReports,
+            Action::ReadDeliveries,
+        ] {
             assert!(authorise(&auditor, action, TICKET, false).is_ok(), "{action:?}");
         }
-        for action in [Action::FileTicket, Action::PostNote, Action::Claim, Action::Cancel, Action::RetryDelivery] {
-            assert!(matches!(authorise(&auditor, action, TICKET, false), Err(Error::Forbidden)), "{action:?}");
+        for action in [
+            Action::FileTicket,
+            Action::PostNote,
+            Action::Claim,
+            Action::Cancel,
+            Action::RetryDelivery,
+        ] {
+            assert!(
+                matches!(authorise(&auditor, action, TICKET, false), Err(Error::Forbidden)),
+                "{action:?}"
+            );
         }
     }
 }

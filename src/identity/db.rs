@@ -50,7 +50,9 @@ pub fn find_credential(conn: &mut Db, lookup: &str) -> Result<Option<Credential>
 }
 
 pub fn touch_credential(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()> {
-    diesel::update(credentials::table.find(id)).set(credentials::last_used_at.eq(Some(Ts::from(now)))).execute(conn)?;
+    diesel::update(credentials::table.find(id))
+        .set(credentials::last_used_at.eq(Some(Ts::from(now))))
+        .execute(conn)?;
     Ok(())
 }
 
@@ -82,16 +84,28 @@ pub fn insert_credential(
 }
 
 pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {
-    let user = users::table.find(id).select(User::as_select()).first(conn).optional()?;
+    let user = users::table
+        .find(id)
+        .select(User::as_select())
+        .first(conn)
+        .optional()?;
     Ok(user.filter(|user| user.active))
 }
 
 pub fn find_user_by_email(conn: &mut Db, email: &str) -> Result<Option<User>> {
-    Ok(users::table.filter(users::email.eq(email)).select(User::as_select()).first(conn).optional()?)
+    Ok(users::table
+        .filter(users::email.eq(email))
+        .select(User::as_select())
+        .first(conn)
+        .optional()?)
 }
 
 pub fn find_user_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<User>> {
-    Ok(users::table.filter(users::uid.eq(uid)).select(User::as_select()).first(conn).optional()?)
+    Ok(users::table
+        .filter(users::uid.eq(uid))
+        .select(User::as_select())
+        .first(conn)
+        .optional()?)
 }
 
 /// Active supervisors and administrators: whom an overdue notice reaches besides the handling agent.
@@ -128,7 +142,15 @@ pub fn insert_user(
             users::created_at.eq(now),
             users::updated_at.eq(now),
         ))
-        .returning((users::id, users::uid, users::email, users::name, users::role, users::language, users::active))
+        .returning((
+            users::id,
+            users::uid,
+            users::email,
+            users::name,
+            users::role,
+            users::language,
+            users::active,
+        ))
         .get_result(conn);
     match inserted {
         Ok(user) => Ok(Some(user)),
@@ -138,7 +160,10 @@ pub fn insert_user(
 }
 
 pub fn insert_membership(conn: &mut Db, queue_id: i64, user_id: i64) -> Result<()> {
-    let row = (queue_members::queue_id.eq(queue_id), queue_members::user_id.eq(user_id));
+    let row = (
+        queue_members::queue_id.eq(queue_id),
+        queue_members::user_id.eq(user_id),
+    );
     each_db!(conn, c => diesel::insert_into(queue_members::table).values(row).on_conflict_do_nothing().execute(c))?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! time. Decisions are made in `access` from (principal, action, resource) and nowhere else.
 pub mod access;
 pub(crate) mod db;
-mod token;
+pub(crate) mod token;
 
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,35 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, FieldCode, Result};
 use crate::language::Language;
 use crate::store::{Db, Uid};
-use crate::text_column;
+use crate::text_enum;
 
 pub use token::Secret;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, diesel::AsExpression, diesel::FromSqlRow)]
-#[diesel(sql_type = diesel::sql_types::Text)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Admin,
-    Supervisor,
-    Agent,
-    Auditor,
+text_enum! {
+    /// What a person of the centre is there for.
+    #[derive(clap::ValueEnum)]
+    Role { Admin "admin", Supervisor "supervisor", Agent "agent", Auditor "auditor" }
 }
-
-impl Role {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Admin => "admin",
-            Role::Supervisor => "supervisor",
-            Role::Agent => "agent",
-            Role::Auditor => "auditor",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        [Role::Admin, Role::Supervisor, Role::Agent, Role::Auditor].into_iter().find(|role| role.as_str() == text)
-    }
-}
-text_column!(Role);
 
 /// What an organisation's key may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -87,35 +67,22 @@ pub struct Client {
 /// Who acts.
 #[derive(Debug, Clone)]
 pub enum Principal {
-    Staff { credential_id: i64, staff: Staff },
-    Client { credential_id: i64, client: Client },
+    Staff {
+        credential_id: i64,
+        staff: Staff,
+    },
+    Client {
+        credential_id: i64,
+        client: Client,
+    },
     /// The product itself: workers, seeding.
     System,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, diesel::AsExpression, diesel::FromSqlRow)]
-#[diesel(sql_type = diesel::sql_types::Text)]
-#[serde(rename_all = "lowercase")]
-pub enum ActorKind {
-    Staff,
-    Client,
-    System,
+text_enum! {
+    /// Who did something, as history shows it.
+    ActorKind { Staff "staff", Client "client", System "system" }
 }
-
-impl ActorKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ActorKind::Staff => "staff",
-            ActorKind::Client => "client",
-            ActorKind::System => "system",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        [ActorKind::Staff, ActorKind::Client, ActorKind::System].into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-text_column!(ActorKind);
 
 impl Principal {
     pub fn kind(&self) -> ActorKind {
@@ -146,7 +113,9 @@ impl Principal {
 
     pub fn credential_id(&self) -> Option<i64> {
         match self {
-            Principal::Staff { credential_id, .. } | Principal::Client { credential_id, .. } => Some(*credential_id),
+            Principal::Staff { credential_id, .. } | Principal::Client { credential_id, .. } => {
+                Some(*credential_id)
+            }
             Principal::System => None,
         }
     }
@@ -186,27 +155,49 @@ pub fn authenticate(conn: &mut Db, bearer: &str, now: DateTime<Utc>) -> Result<A
     if !(presented.matches(&credential.secret_hash) && alive) {
         return Err(Error::Unauthenticated);
     }
-    let use_to_record =
-        credential.last_used_at.is_none_or(|at| now - at.0 >= LAST_USE_PRECISION).then_some(credential.id);
+    let use_to_record = credential
+        .last_used_at
+        .is_none_or(|at| now - at.0 >= LAST_USE_PRECISION)
+        .then_some(credential.id);
     let principal = match (credential.user_id, credential.organisation_id) {
         (Some(user_id), _) => {
             let user = db::find_active_user(conn, user_id)?.ok_or(Error::Unauthenticated)?;
             let queues = db::list_queue_ids_of(conn, user_id)?;
-            let staff =
-                Staff { user_id, uid: user.uid, name: user.name, email: user.email, role: user.role, queues };
-            Principal::Staff { credential_id: credential.id, staff }
+            let staff = Staff {
+                user_id,
+                uid: user.uid,
+                name: user.name,
+                email: user.email,
+                role: user.role,
+                queues,
+            };
+            Principal::Staff {
+                credential_id: credential.id,
+                staff,
+            }
         }
         (None, Some(organisation_id)) => {
             let scopes = Scope::ALL
                 .into_iter()
                 .filter(|scope| credential.scopes.split(' ').any(|name| name == scope.as_str()))
                 .collect();
-            let client = Client { uid: credential.uid, name: credential.name, organisation_id, scopes };
-            Principal::Client { credential_id: credential.id, client }
+            let client = Client {
+                uid: credential.uid,
+                name: credential.name,
+                organisation_id,
+                scopes,
+            };
+            Principal::Client {
+                credential_id: credential.id,
+                client,
+            }
         }
         (None, None) => return Err(Error::internal("a credential without an owner", credential.id)),
     };
-    Ok(Authenticated { principal, use_to_record })
+    Ok(Authenticated {
+        principal,
+        use_to_record,
+    })
 }
 
 /// Write down that a credential was used.
@@ -231,7 +222,12 @@ pub struct NewUser {
 pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<db::User> {
     let email = new.email.trim().to_lowercase();
     if email.parse::<lettre::Address>().is_err() {
-        return Err(Error::invalid_parameter("email", FieldCode::InvalidFormat { expected: "name@example.vn" }));
+        return Err(Error::invalid_parameter(
+            "email",
+            FieldCode::InvalidFormat {
+                expected: "name@example.vn",
+            },
+        ));
     }
     if new.name.trim().is_empty() {
         return Err(Error::invalid_parameter("name", FieldCode::Required));
@@ -255,7 +251,8 @@ pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<d
 
 /// A personal token of the user with this address. The secret is not stored.
 pub fn create_token(conn: &mut Db, email: &str, name: &str, now: DateTime<Utc>) -> Result<Secret> {
-    let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?.ok_or(Error::NotFound(crate::error::Resource::User))?;
+    let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?
+        .ok_or(Error::NotFound(crate::error::Resource::User))?;
     let secret = Secret::generate(token::Kind::StaffToken)?;
     db::insert_credential(conn, &secret, name, db::Owner::User(user.id), "", now)?;
     Ok(secret)
@@ -273,6 +270,13 @@ pub fn create_key(
         .ok_or(Error::NotFound(crate::error::Resource::Organisation))?;
     let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let secret = Secret::generate(token::Kind::OrganisationKey)?;
-    db::insert_credential(conn, &secret, name, db::Owner::Organisation(organisation.id), &scopes.join(" "), now)?;
+    db::insert_credential(
+        conn,
+        &secret,
+        name,
+        db::Owner::Organisation(organisation.id),
+        &scopes.join(" "),
+        now,
+    )?;
     Ok(secret)
 }

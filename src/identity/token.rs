@@ -27,7 +27,11 @@ impl Secret {
             Kind::OrganisationKey => "gdk",
             Kind::StaffToken => "gdt",
         };
-        Ok(Secret { text: format!("{prefix}_{lookup}_{secret}"), hash: hash(&secret), lookup })
+        Ok(Secret {
+            text: format!("{prefix}_{lookup}_{secret}"),
+            hash: hash(&secret),
+            lookup,
+        })
     }
 
     /// The whole token, to be shown once.
@@ -95,7 +99,16 @@ mod tests {
         let good = Secret::generate(Kind::StaffToken).unwrap().reveal().to_owned();
         let shouted = good.to_uppercase();
         let longer = format!("{good}a");
-        for text in ["", "gdk_", "gdk__", "gdk_a_b", "x", "gdt_ñ_ñ", shouted.as_str(), longer.as_str()] {
+        for text in [
+            "",
+            "gdk_",
+            "gdk__",
+            "gdk_a_b",
+            "x",
+            "gdt_ñ_ñ",
+            shouted.as_str(),
+            longer.as_str(),
+        ] {
             assert!(Presented::parse(text).is_none(), "{text}");
         }
     }

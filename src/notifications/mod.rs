@@ -5,5 +5,7 @@
 //! (same Message-ID, same date, same file). The body never holds the answer to a question, only the link to it.
 
 pub mod backoff;
+pub mod db;
 pub mod mail;
+pub mod outbox;
 pub mod templates;

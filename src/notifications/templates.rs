@@ -22,7 +22,11 @@ const SUBJECT_LINE_CHARACTERS: usize = 120;
 macro_rules! mail_kinds {
     ($($kind:ident $name:literal),+ $(,)?) => {
         /// What happened, as far as a mail tells it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+            diesel::AsExpression, diesel::FromSqlRow,
+        )]
+        #[diesel(sql_type = diesel::sql_types::Text)]
         #[serde(rename_all = "snake_case")]
         pub enum MailKind { $($kind),+ }
 

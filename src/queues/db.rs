@@ -47,19 +47,34 @@ pub struct Summary {
 }
 
 pub fn find_queue_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Queue>> {
-    Ok(queues::table.filter(queues::uid.eq(uid)).select(Queue::as_select()).first(conn).optional()?)
+    Ok(queues::table
+        .filter(queues::uid.eq(uid))
+        .select(Queue::as_select())
+        .first(conn)
+        .optional()?)
 }
 
 pub fn find_queue_by_code(conn: &mut Db, code: &str) -> Result<Option<Queue>> {
-    Ok(queues::table.filter(queues::code.eq(code)).select(Queue::as_select()).first(conn).optional()?)
+    Ok(queues::table
+        .filter(queues::code.eq(code))
+        .select(Queue::as_select())
+        .first(conn)
+        .optional()?)
 }
 
 pub fn find_default_queue(conn: &mut Db) -> Result<Option<Queue>> {
-    Ok(queues::table.filter(queues::is_default.eq(true)).select(Queue::as_select()).first(conn).optional()?)
+    Ok(queues::table
+        .filter(queues::is_default.eq(true))
+        .select(Queue::as_select())
+        .first(conn)
+        .optional()?)
 }
 
 pub fn list_queues(conn: &mut Db) -> Result<Vec<Queue>> {
-    Ok(queues::table.order((queues::position, queues::id)).select(Queue::as_select()).load(conn)?)
+    Ok(queues::table
+        .order((queues::position, queues::id))
+        .select(Queue::as_select())
+        .load(conn)?)
 }
 
 pub fn list_queues_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Queue>> {
@@ -71,15 +86,26 @@ pub fn list_queues_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Queue>> {
 }
 
 pub fn find_topic_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Topic>> {
-    Ok(topics::table.filter(topics::uid.eq(uid)).select(Topic::as_select()).first(conn).optional()?)
+    Ok(topics::table
+        .filter(topics::uid.eq(uid))
+        .select(Topic::as_select())
+        .first(conn)
+        .optional()?)
 }
 
 pub fn find_topic_by_code(conn: &mut Db, code: &str) -> Result<Option<Topic>> {
-    Ok(topics::table.filter(topics::code.eq(code)).select(Topic::as_select()).first(conn).optional()?)
+    Ok(topics::table
+        .filter(topics::code.eq(code))
+        .select(Topic::as_select())
+        .first(conn)
+        .optional()?)
 }
 
 pub fn list_topics(conn: &mut Db) -> Result<Vec<Topic>> {
-    Ok(topics::table.order(topics::code).select(Topic::as_select()).load(conn)?)
+    Ok(topics::table
+        .order(topics::code)
+        .select(Topic::as_select())
+        .load(conn)?)
 }
 
 pub fn summarise(conn: &mut Db, queue_id: i64) -> Result<Summary> {
@@ -94,7 +120,10 @@ pub fn summarise(conn: &mut Db, queue_id: i64) -> Result<Summary> {
         .filter(tickets::urgency_at.lt(crate::tickets::never()))
         .select(min(tickets::urgency_at))
         .first(conn)?;
-    let mut summary = Summary { next_due_at, ..Summary::default() };
+    let mut summary = Summary {
+        next_due_at,
+        ..Summary::default()
+    };
     for (state, breached, count) in counts {
         match state {
             State::Queued => summary.waiting += count,

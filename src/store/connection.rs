@@ -59,18 +59,27 @@ pub struct Manager {
 impl Manager {
     pub fn new(url: &str, allow_plaintext: bool) -> std::result::Result<Self, OpenError> {
         if let Some(path) = url.strip_prefix("sqlite://") {
-            if let Some(folder) = Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            if let Some(folder) = Path::new(path)
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+            {
                 std::fs::create_dir_all(folder)
                     .map_err(|cause| OpenError::Folder(folder.display().to_string(), cause))?;
             }
-            return Ok(Manager { backend: Backend::Sqlite, target: path.to_owned() });
+            return Ok(Manager {
+                backend: Backend::Sqlite,
+                target: path.to_owned(),
+            });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let host = postgres_host(url);
             if !(cfg!(feature = "pg-tls") || allow_plaintext || is_local(&host)) {
                 return Err(OpenError::PlaintextRefused(host));
             }
-            return Ok(Manager { backend: Backend::Postgres, target: url.to_owned() });
+            return Ok(Manager {
+                backend: Backend::Postgres,
+                target: url.to_owned(),
+            });
         }
         let scheme = url.split("://").next().unwrap_or_default();
         Err(OpenError::UnknownScheme(scheme.chars().take(40).collect()))
@@ -82,7 +91,9 @@ impl Manager {
 
     /// Connect once, so that a wrong address fails at once and with the database's own words.
     pub fn probe(&self) -> std::result::Result<(), OpenError> {
-        self.connect().map(drop).map_err(|cause| OpenError::Unreachable(cause.to_string().trim().to_owned()))
+        self.connect()
+            .map(drop)
+            .map_err(|cause| OpenError::Unreachable(cause.to_string().trim().to_owned()))
     }
 }
 
@@ -204,7 +215,10 @@ pub fn savepoint<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> R
 pub fn snapshot<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
     match conn {
         Db::Pg(pg) => {
-            AnsiTransactionManager::begin_transaction_sql(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+            AnsiTransactionManager::begin_transaction_sql(
+                pg,
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            )?;
         }
         Db::Lite(lite) => AnsiTransactionManager::begin_transaction_sql(lite, "BEGIN DEFERRED")?,
     }
@@ -241,7 +255,10 @@ mod tests {
         let remote = "postgres://u:secret@db.example.vn/g";
         if cfg!(not(feature = "pg-tls")) {
             let refused = Manager::new(remote, false).unwrap_err().to_string();
-            assert!(refused.contains("db.example.vn") && !refused.contains("secret"), "{refused}");
+            assert!(
+                refused.contains("db.example.vn") && !refused.contains("secret"),
+                "{refused}"
+            );
         }
         assert!(Manager::new(remote, true).is_ok());
         assert!(Manager::new("postgres://u@127.0.0.1/g", false).is_ok());
@@ -249,7 +266,13 @@ mod tests {
 
     #[test]
     fn an_unknown_scheme_opens_nothing() {
-        assert!(matches!(Manager::new("giaidap.db", false), Err(OpenError::UnknownScheme(_))));
-        assert!(matches!(Manager::new("mysql://x/y", false), Err(OpenError::UnknownScheme(_))));
+        assert!(matches!(
+            Manager::new("giaidap.db", false),
+            Err(OpenError::UnknownScheme(_))
+        ));
+        assert!(matches!(
+            Manager::new("mysql://x/y", false),
+            Err(OpenError::UnknownScheme(_))
+        ));
     }
 }

@@ -18,7 +18,9 @@ pub(super) fn run(conn: &mut Db) -> Result<usize> {
         diesel::sql_query(format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).execute(pg)?;
     }
     let source = source(conn);
-    let ran = conn.run_pending_migrations(source).map_err(|cause| Error::internal("migration failed", cause))?;
+    let ran = conn
+        .run_pending_migrations(source)
+        .map_err(|cause| Error::internal("migration failed", cause))?;
     Ok(ran.len())
 }
 
@@ -28,7 +30,10 @@ pub fn pending_migrations(conn: &mut Db) -> Result<Vec<String>> {
     let pending = conn
         .pending_migrations(source)
         .map_err(|cause| Error::internal("the schema's version cannot be read", cause))?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+    Ok(pending
+        .iter()
+        .map(|migration| migration.name().to_string())
+        .collect())
 }
 
 fn source(conn: &Db) -> EmbeddedMigrations {

@@ -65,7 +65,14 @@ impl Store {
             Backend::Postgres => None,
         };
         let permits = usize::try_from(settings.pool_size).unwrap_or(usize::MAX >> 4);
-        Ok(Store { inner: Arc::new(Inner { pool, backend, gate: Arc::new(Semaphore::new(permits)), writer }) })
+        Ok(Store {
+            inner: Arc::new(Inner {
+                pool,
+                backend,
+                gate: Arc::new(Semaphore::new(permits)),
+                writer,
+            }),
+        })
     }
 
     pub fn backend(&self) -> Backend {
@@ -95,7 +102,10 @@ impl Store {
     ) -> Result<T> {
         match &self.inner.writer {
             Some(writer) => writer.run(work).await,
-            None => self.on_pool(move |conn| connection::transaction(conn, work)).await,
+            None => {
+                self.on_pool(move |conn| connection::transaction(conn, work))
+                    .await
+            }
         }
     }
 

@@ -31,11 +31,17 @@ impl<T> Page<T> {
             Some(last) if more => Some(encode_cursor(binding, &key_of(last))?),
             _ => None,
         };
-        Ok(Page { items: rows, next_cursor })
+        Ok(Page {
+            items: rows,
+            next_cursor,
+        })
     }
 
     pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(convert).collect(), next_cursor: self.next_cursor }
+        Page {
+            items: self.items.into_iter().map(convert).collect(),
+            next_cursor: self.next_cursor,
+        }
     }
 }
 
@@ -50,7 +56,11 @@ pub fn decode_cursor<K: DeserializeOwned>(binding: &str, cursor: &str) -> Result
     let invalid = || Error::Invalid(vec![FieldError::parameter("cursor", FieldCode::InvalidCursor)]);
     let json = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| invalid())?;
     let (bound_to, key): (String, K) = serde_json::from_slice(&json).map_err(|_| invalid())?;
-    if bound_to == fingerprint(binding) { Ok(key) } else { Err(invalid()) }
+    if bound_to == fingerprint(binding) {
+        Ok(key)
+    } else {
+        Err(invalid())
+    }
 }
 
 fn fingerprint(binding: &str) -> String {
@@ -65,7 +75,10 @@ mod tests {
     #[test]
     fn a_cursor_of_another_question_is_refused() {
         let cursor = encode_cursor("tickets?state=queued", &(7_i64, "x")).unwrap();
-        assert_eq!(decode_cursor::<(i64, String)>("tickets?state=queued", &cursor).unwrap(), (7, "x".to_owned()));
+        assert_eq!(
+            decode_cursor::<(i64, String)>("tickets?state=queued", &cursor).unwrap(),
+            (7, "x".to_owned())
+        );
         assert!(decode_cursor::<(i64, String)>("tickets?state=closed", &cursor).is_err());
         assert!(decode_cursor::<(i64, String)>("tickets?state=queued", "rubbish!").is_err());
         assert!(decode_cursor::<(i64, String)>("tickets?state=queued", "").is_err());

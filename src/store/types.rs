@@ -192,9 +192,35 @@ macro_rules! text_column {
         {
             fn from_sql(value: DB::RawValue<'_>) -> diesel::deserialize::Result<Self> {
                 let text = String::from_sql(value)?;
-                <$enum>::parse(&text)
-                    .ok_or_else(|| format!("unknown {}: {text}", stringify!($enum)).into())
+                <$enum>::parse(&text).ok_or_else(|| format!("unknown {}: {text}", stringify!($enum)).into())
             }
         }
+    };
+}
+
+/// A fieldless enum with its stored and wire text.
+#[macro_export]
+macro_rules! text_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, diesel::AsExpression,
+            diesel::FromSqlRow,
+        )]
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == text)
+            }
+        }
+        $crate::text_column!($name);
     };
 }

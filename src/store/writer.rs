@@ -31,7 +31,9 @@ pub struct Writer {
 impl Writer {
     pub fn start(manager: Manager) -> std::result::Result<Writer, OpenError> {
         let unreachable = |cause: String| OpenError::Unreachable(cause);
-        let conn = manager.connect().map_err(|cause| unreachable(cause.to_string()))?;
+        let conn = manager
+            .connect()
+            .map_err(|cause| unreachable(cause.to_string()))?;
         let (jobs, waiting) = sync_channel(BACKLOG);
         std::thread::Builder::new()
             .name("sqlite-writer".into())
@@ -45,7 +47,9 @@ impl Writer {
         work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let answer = self.submit(work)?;
-        answer.await.map_err(|lost| Error::unavailable("the write was abandoned", lost))?
+        answer
+            .await
+            .map_err(|lost| Error::unavailable("the write was abandoned", lost))?
     }
 
     pub fn run_blocking<T: Send + 'static>(
@@ -53,7 +57,9 @@ impl Writer {
         work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let answer = self.submit(work)?;
-        answer.blocking_recv().map_err(|lost| Error::unavailable("the write was abandoned", lost))?
+        answer
+            .blocking_recv()
+            .map_err(|lost| Error::unavailable("the write was abandoned", lost))?
     }
 
     fn submit<T: Send + 'static>(
@@ -73,7 +79,9 @@ impl Writer {
                     let answer = match commit {
                         Ok(()) => result,
                         // A request that failed by itself keeps its own error.
-                        Err(cause) => result.and_then(|_| Err(Error::unavailable("the commit failed", cause))),
+                        Err(cause) => {
+                            result.and_then(|_| Err(Error::unavailable("the commit failed", cause)))
+                        }
                     };
                     // The caller may have gone away (client disconnected); the write stands all the same.
                     let _ = sender.send(answer);
@@ -100,7 +108,11 @@ fn write_groups(manager: &Manager, mut conn: Db, waiting: &Receiver<Job>) {
         let mut answers = Vec::with_capacity(group.len());
         let committed = transaction(&mut conn, |conn| {
             answers.extend(group.into_iter().map(|job| job(conn)));
-            if answers.iter().any(|answer| answer.keep) { Ok(()) } else { Err(Error::nothing_to_commit()) }
+            if answers.iter().any(|answer| answer.keep) {
+                Ok(())
+            } else {
+                Err(Error::nothing_to_commit())
+            }
         });
         let outcome = match committed {
             Ok(()) => Ok(()),

@@ -1,35 +1,7 @@
 //! The lifecycle of a ticket: states, the operations that move it, and from where each is possible. Pure; nothing else
 //! decides a transition, and nothing sets a state without asking here.
-use diesel::sql_types::Text;
-use diesel::{AsExpression, FromSqlRow};
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
-use crate::text_column;
-
-/// A fieldless enum with its stored and wire text.
-macro_rules! text_enum {
-    ($(#[$meta:meta])* $name:ident { $($variant:ident $text:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, AsExpression, FromSqlRow)]
-        #[diesel(sql_type = Text)]
-        pub enum $name { $(#[serde(rename = $text)] $variant),+ }
-
-        impl $name {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text)
-            }
-        }
-        text_column!($name);
-    };
-}
-pub(crate) use text_enum;
+use crate::text_enum;
 
 text_enum! {
     /// Where a ticket is.
@@ -86,7 +58,10 @@ impl Operation {
 
 impl State {
     pub fn possible_operations(self) -> impl Iterator<Item = Operation> {
-        Operation::ALL.iter().copied().filter(move |operation| operation.from_states().contains(&self))
+        Operation::ALL
+            .iter()
+            .copied()
+            .filter(move |operation| operation.from_states().contains(&self))
     }
 
     /// The question still needs the centre or the asker.
@@ -126,7 +101,11 @@ mod tests {
         for (state, names) in allowed {
             for operation in Operation::ALL {
                 let expected = names.split(' ').any(|name| name == operation.as_str());
-                assert_eq!(state.guard(*operation).is_ok(), expected, "{operation:?} in {state:?}");
+                assert_eq!(
+                    state.guard(*operation).is_ok(),
+                    expected,
+                    "{operation:?} in {state:?}"
+                );
             }
         }
     }
@@ -134,8 +113,15 @@ mod tests {
     #[test]
     fn a_refused_operation_says_which_ones_are_possible() {
         match State::Waiting.guard(Operation::Resolve) {
-            Err(Error::WrongTransition { operation, state, possible }) => {
-                assert_eq!((operation, state, possible), ("resolve", "waiting", vec!["resume"]));
+            Err(Error::WrongTransition {
+                operation,
+                state,
+                possible,
+            }) => {
+                assert_eq!(
+                    (operation, state, possible),
+                    ("resolve", "waiting", vec!["resume"])
+                );
             }
             other => panic!("{other:?}"),
         }

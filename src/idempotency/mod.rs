@@ -1,0 +1,108 @@
+//! First answers of POSTs that carried an `Idempotency-Key`, stored in the operation's own transaction and given again
+//! byte for byte for 24 hours. Only successful answers are kept: a refused request changed nothing and may be mended.
+//!
+//! A concurrent twin on PostgreSQL finds the key's advisory lock taken and is told to come back (`Error::InProgress`);
+//! on SQLite the single writer runs it after the first, where it finds the answer.
+mod db;
+
+use chrono::{DateTime, Duration, Utc};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::store::Db;
+
+pub use db::insert_answers;
+
+/// How long an answer is kept.
+pub fn retention() -> Duration {
+    Duration::hours(24)
+}
+
+/// The key of one request of one credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub credential_id: i64,
+    pub key: String,
+    pub request_hash: String,
+}
+
+impl Key {
+    pub fn new(credential_id: i64, key: &str, method: &str, path: &str, body: &[u8]) -> Key {
+        let mut hash = Sha256::new();
+        for part in [method.as_bytes(), path.as_bytes(), body] {
+            hash.update(part);
+            hash.update([0]);
+        }
+        Key {
+            credential_id,
+            key: key.to_owned(),
+            request_hash: HEXLOWER.encode(&hash.finalize()),
+        }
+    }
+}
+
+/// An answer as it is sent and, with a key, stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    /// JSON, or empty.
+    pub body: String,
+    pub replayed: bool,
+}
+
+/// Give the stored answer, or run `work` and store what it answers, all in the caller's transaction.
+pub fn once(
+    conn: &mut Db,
+    key: Option<&Key>,
+    now: DateTime<Utc>,
+    work: impl FnOnce(&mut Db) -> Result<Answer>,
+) -> Result<Answer> {
+    let Some(key) = key else { return work(conn) };
+    db::lock_key(conn, key)?;
+    if let Some(known) = lookup(conn, std::slice::from_ref(key), now)?.pop() {
+        return known.1;
+    }
+    let answer = work(conn)?;
+    insert_answers(conn, &[(key, &answer)], now)?;
+    Ok(answer)
+}
+
+/// The stored answers of these keys, each with the key's position; an answer to another request is an error.
+pub fn lookup(conn: &mut Db, keys: &[Key], now: DateTime<Utc>) -> Result<Vec<(usize, Result<Answer>)>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let records = db::list_records(conn, keys, now - retention())?;
+    let mut found = Vec::new();
+    for (position, key) in keys.iter().enumerate() {
+        let record = records
+            .iter()
+            .find(|record| record.credential_id == key.credential_id && record.key == key.key);
+        if let Some(record) = record {
+            let same = record.request_hash == key.request_hash;
+            found.push((
+                position,
+                if same {
+                    record.answer()
+                } else {
+                    Err(Error::IdempotencyKeyReused)
+                },
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// Take the locks of a batch of keys in one order; `Error::InProgress` where another transaction holds one.
+pub fn lock_keys(conn: &mut Db, keys: &[Key]) -> Result<()> {
+    let mut ordered: Vec<&Key> = keys.iter().collect();
+    ordered.sort_by(|a, b| (a.credential_id, &a.key).cmp(&(b.credential_id, &b.key)));
+    ordered.into_iter().try_for_each(|key| db::lock_key(conn, key))
+}
+
+/// Worker's step: forget answers that are older than the retention.
+pub fn sweep_step(conn: &mut Db, now: DateTime<Utc>) -> Result<usize> {
+    db::delete_older_than(conn, now - retention())
+}

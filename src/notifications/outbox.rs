@@ -1,0 +1,124 @@
+//! From an event to the mails that tell people of it, as rows in the event's own transaction. A worker carries them out
+//! (`workers`); a rolled-back request leaves none, a committed one loses none.
+use chrono::{DateTime, Utc};
+
+use super::db::{self, DeliveryRow, DeliveryState};
+use super::templates::{MailData, MailKind};
+use crate::error::{Conflict, Error, Resource, Result};
+use crate::identity::db::User;
+use crate::language::Language;
+use crate::store::page::{Page, decode_cursor};
+use crate::store::{Db, Json, Ts, Uid};
+use crate::tx::Desk;
+
+/// Who gets a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressee {
+    pub address: String,
+    pub name: String,
+    pub language: Language,
+}
+
+impl From<&User> for Addressee {
+    fn from(user: &User) -> Self {
+        Addressee {
+            address: user.email.clone(),
+            name: user.name.clone(),
+            language: user.language,
+        }
+    }
+}
+
+/// What a mail about a ticket shows, whoever gets it.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    pub ticket_id: i64,
+    pub ticket_uid: Uid,
+    pub number: &'a str,
+    pub subject: &'a str,
+    pub link_token: &'a str,
+    pub organisation_vi: &'a str,
+    pub organisation_en: &'a str,
+}
+
+/// One mail to one addressee because of one event.
+pub fn mail(
+    desk: &Desk,
+    about: &Subject<'_>,
+    kind: MailKind,
+    to: &Addressee,
+    event: Uid,
+    due_at: Option<DateTime<Utc>>,
+    agent_name: Option<String>,
+    now: DateTime<Utc>,
+) -> Result<DeliveryRow> {
+    let organisation = match to.language {
+        Language::Vi => about.organisation_vi,
+        Language::En => about.organisation_en,
+    };
+    let data = MailData {
+        ticket_number: about.number.to_owned(),
+        subject: about.subject.to_owned(),
+        organisation: organisation.to_owned(),
+        due_at,
+        agent_name,
+        link: desk.status_link(about.link_token),
+        owner: desk.owner.clone(),
+    };
+    let payload =
+        serde_json::to_value(&data).map_err(|cause| Error::internal("a mail cannot be written", cause))?;
+    let uid = Uid::new();
+    Ok(DeliveryRow {
+        id: 0,
+        uid,
+        ticket_id: about.ticket_id,
+        dedupe_key: format!("{event}:{}:{}", kind.as_str(), to.address),
+        channel: "email".into(),
+        kind,
+        recipient: to.address.clone(),
+        recipient_name: to.name.clone(),
+        language: to.language,
+        payload: Json(payload),
+        message_id: desk.message_id(uid),
+        thread_id: desk.thread_id(about.ticket_uid),
+        state: DeliveryState::Pending,
+        attempts: 0,
+        next_attempt_at: Some(Ts::from(now)),
+        locked_until: None,
+        last_error: None,
+        created_at: Ts::from(now),
+        sent_at: None,
+    })
+}
+
+/// By UUID.
+pub fn get_delivery(conn: &mut Db, id: &str) -> Result<db::DeliveryView> {
+    let not_found = || Error::NotFound(Resource::Delivery);
+    let uid = uuid::Uuid::parse_str(id).ok().ok_or_else(not_found)?;
+    db::find_delivery(conn, Uid(uid))?.ok_or_else(not_found)
+}
+
+/// A page of deliveries, newest first.
+pub fn list_deliveries(
+    conn: &mut Db,
+    state: Option<DeliveryState>,
+    ticket_id: Option<i64>,
+    cursor: Option<&str>,
+    limit: i64,
+) -> Result<Page<db::DeliveryView>> {
+    let binding = format!("deliveries {state:?} {ticket_id:?}");
+    let before = cursor
+        .map(|cursor| decode_cursor::<i64>(&binding, cursor))
+        .transpose()?;
+    let rows = db::list_deliveries(conn, state, ticket_id, before, limit + 1)?;
+    Page::from_rows(rows, limit, &binding, |row| row.delivery.id)
+}
+
+/// Send a dead or waiting delivery again, now.
+pub fn retry_delivery(conn: &mut Db, id: &str, now: DateTime<Utc>) -> Result<db::DeliveryView> {
+    let found = get_delivery(conn, id)?;
+    if !db::requeue_delivery(conn, found.delivery.id, now)? {
+        return Err(Error::Conflict(Conflict::DeliveryNotRetryable));
+    }
+    get_delivery(conn, id)
+}

@@ -1,0 +1,470 @@
+//! Filing: many questions in one transaction, each with its number, route, clocks, history, mail and idempotency record.
+//!
+//! The rows of a batch are written together, a few statements whatever its size. A question that is wrong by itself
+//! is refused by itself; a failure of the database fails the batch, and the intake then files one by one.
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::clocks::{start_all, urgency};
+use super::db::{self, ClockRow, TicketRow};
+use super::history::{EventKind, event};
+use super::lifecycle::{Channel, State};
+use super::view::{Reference, TicketView, remaining};
+use super::{priority_of_rank, priority_rank};
+use crate::calendars::PolicyVersion;
+use crate::directory::{self, Organisation, Requester, RequesterInput};
+use crate::error::{Error, FieldCode, FieldError, Result};
+use crate::idempotency::{self, Answer, Key};
+use crate::identity::Principal;
+use crate::identity::access::{Action, permit};
+use crate::identity::token::random_base32;
+use crate::notifications::db::{DeliveryRow, insert_deliveries};
+use crate::notifications::outbox::{Addressee, Subject, mail};
+use crate::notifications::templates::MailKind;
+use crate::queues::{self, Queue, Topic};
+use crate::sla::policy::TargetKind;
+use crate::sla::{Priority, Timeline};
+use crate::store::{Db, Json, Ts, Uid};
+use crate::tx::Desk;
+
+/// A question as it was asked; texts are checked and normalised, codes are not yet looked up.
+#[derive(Debug, Clone, Default)]
+pub struct FileTicket {
+    pub subject: String,
+    pub body: String,
+    pub organisation: Option<String>,
+    pub topic: Option<String>,
+    pub priority: Option<Priority>,
+    pub channel: Option<Channel>,
+    pub requester: Option<RequesterInput>,
+    pub external_ref: Option<String>,
+    pub attachments: Vec<Uuid>,
+    pub tags: Vec<String>,
+    pub custom_fields: Map<String, Value>,
+}
+
+/// Makes the answer that is sent, and stored under the idempotency key, from the ticket.
+pub type Answering = Arc<dyn Fn(&TicketView) -> Result<Answer> + Send + Sync>;
+
+/// One request to file.
+#[derive(Clone)]
+pub struct Filing {
+    pub principal: Arc<Principal>,
+    pub question: FileTicket,
+    pub key: Option<Key>,
+    pub filed_at: DateTime<Utc>,
+    pub answering: Answering,
+}
+
+/// File all; the outer error is the database's and means that nothing was written.
+pub fn file_batch(conn: &mut Db, desk: &Desk, filings: &[Filing]) -> Result<Vec<Result<Answer>>> {
+    let mut results: Vec<Option<Result<Answer>>> = filings.iter().map(|_| None).collect();
+    let now = filings
+        .iter()
+        .map(|filing| filing.filed_at)
+        .max()
+        .unwrap_or_default();
+    replay_known(conn, filings, &mut results, now)?;
+    let mut batch = Batch::new(conn, desk)?;
+    for (position, filing) in filings.iter().enumerate() {
+        if results.get(position).is_some_and(Option::is_none) {
+            if let Err(error) = batch.add(conn, position, filing)? {
+                set(&mut results, position, Err(error));
+            }
+        }
+    }
+    for (position, answer) in batch.write(conn, filings)? {
+        set(&mut results, position, answer);
+    }
+    let unanswered = || Err(Error::internal("a question was not answered", "it is in no list"));
+    Ok(results
+        .into_iter()
+        .map(|result| result.unwrap_or_else(unanswered))
+        .collect())
+}
+
+fn set(results: &mut [Option<Result<Answer>>], position: usize, answer: Result<Answer>) {
+    if let Some(slot) = results.get_mut(position) {
+        *slot = Some(answer);
+    }
+}
+
+/// Answer what was asked before; a second request with the same key in this batch has to come back.
+fn replay_known(
+    conn: &mut Db,
+    filings: &[Filing],
+    results: &mut [Option<Result<Answer>>],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let mut positions = Vec::new();
+    let mut keys: Vec<Key> = Vec::new();
+    for (position, filing) in filings.iter().enumerate() {
+        let Some(key) = &filing.key else { continue };
+        match keys
+            .iter()
+            .find(|other| other.credential_id == key.credential_id && other.key == key.key)
+        {
+            None => {
+                positions.push(position);
+                keys.push(key.clone());
+            }
+            Some(first) if first.request_hash == key.request_hash => {
+                set(results, position, Err(Error::InProgress))
+            }
+            Some(_) => set(results, position, Err(Error::IdempotencyKeyReused)),
+        }
+    }
+    idempotency::lock_keys(conn, &keys)?;
+    for (at, answer) in idempotency::lookup(conn, &keys, now)? {
+        if let Some(position) = positions.get(at) {
+            set(results, *position, answer);
+        }
+    }
+    Ok(())
+}
+
+/// Everything that a batch shares, and the tickets made so far.
+struct Batch<'a> {
+    desk: &'a Desk,
+    policy: Arc<PolicyVersion>,
+    calendar_version_id: i64,
+    timeline: Arc<Timeline>,
+    organisations: HashMap<i64, Organisation>,
+    topics: HashMap<String, Topic>,
+    queues: HashMap<i64, Queue>,
+    drafts: Vec<Draft>,
+}
+
+/// A ticket that is checked and waits for its number and inside key.
+struct Draft {
+    position: usize,
+    ticket: TicketRow,
+    clocks: Vec<ClockRow>,
+    organisation: Organisation,
+    queue: Queue,
+    topic: Option<Topic>,
+    requester: Option<Requester>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(conn: &mut Db, desk: &'a Desk) -> Result<Self> {
+        let policy = desk.rules.policy_in_force(conn)?;
+        let calendar_version_id = crate::calendars::db::get_current_version_id(conn, policy.calendar_id)?;
+        let timeline = desk.rules.timeline(conn, calendar_version_id)?;
+        let queues = queues::db::list_queues(conn)?
+            .into_iter()
+            .map(|queue| (queue.id, queue))
+            .collect();
+        Ok(Batch {
+            desk,
+            policy,
+            calendar_version_id,
+            timeline,
+            organisations: HashMap::new(),
+            topics: HashMap::new(),
+            queues,
+            drafts: Vec::new(),
+        })
+    }
+
+    /// Check one question; the inner error is the asker's.
+    fn add(&mut self, conn: &mut Db, position: usize, filing: &Filing) -> Result<Result<()>> {
+        let question = &filing.question;
+        if let Err(refused) = permit(&filing.principal, Action::FileTicket) {
+            return Ok(Err(refused));
+        }
+        let mut errors = Vec::new();
+        let organisation = self.organisation(conn, filing, &mut errors)?;
+        let topic = self.topic(conn, question, &mut errors)?;
+        errors.extend(
+            question.attachments.iter().enumerate().map(|(index, _)| {
+                FieldError::pointer(format!("/attachments/{index}"), FieldCode::UnknownCode)
+            }),
+        );
+        let (Some(organisation), true) = (organisation, errors.is_empty()) else {
+            return Ok(Err(Error::Invalid(errors)));
+        };
+        let requester = match &question.requester {
+            Some(input) => Some(directory::remember_requester(
+                conn,
+                organisation.id,
+                input,
+                filing.filed_at,
+            )?),
+            None => None,
+        };
+        let draft = self.draft(conn, position, filing, organisation, topic, requester)?;
+        self.drafts.push(draft);
+        Ok(Ok(()))
+    }
+
+    fn organisation(
+        &mut self,
+        conn: &mut Db,
+        filing: &Filing,
+        errors: &mut Vec<FieldError>,
+    ) -> Result<Option<Organisation>> {
+        let mut refuse = |code| {
+            errors.push(FieldError::pointer("/organisation", code));
+            Ok(None)
+        };
+        match (&*filing.principal, &filing.question.organisation) {
+            (Principal::Client { .. }, Some(_)) => refuse(FieldCode::NotAllowed),
+            (Principal::Client { client, .. }, None) => {
+                let id = client.organisation_id;
+                if !self.organisations.contains_key(&id) {
+                    let found = directory::db::list_organisations_by_id(conn, &[id])?;
+                    self.organisations.extend(
+                        found
+                            .into_iter()
+                            .map(|organisation| (organisation.id, organisation)),
+                    );
+                }
+                Ok(self.organisations.get(&id).cloned())
+            }
+            (_, None) => refuse(FieldCode::Required),
+            (_, Some(code)) => match directory::find_organisation(conn, code)? {
+                Some(organisation) => Ok(Some(organisation)),
+                None => refuse(FieldCode::UnknownCode),
+            },
+        }
+    }
+
+    fn topic(
+        &mut self,
+        conn: &mut Db,
+        question: &FileTicket,
+        errors: &mut Vec<FieldError>,
+    ) -> Result<Option<Topic>> {
+        let Some(code) = &question.topic else {
+            return Ok(None);
+        };
+        if !self.topics.contains_key(code) {
+            match queues::find_topic(conn, code)? {
+                Some(topic) => self.topics.insert(code.clone(), topic),
+                None => {
+                    errors.push(FieldError::pointer("/topic", FieldCode::UnknownCode));
+                    return Ok(None);
+                }
+            };
+        }
+        Ok(self.topics.get(code).cloned())
+    }
+
+    fn draft(
+        &self,
+        conn: &mut Db,
+        position: usize,
+        filing: &Filing,
+        organisation: Organisation,
+        topic: Option<Topic>,
+        requester: Option<Requester>,
+    ) -> Result<Draft> {
+        let question = &filing.question;
+        let at = filing.filed_at;
+        let routed_to = queues::route(conn, topic.as_ref())?;
+        let queue = self
+            .queues
+            .get(&routed_to)
+            .cloned()
+            .ok_or_else(|| Error::internal("a topic routes to an unknown queue", routed_to))?;
+        let priority = question
+            .priority
+            .or_else(|| {
+                topic
+                    .as_ref()
+                    .map(|topic| priority_of_rank(topic.default_priority))
+            })
+            .unwrap_or(Priority::Normal);
+        let clocks = start_all(
+            &self.policy,
+            &self.timeline,
+            self.calendar_version_id,
+            priority,
+            at,
+        )?;
+        let channel = question.channel.unwrap_or(match *filing.principal {
+            Principal::Client { .. } => Channel::Api,
+            _ => Channel::Web,
+        });
+        let ticket = TicketRow {
+            id: 0,
+            uid: Uid::new(),
+            number: String::new(),
+            link_token: random_base32::<20>()?,
+            subject: question.subject.clone(),
+            body: question.body.clone(),
+            state: State::Queued,
+            outcome: None,
+            referred_to: None,
+            priority: priority_rank(priority),
+            channel,
+            organisation_id: organisation.id,
+            requester_id: requester.as_ref().map(|requester| requester.id),
+            queue_id: queue.id,
+            topic_id: topic.as_ref().map(|topic| topic.id),
+            assignee_id: None,
+            external_ref: question.external_ref.clone(),
+            tags: Json(json!(question.tags)),
+            custom_fields: Json(Value::Object(question.custom_fields.clone())),
+            policy_version_id: self.policy.id,
+            urgency_at: urgency(&clocks),
+            breached: false,
+            filed_at: Ts::from(at),
+            updated_at: Ts::from(at),
+            first_response_at: None,
+            resolved_at: None,
+            closed_at: None,
+            closes_at: None,
+            version: 1,
+        };
+        Ok(Draft {
+            position,
+            ticket,
+            clocks,
+            organisation,
+            queue,
+            topic,
+            requester,
+        })
+    }
+
+    /// Number the drafts, write their rows, and make the answers.
+    fn write(mut self, conn: &mut Db, filings: &[Filing]) -> Result<Vec<(usize, Result<Answer>)>> {
+        if self.drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.number(conn)?;
+        let rows: Vec<TicketRow> = self.drafts.iter().map(|draft| draft.ticket.clone()).collect();
+        let ids: HashMap<Uid, i64> = db::insert_tickets(conn, &rows)?.into_iter().collect();
+        let mut clocks = Vec::with_capacity(2 * rows.len());
+        let mut events = Vec::with_capacity(rows.len());
+        let mut mails = Vec::new();
+        for draft in &mut self.drafts {
+            let uid = draft.ticket.uid;
+            let id = *ids
+                .get(&uid)
+                .ok_or_else(|| Error::internal("an inserted ticket was not returned", uid))?;
+            draft.ticket.id = id;
+            draft.clocks.iter_mut().for_each(|clock| clock.ticket_id = id);
+            clocks.extend(draft.clocks.iter().cloned());
+            let Some(filing) = filings.get(draft.position) else {
+                continue;
+            };
+            let data = json!({
+                "queue": draft.queue.code,
+                "topic": draft.topic.as_ref().map(|topic| &topic.code),
+                "priority": priority_of_rank(draft.ticket.priority),
+                "channel": draft.ticket.channel,
+            });
+            let filed = event(&filing.principal, id, EventKind::Filed, filing.filed_at, data);
+            mails.extend(draft.confirmation(self.desk, filed.uid, filing.filed_at)?);
+            events.push(filed);
+        }
+        db::insert_clocks(conn, &clocks)?;
+        db::insert_events(conn, &events)?;
+        insert_deliveries(conn, &mails)?;
+        self.answer(conn, filings)
+    }
+
+    /// Numbers run by the year in which the question was filed, in the order of the batch.
+    fn number(&mut self, conn: &mut Db) -> Result<()> {
+        let mut by_year: HashMap<i32, Vec<&mut Draft>> = HashMap::new();
+        for draft in &mut self.drafts {
+            by_year
+                .entry(self.desk.year_of(draft.ticket.filed_at.0))
+                .or_default()
+                .push(draft);
+        }
+        for (year, drafts) in by_year {
+            let count = i64::try_from(drafts.len()).unwrap_or(i64::MAX);
+            let first = db::allocate_numbers(conn, year, count)?;
+            for (number, draft) in (first..).zip(drafts) {
+                draft.ticket.number = format!("GD-{year}-{number:06}");
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(self, conn: &mut Db, filings: &[Filing]) -> Result<Vec<(usize, Result<Answer>)>> {
+        let mut answers = Vec::with_capacity(self.drafts.len());
+        for draft in self.drafts {
+            let Some(filing) = filings.get(draft.position) else {
+                continue;
+            };
+            let position = draft.position;
+            let view = draft.into_view(conn, self.desk, filing.filed_at)?;
+            answers.push((position, (filing.answering)(&view)?));
+        }
+        let kept: Vec<(&Key, &Answer)> = answers
+            .iter()
+            .filter_map(|(position, answer)| Some((filings.get(*position)?.key.as_ref()?, answer)))
+            .collect();
+        let now = filings
+            .iter()
+            .map(|filing| filing.filed_at)
+            .max()
+            .unwrap_or_default();
+        idempotency::insert_answers(conn, &kept, now)?;
+        Ok(answers
+            .into_iter()
+            .map(|(position, answer)| (position, Ok(answer)))
+            .collect())
+    }
+}
+
+impl Draft {
+    /// The mail that confirms the receipt, if the asking person gave an address.
+    fn confirmation(&self, desk: &Desk, event: Uid, at: DateTime<Utc>) -> Result<Option<DeliveryRow>> {
+        let Some(requester) = &self.requester else {
+            return Ok(None);
+        };
+        let Some(address) = &requester.email else {
+            return Ok(None);
+        };
+        let to = Addressee {
+            address: address.clone(),
+            name: requester.name.clone(),
+            language: requester.language,
+        };
+        let about = Subject {
+            ticket_id: self.ticket.id,
+            ticket_uid: self.ticket.uid,
+            number: &self.ticket.number,
+            subject: &self.ticket.subject,
+            link_token: &self.ticket.link_token,
+            organisation_vi: &self.organisation.name_vi,
+            organisation_en: &self.organisation.name_en,
+        };
+        let resolution = self
+            .clocks
+            .iter()
+            .find(|clock| clock.target == TargetKind::Resolution.as_str());
+        let due_at = resolution.and_then(|clock| clock.due_at).map(|due| due.0);
+        mail(desk, &about, MailKind::Received, &to, event, due_at, None, at).map(Some)
+    }
+
+    fn into_view(self, conn: &mut Db, desk: &Desk, now: DateTime<Utc>) -> Result<TicketView> {
+        let remaining = remaining(conn, desk, &self.clocks, now)?;
+        Ok(TicketView {
+            queue: Reference::new(&self.queue.code, &self.queue.name_vi, &self.queue.name_en),
+            organisation: Reference::new(
+                &self.organisation.code,
+                &self.organisation.name_vi,
+                &self.organisation.name_en,
+            ),
+            topic: self
+                .topic
+                .map(|topic| Reference::new(&topic.code, &topic.name_vi, &topic.name_en)),
+            requester: self.requester,
+            assignee: None,
+            ticket: self.ticket,
+            clocks: self.clocks,
+            remaining,
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! What is said on a ticket: public messages of the asker and the centre, and notes that never leave the centre.
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::clocks::Clocks;
+use super::db::{self, EventRow, MessageRow, TicketRow};
+use super::history::{EventKind, record};
+use super::lifecycle::{Operation, State};
+use super::notices::Letters;
+use super::operations::{self, Opened};
+use crate::error::{Error, Result};
+use crate::identity::Principal;
+use crate::identity::access::Action;
+use crate::notifications::templates::MailKind;
+use crate::sla::policy::TargetKind;
+use crate::store::page::{Page, decode_cursor};
+use crate::store::{Db, Ts, Uid};
+use crate::tx::{Desk, Tx};
+
+/// A public message. The centre's first one stops the first-response clock; the asker's brings a waiting ticket back
+/// to its agent and reopens a resolved one.
+pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow> {
+    let mut opened = operations::open(tx, id, Action::PostMessage)?;
+    let ticket = &opened.ticket;
+    if !(ticket.state.is_open() || ticket.state == State::Resolved) {
+        return Err(Error::WrongTransition {
+            operation: "post_message",
+            state: ticket.state.as_str(),
+            possible: ticket
+                .state
+                .possible_operations()
+                .map(Operation::as_str)
+                .collect(),
+        });
+    }
+    let message = say(tx, ticket, false, body)?;
+    let event = record(
+        tx,
+        ticket.id,
+        EventKind::MessagePosted,
+        json!({ "message_id": message.uid }),
+    )?;
+    if tx.principal.is_staff() {
+        answer_first(tx, &mut opened, "message")?;
+        Letters {
+            kind: MailKind::Message,
+            event,
+            due_at: None,
+            agent_name: None,
+        }
+        .to_requester(tx, &opened.ticket)?;
+    } else {
+        match opened.ticket.state {
+            State::Waiting => operations::bring_back(tx, &mut opened, "requester_replied")?,
+            State::Resolved => operations::reopen_opened(tx, &mut opened, "requester_replied")?,
+            _ => {}
+        }
+        Letters {
+            kind: MailKind::RequesterWrote,
+            event,
+            due_at: None,
+            agent_name: None,
+        }
+        .to_handlers(tx, &opened.ticket)?;
+    }
+    operations::save(tx, &mut opened)?;
+    Ok(message)
+}
+
+/// An internal note; possible in every state.
+pub fn post_note(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow> {
+    let mut opened = operations::open(tx, id, Action::PostNote)?;
+    let note = say(tx, &opened.ticket, true, body)?;
+    record(
+        tx,
+        opened.ticket.id,
+        EventKind::NotePosted,
+        json!({ "note_id": note.uid }),
+    )?;
+    operations::save(tx, &mut opened)?;
+    Ok(note)
+}
+
+pub(super) fn say(tx: &mut Tx<'_>, ticket: &TicketRow, internal: bool, body: &str) -> Result<MessageRow> {
+    let row = MessageRow {
+        id: 0,
+        uid: Uid::new(),
+        ticket_id: ticket.id,
+        internal,
+        author_kind: tx.principal.kind(),
+        author_id: tx.principal.actor_id(),
+        author_name: tx.principal.name().to_owned(),
+        body: body.to_owned(),
+        created_at: Ts::from(tx.now),
+    };
+    db::insert_message(tx.conn, &row)?;
+    Ok(row)
+}
+
+/// The centre has answered for the first time: the first-response clock stops for good.
+pub(super) fn answer_first(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) -> Result<()> {
+    if opened.ticket.first_response_at.is_none() {
+        opened.ticket.first_response_at = Some(Ts::from(tx.now));
+        opened
+            .clocks
+            .stop(tx, &opened.ticket, TargetKind::FirstResponse, reason)?;
+    }
+    Ok(())
+}
+
+/// A page of a ticket's public messages or of its notes, oldest first.
+pub fn list_messages(
+    conn: &mut Db,
+    desk: &Desk,
+    principal: &Principal,
+    id: &str,
+    internal: bool,
+    cursor: Option<&str>,
+    limit: i64,
+) -> Result<Page<MessageRow>> {
+    let action = if internal {
+        Action::ReadNotes
+    } else {
+        Action::ReadTicket
+    };
+    let ticket = operations::get_for_reading(conn, desk, principal, id, action)?;
+    let binding = format!("messages {} {internal}", ticket.id);
+    let after = cursor
+        .map(|cursor| decode_cursor::<i64>(&binding, cursor))
+        .transpose()?
+        .unwrap_or(0);
+    let rows = db::list_messages(conn, ticket.id, internal, after, limit + 1)?;
+    Page::from_rows(rows, limit, &binding, |row| row.id)
+}
+
+/// A page of a ticket's history, oldest first; an organisation does not see internal events.
+pub fn list_events(
+    conn: &mut Db,
+    desk: &Desk,
+    principal: &Principal,
+    id: &str,
+    cursor: Option<&str>,
+    limit: i64,
+) -> Result<Page<EventRow>> {
+    let ticket = operations::get_for_reading(conn, desk, principal, id, Action::ReadTicket)?;
+    let with_internal = principal.is_staff();
+    let binding = format!("events {} {with_internal}", ticket.id);
+    let after = cursor
+        .map(|cursor| decode_cursor::<i64>(&binding, cursor))
+        .transpose()?
+        .unwrap_or(0);
+    let rows = db::list_events(conn, ticket.id, with_internal, after, limit + 1)?;
+    Page::from_rows(rows, limit, &binding, |row| row.id)
+}
+
+/// A ticket's public page: what was asked and answered, for whoever holds its link.
+pub struct StatusPage {
+    pub ticket: TicketRow,
+    pub messages: Vec<MessageRow>,
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// `NotFound` for an unknown link. Holding the link is the permission.
+pub fn status_page(conn: &mut Db, desk: &Desk, link_token: &str, now: DateTime<Utc>) -> Result<StatusPage> {
+    let ticket =
+        db::find_ticket_by_link(conn, link_token)?.ok_or(Error::NotFound(crate::error::Resource::Page))?;
+    let messages = db::list_messages(conn, ticket.id, false, 0, 200)?;
+    let mut tx = Tx {
+        conn,
+        principal: &Principal::System,
+        now,
+        desk,
+    };
+    let clocks = Clocks::load(&mut tx, &ticket)?;
+    let due_at = if ticket.state.is_open() {
+        super::notices::resolution_due(&clocks)
+    } else {
+        None
+    };
+    Ok(StatusPage {
+        ticket,
+        messages,
+        due_at,
+    })
+}

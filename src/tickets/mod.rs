@@ -1,0 +1,48 @@
+//! Tickets: filing, the operations that move them, messages and notes, history, and the clocks that run on them.
+//!
+//! Every operation locks its ticket first, brings its clocks up to date (`clocks::settle`), asks the lifecycle, then
+//! writes rows, history, clocks and deliveries in the caller's transaction. So the result does not depend on whether a
+//! worker has been by.
+pub mod clocks;
+pub(crate) mod db;
+pub mod filing;
+pub mod history;
+pub mod intake;
+pub mod lifecycle;
+pub mod messages;
+pub mod notices;
+pub mod operations;
+pub mod view;
+
+use chrono::{DateTime, Utc};
+
+pub use lifecycle::{Channel, Operation, Outcome, State};
+pub use view::TicketView;
+
+use crate::sla::policy::Priority;
+use crate::store::Ts;
+
+/// The instant that stands for "no clock runs" in `tickets.urgency_at`, so that the column sorts without nulls
+/// (9999-12-31T00:00:00Z).
+pub fn never() -> Ts {
+    Ts(DateTime::<Utc>::from_timestamp(253_402_214_400, 0).unwrap_or(DateTime::<Utc>::MAX_UTC))
+}
+
+/// Priorities are stored as ranks, so that the database can order by urgency.
+pub fn priority_rank(priority: Priority) -> i16 {
+    match priority {
+        Priority::Low => 1,
+        Priority::Normal => 2,
+        Priority::High => 3,
+        Priority::Urgent => 4,
+    }
+}
+
+pub fn priority_of_rank(rank: i16) -> Priority {
+    match rank {
+        ..=1 => Priority::Low,
+        2 => Priority::Normal,
+        3 => Priority::High,
+        4.. => Priority::Urgent,
+    }
+}

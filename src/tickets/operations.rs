@@ -1,0 +1,383 @@
+//! The named operations that move a ticket. Each opens the ticket (lock, permission, lifecycle, clocks), changes it,
+//! writes history and mails, and saves it once.
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::clocks::{Clocks, no_working_time, urgency};
+use super::db::{self, TicketRow};
+use super::history::{EventKind, record, record_at};
+use super::lifecycle::{Operation, Outcome, State};
+use super::messages::{answer_first, say};
+use super::notices::{Letters, resolution_due, settle};
+use crate::error::{Error, FieldCode, Resource, Result};
+use crate::identity::access::{Action, Target, authorise};
+use crate::identity::{self, Principal, Role};
+use crate::notifications::templates::MailKind;
+use crate::queues;
+use crate::sla::policy::TargetKind;
+use crate::store::{Db, Ts, Uid};
+use crate::tx::{Desk, Tx};
+
+/// A ticket locked for the rest of the transaction, its clocks brought up to now.
+pub struct Opened {
+    pub ticket: TicketRow,
+    pub clocks: Clocks,
+}
+
+/// Lock the ticket for an action that the principal may do to it.
+pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
+    let seen = db::find_ticket(tx.conn, id)?.ok_or(Error::NotFound(Resource::Ticket))?;
+    let mut ticket = db::lock_ticket(tx.conn, seen.id)?.ok_or(Error::NotFound(Resource::Ticket))?;
+    tx.authorise(action, ticket.target())?;
+    let mut clocks = Clocks::load(tx, &ticket)?;
+    settle(tx, &mut ticket, &mut clocks)?;
+    Ok(Opened { ticket, clocks })
+}
+
+fn open_for(tx: &mut Tx<'_>, id: &str, operation: Operation) -> Result<Opened> {
+    let opened = open(tx, id, operation.action())?;
+    opened.ticket.state.guard(operation)?;
+    Ok(opened)
+}
+
+/// Write the ticket back, once per operation.
+pub fn save(tx: &mut Tx<'_>, opened: &mut Opened) -> Result<()> {
+    let ticket = &mut opened.ticket;
+    ticket.urgency_at = urgency(&opened.clocks.rows);
+    ticket.breached |= opened.clocks.rows.iter().any(|clock| clock.breached_at.is_some());
+    ticket.updated_at = Ts::from(tx.now);
+    ticket.version += 1;
+    db::update_ticket(tx.conn, ticket)
+}
+
+/// A ticket for a question about it, without a lock.
+pub fn get_for_reading(
+    conn: &mut Db,
+    desk: &Desk,
+    principal: &Principal,
+    id: &str,
+    action: Action,
+) -> Result<TicketRow> {
+    let ticket = db::find_ticket(conn, id)?.ok_or(Error::NotFound(Resource::Ticket))?;
+    authorise(principal, action, ticket.target(), desk.open_desk)?;
+    Ok(ticket)
+}
+
+/// Refuse where the caller's `If-Match` names another version than the ticket's.
+pub fn require_version(tx: &mut Tx<'_>, id: &str, version: Option<i64>) -> Result<()> {
+    let Some(version) = version else { return Ok(()) };
+    let seen = get_for_reading(tx.conn, tx.desk, tx.principal, id, Action::ReadTicket)?;
+    let ticket = db::lock_ticket(tx.conn, seen.id)?.ok_or(Error::NotFound(Resource::Ticket))?;
+    if ticket.version == version {
+        Ok(())
+    } else {
+        Err(Error::PreconditionFailed)
+    }
+}
+
+/// The caller takes a waiting question.
+pub fn claim(tx: &mut Tx<'_>, id: &str) -> Result<i64> {
+    let opened = open_for(tx, id, Operation::Claim)?;
+    take(tx, opened)
+}
+
+/// The caller takes the most urgent question of a queue, if one waits. No two callers get the same.
+pub fn claim_next(tx: &mut Tx<'_>, queue_id: &str) -> Result<Option<i64>> {
+    let queue = queues::get_queue(tx.conn, queue_id)?;
+    tx.authorise(Action::ClaimNext, Target::Queue { id: queue.id })?;
+    let Some(mut ticket) = db::lock_most_urgent(tx.conn, queue.id)? else {
+        return Ok(None);
+    };
+    let mut clocks = Clocks::load(tx, &ticket)?;
+    settle(tx, &mut ticket, &mut clocks)?;
+    take(tx, Opened { ticket, clocks }).map(Some)
+}
+
+fn take(tx: &mut Tx<'_>, mut opened: Opened) -> Result<i64> {
+    let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
+    opened.ticket.state = State::Assigned;
+    opened.ticket.assignee_id = Some(staff.user_id);
+    let data = json!({ "assignee": { "id": staff.uid, "name": staff.name } });
+    record(tx, opened.ticket.id, EventKind::Claimed, data)?;
+    save(tx, &mut opened)?;
+    Ok(opened.ticket.id)
+}
+
+/// A supervisor gives the question to an agent, named by UUID or address.
+pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Assign)?;
+    let found = match uuid::Uuid::parse_str(assignee) {
+        Ok(uid) => identity::db::find_user_by_uid(tx.conn, Uid(uid))?,
+        Err(_) => identity::db::find_user_by_email(tx.conn, &assignee.to_lowercase())?,
+    };
+    let unknown = || Error::invalid_pointer("/assignee", FieldCode::UnknownCode);
+    let user = found.filter(|user| user.active).ok_or_else(unknown)?;
+    if user.role == Role::Auditor {
+        return Err(Error::invalid_pointer("/assignee", FieldCode::NotAllowed));
+    }
+    opened.ticket.state = State::Assigned;
+    opened.ticket.assignee_id = Some(user.id);
+    let data = json!({ "assignee": { "id": user.uid, "name": user.name } });
+    let event = record(tx, opened.ticket.id, EventKind::Assigned, data)?;
+    save(tx, &mut opened)?;
+    let due_at = resolution_due(&opened.clocks);
+    Letters {
+        kind: MailKind::Assigned,
+        event,
+        due_at,
+        agent_name: None,
+    }
+    .to_handlers(tx, &opened.ticket)?;
+    Ok(opened.ticket.id)
+}
+
+/// Back to the queue, for somebody else.
+pub fn release(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Release)?;
+    opened.ticket.state = State::Queued;
+    opened.ticket.assignee_id = None;
+    record(
+        tx,
+        opened.ticket.id,
+        EventKind::Released,
+        json!({ "reason": reason }),
+    )?;
+    save(tx, &mut opened)?;
+    Ok(opened.ticket.id)
+}
+
+/// To another queue, where it waits to be taken. The clocks go on; from now on they run on the new queue's account.
+pub fn transfer(tx: &mut Tx<'_>, id: &str, queue: &str, reason: &str) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Transfer)?;
+    let unknown = || Error::invalid_pointer("/queue", FieldCode::UnknownCode);
+    let to = queues::find_queue(tx.conn, queue)?.ok_or_else(unknown)?;
+    if to.id == opened.ticket.queue_id {
+        return Err(Error::invalid_pointer("/queue", FieldCode::NotAllowed));
+    }
+    let from = queues::db::list_queues_by_id(tx.conn, &[opened.ticket.queue_id])?;
+    opened.clocks.hand_over(tx, &opened.ticket, "transferred")?;
+    opened.ticket.queue_id = to.id;
+    opened.ticket.state = State::Queued;
+    opened.ticket.assignee_id = None;
+    let from = from.first().map(|queue| queue.code.clone());
+    record(
+        tx,
+        opened.ticket.id,
+        EventKind::Transferred,
+        json!({ "from": from, "to": to.code, "reason": reason }),
+    )?;
+    save(tx, &mut opened)?;
+    Ok(opened.ticket.id)
+}
+
+/// Ask the asker back; the clocks that the policy names pause until they reply.
+pub fn wait(tx: &mut Tx<'_>, id: &str, message: &str) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Wait)?;
+    let said = say(tx, &opened.ticket, false, message)?;
+    answer_first(tx, &mut opened, "asked_back")?;
+    opened.clocks.pause(tx, &opened.ticket, "waiting")?;
+    opened.ticket.state = State::Waiting;
+    let event = record(
+        tx,
+        opened.ticket.id,
+        EventKind::Waiting,
+        json!({ "message_id": said.uid }),
+    )?;
+    save(tx, &mut opened)?;
+    Letters {
+        kind: MailKind::NeedInfo,
+        event,
+        due_at: None,
+        agent_name: None,
+    }
+    .to_requester(tx, &opened.ticket)?;
+    Ok(opened.ticket.id)
+}
+
+/// Go on without a reply of the asker.
+pub fn resume(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Resume)?;
+    bring_back(tx, &mut opened, reason.unwrap_or("resumed"))?;
+    save(tx, &mut opened)?;
+    Ok(opened.ticket.id)
+}
+
+/// From waiting back to the agent; the paused clocks run again.
+pub(super) fn bring_back(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) -> Result<()> {
+    opened.clocks.resume(tx, &opened.ticket, "resumed")?;
+    opened.ticket.state = State::Assigned;
+    record(
+        tx,
+        opened.ticket.id,
+        EventKind::Resumed,
+        json!({ "reason": reason }),
+    )?;
+    Ok(())
+}
+
+/// What an answer says.
+pub struct Resolution<'a> {
+    pub outcome: Outcome,
+    pub message: &'a str,
+    pub referred_to: Option<&'a str>,
+}
+
+/// Answer, refer or raise the question: the verdict on its clocks falls now.
+pub fn resolve(tx: &mut Tx<'_>, id: &str, resolution: &Resolution<'_>) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Resolve)?;
+    match (resolution.outcome, resolution.referred_to) {
+        (Outcome::Referred, None) => return Err(Error::invalid_pointer("/referred_to", FieldCode::Required)),
+        (Outcome::Answered | Outcome::Raised, Some(_)) => {
+            return Err(Error::invalid_pointer("/referred_to", FieldCode::NotAllowed));
+        }
+        _ => {}
+    }
+    let said = say(tx, &opened.ticket, false, resolution.message)?;
+    answer_first(tx, &mut opened, "resolved")?;
+    opened
+        .clocks
+        .stop(tx, &opened.ticket, TargetKind::Resolution, "resolved")?;
+    opened
+        .clocks
+        .stop(tx, &opened.ticket, TargetKind::NextResponse, "resolved")?;
+    let closes_at = closing_time(tx, &opened)?;
+    let ticket = &mut opened.ticket;
+    ticket.state = State::Resolved;
+    ticket.outcome = Some(resolution.outcome);
+    ticket.referred_to = resolution.referred_to.map(str::to_owned);
+    ticket.resolved_at = Some(Ts::from(tx.now));
+    ticket.closes_at = Some(Ts::from(closes_at));
+    let data = json!({
+        "outcome": resolution.outcome,
+        "referred_to": resolution.referred_to,
+        "message_id": said.uid,
+        "closes_at": closes_at,
+    });
+    let event = record(tx, opened.ticket.id, EventKind::Resolved, data)?;
+    save(tx, &mut opened)?;
+    Letters {
+        kind: MailKind::Answered,
+        event,
+        due_at: Some(closes_at),
+        agent_name: None,
+    }
+    .to_requester(tx, &opened.ticket)?;
+    Ok(opened.ticket.id)
+}
+
+/// When a ticket that is resolved now closes by itself: at the end of the policy's n-th business day after today.
+fn closing_time(tx: &mut Tx<'_>, opened: &Opened) -> Result<DateTime<Utc>> {
+    let policy = &opened.clocks.policy;
+    let version = crate::calendars::db::get_current_version_id(tx.conn, policy.calendar_id)?;
+    let timeline = tx.desk.rules.timeline(tx.conn, version)?;
+    timeline
+        .end_of_business_day_after(tx.now, policy.spec.close_after_business_days)
+        .map_err(no_working_time)
+}
+
+/// The asker accepts the answer, or the centre closes the case.
+pub fn close(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Close)?;
+    let event = record(
+        tx,
+        opened.ticket.id,
+        EventKind::Closed,
+        json!({ "by": "request", "reason": reason }),
+    )?;
+    mark_closed(tx, &mut opened.ticket, tx.now, event)?;
+    save(tx, &mut opened)?;
+    Ok(opened.ticket.id)
+}
+
+/// The asker did not object in time. True at `closes_at`, however late a worker comes by.
+pub(super) fn close_by_itself(
+    tx: &mut Tx<'_>,
+    ticket: &mut TicketRow,
+    closes_at: DateTime<Utc>,
+) -> Result<()> {
+    let data = json!({ "by": "time", "reason": null });
+    let event = record_at(tx, ticket.id, EventKind::Closed, closes_at, data)?;
+    mark_closed(tx, ticket, closes_at, event)?;
+    ticket.updated_at = Ts::from(tx.now);
+    ticket.version += 1;
+    db::update_ticket(tx.conn, ticket)
+}
+
+fn mark_closed(tx: &mut Tx<'_>, ticket: &mut TicketRow, at: DateTime<Utc>, event: Uid) -> Result<()> {
+    ticket.state = State::Closed;
+    ticket.closed_at = Some(Ts::from(at));
+    ticket.closes_at = None;
+    Letters {
+        kind: MailKind::Closed,
+        event,
+        due_at: None,
+        agent_name: None,
+    }
+    .to_requester(tx, ticket)
+}
+
+/// The answer did not settle the question.
+pub fn reopen(tx: &mut Tx<'_>, id: &str, reason: &str) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Reopen)?;
+    reopen_opened(tx, &mut opened, reason)?;
+    save(tx, &mut opened)?;
+    Ok(opened.ticket.id)
+}
+
+/// Back to its agent if still there, else to the queue; a further resolution clock by the policy's reopen rule.
+pub(super) fn reopen_opened(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) -> Result<()> {
+    let agent = match opened.ticket.assignee_id {
+        Some(id) => identity::db::find_active_user(tx.conn, id)?,
+        None => None,
+    };
+    opened.clocks.reopen(tx, &opened.ticket, "reopened")?;
+    settle(tx, &mut opened.ticket, &mut opened.clocks)?;
+    let ticket = &mut opened.ticket;
+    ticket.state = if agent.is_some() {
+        State::Assigned
+    } else {
+        State::Queued
+    };
+    ticket.assignee_id = agent.as_ref().map(|user| user.id);
+    ticket.outcome = None;
+    ticket.referred_to = None;
+    ticket.resolved_at = None;
+    ticket.closed_at = None;
+    ticket.closes_at = None;
+    let event = record(
+        tx,
+        opened.ticket.id,
+        EventKind::Reopened,
+        json!({ "reason": reason }),
+    )?;
+    let due_at = resolution_due(&opened.clocks);
+    let letters = || Letters {
+        kind: MailKind::Reopened,
+        event,
+        due_at,
+        agent_name: agent.as_ref().map(|user| user.name.clone()),
+    };
+    letters().to_requester(tx, &opened.ticket)?;
+    letters().to_handlers(tx, &opened.ticket)
+}
+
+/// Withdrawn by the asker, or out of scope. Clocks that were in time get no verdict.
+pub fn cancel(tx: &mut Tx<'_>, id: &str, reason: &str) -> Result<i64> {
+    let mut opened = open_for(tx, id, Operation::Cancel)?;
+    opened.clocks.abandon(tx, &opened.ticket, "cancelled")?;
+    opened.ticket.state = State::Cancelled;
+    opened.ticket.closed_at = Some(Ts::from(tx.now));
+    let by = if matches!(tx.principal, Principal::Client { .. }) {
+        "asker"
+    } else {
+        "centre"
+    };
+    record(
+        tx,
+        opened.ticket.id,
+        EventKind::Cancelled,
+        json!({ "by": by, "reason": reason }),
+    )?;
+    save(tx, &mut opened)?;
+    Ok(opened.ticket.id)
+}

@@ -1,0 +1,390 @@
+//! A ticket with everything that an answer shows of it, for one ticket or a page of them.
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use serde::Serialize;
+
+use super::db::{self, ClockRow, TicketRow};
+use super::lifecycle::{Channel, Operation, State};
+use super::{priority_of_rank, priority_rank};
+use crate::calendars::Name;
+use crate::directory::Requester;
+use crate::error::Result;
+use crate::identity::Principal;
+use crate::identity::access::{Action, Target, authorise};
+use crate::language::Language;
+use crate::sla::Priority;
+use crate::store::page::{Page, decode_cursor};
+use crate::store::schema::{organisations, queues, requesters, tickets, topics, users};
+use crate::store::{Db, MultiBackend, Ts, Uid};
+use crate::tx::Desk;
+
+/// A code with its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reference {
+    pub code: String,
+    pub name: Name,
+}
+
+impl Reference {
+    pub fn new(code: &str, name_vi: &str, name_en: &str) -> Self {
+        Reference {
+            code: code.to_owned(),
+            name: Name {
+                vi: name_vi.to_owned(),
+                en: name_en.to_owned(),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Assignee {
+    pub uid: Uid,
+    pub name: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct TicketView {
+    pub ticket: TicketRow,
+    pub queue: Reference,
+    pub organisation: Reference,
+    pub topic: Option<Reference>,
+    pub requester: Option<Requester>,
+    pub assignee: Option<Assignee>,
+    pub clocks: Vec<ClockRow>,
+    /// Business seconds left on each clock as of the time of asking, in the order of `clocks`.
+    pub remaining: Vec<i64>,
+}
+
+impl TicketView {
+    pub fn priority(&self) -> Priority {
+        priority_of_rank(self.ticket.priority)
+    }
+
+    /// What the ticket's state allows this principal.
+    pub fn possible_operations(&self, principal: &Principal, open_desk: bool) -> Vec<Operation> {
+        let target = self.ticket.target();
+        self.ticket
+            .state
+            .possible_operations()
+            .filter(|operation| authorise(principal, operation.action(), target, open_desk).is_ok())
+            .collect()
+    }
+}
+
+impl TicketRow {
+    pub fn target(&self) -> Target {
+        Target::Ticket {
+            organisation_id: self.organisation_id,
+            queue_id: self.queue_id,
+            assignee_id: self.assignee_id,
+        }
+    }
+}
+
+impl Operation {
+    /// The permission that the operation asks for.
+    pub fn action(self) -> Action {
+        match self {
+            Operation::Claim => Action::Claim,
+            Operation::Assign => Action::Assign,
+            Operation::Release => Action::Release,
+            Operation::Transfer => Action::Transfer,
+            Operation::Wait => Action::Wait,
+            Operation::Resume => Action::Resume,
+            Operation::Resolve => Action::Resolve,
+            Operation::Close => Action::Close,
+            Operation::Reopen => Action::Reopen,
+            Operation::Cancel => Action::Cancel,
+        }
+    }
+}
+
+type RequesterColumns = (
+    i64,
+    Uid,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Language,
+);
+
+#[derive(Queryable)]
+struct JoinedRow {
+    ticket: TicketRow,
+    queue: (String, String, String),
+    organisation: (String, String, String),
+    topic: Option<(String, String, String)>,
+    requester: Option<RequesterColumns>,
+    assignee: Option<(Uid, String)>,
+}
+
+#[diesel::dsl::auto_type]
+fn joined() -> _ {
+    tickets::table
+        .inner_join(queues::table)
+        .inner_join(organisations::table)
+        .left_join(topics::table)
+        .left_join(requesters::table)
+        .left_join(users::table)
+}
+
+macro_rules! joined_columns {
+    () => {
+        (
+            TicketRow::as_select(),
+            (queues::code, queues::name_vi, queues::name_en),
+            (
+                organisations::code,
+                organisations::name_vi,
+                organisations::name_en,
+            ),
+            (topics::code, topics::name_vi, topics::name_en).nullable(),
+            (
+                requesters::id,
+                requesters::uid,
+                requesters::name,
+                requesters::email,
+                requesters::unit,
+                requesters::phone,
+                requesters::language,
+            )
+                .nullable(),
+            (users::uid, users::name).nullable(),
+        )
+    };
+}
+
+/// The ticket with this inside key, as it is now.
+pub fn get_view(conn: &mut Db, desk: &Desk, ticket_id: i64, now: DateTime<Utc>) -> Result<TicketView> {
+    let row: JoinedRow = joined()
+        .filter(tickets::id.eq(ticket_id))
+        .select(joined_columns!())
+        .first(conn)?;
+    let mut views = complete(conn, desk, vec![row], now)?;
+    views.pop().ok_or_else(|| db::vanished(ticket_id))
+}
+
+fn complete(conn: &mut Db, desk: &Desk, rows: Vec<JoinedRow>, now: DateTime<Utc>) -> Result<Vec<TicketView>> {
+    let ids: Vec<i64> = rows.iter().map(|row| row.ticket.id).collect();
+    let mut all_clocks = db::list_clocks(conn, &ids)?;
+    let mut views = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (clocks, others) = all_clocks
+            .into_iter()
+            .partition(|clock: &ClockRow| clock.ticket_id == row.ticket.id);
+        all_clocks = others;
+        let remaining = remaining(conn, desk, &clocks, now)?;
+        let reference = |(code, vi, en): (String, String, String)| Reference {
+            code,
+            name: Name { vi, en },
+        };
+        views.push(TicketView {
+            queue: reference(row.queue),
+            organisation: reference(row.organisation),
+            topic: row.topic.map(reference),
+            requester: row
+                .requester
+                .map(|(id, uid, name, email, unit, phone, language)| Requester {
+                    id,
+                    uid,
+                    name,
+                    email,
+                    unit,
+                    phone,
+                    language,
+                }),
+            assignee: row.assignee.map(|(uid, name)| Assignee { uid, name }),
+            ticket: row.ticket,
+            clocks,
+            remaining,
+        });
+    }
+    Ok(views)
+}
+
+/// Business seconds left on each clock at `now`.
+pub fn remaining(conn: &mut Db, desk: &Desk, clocks: &[ClockRow], now: DateTime<Utc>) -> Result<Vec<i64>> {
+    clocks
+        .iter()
+        .map(|clock| {
+            let timeline = desk.rules.timeline(conn, clock.calendar_version_id)?;
+            Ok(clock.remaining_at(&timeline, now))
+        })
+        .collect()
+}
+
+/// How a list is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sort {
+    #[default]
+    NewestFiled,
+    OldestFiled,
+    SoonestDue,
+    LatestUpdated,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssigneeFilter {
+    Nobody,
+    User(i64),
+}
+
+/// Filters of a list; inside keys, already looked up.
+#[derive(Debug, Clone, Default)]
+pub struct TicketFilter {
+    pub states: Vec<State>,
+    pub queue_id: Option<i64>,
+    pub topic_id: Option<i64>,
+    pub organisation_id: Option<i64>,
+    pub assignee: Option<AssigneeFilter>,
+    pub priority: Option<Priority>,
+    pub channel: Option<Channel>,
+    pub external_ref: Option<String>,
+    pub breached: Option<bool>,
+    pub filed_from: Option<DateTime<Utc>>,
+    pub filed_to: Option<DateTime<Utc>>,
+    pub due_before: Option<DateTime<Utc>>,
+}
+
+/// A page of the tickets that the principal may see.
+pub fn list_tickets(
+    conn: &mut Db,
+    desk: &Desk,
+    principal: &Principal,
+    filter: &TicketFilter,
+    sort: Sort,
+    cursor: Option<&str>,
+    limit: i64,
+    now: DateTime<Utc>,
+) -> Result<Page<TicketView>> {
+    let binding = format!("tickets {filter:?} {sort:?}");
+    let after = cursor
+        .map(|cursor| decode_cursor::<(DateTime<Utc>, i64)>(&binding, cursor))
+        .transpose()?;
+    let rows = list_rows(conn, desk, principal, filter, sort, after, limit + 1)?;
+    let page = Page::from_rows(rows, limit, &binding, |row| match sort {
+        Sort::NewestFiled | Sort::OldestFiled => (row.ticket.filed_at.0, row.ticket.id),
+        Sort::SoonestDue => (row.ticket.urgency_at.0, row.ticket.id),
+        Sort::LatestUpdated => (row.ticket.updated_at.0, row.ticket.id),
+    })?;
+    let items = complete(conn, desk, page.items, now)?;
+    Ok(Page {
+        items,
+        next_cursor: page.next_cursor,
+    })
+}
+
+fn list_rows(
+    conn: &mut Db,
+    desk: &Desk,
+    principal: &Principal,
+    filter: &TicketFilter,
+    sort: Sort,
+    after: Option<(DateTime<Utc>, i64)>,
+    limit: i64,
+) -> Result<Vec<JoinedRow>> {
+    let mut query = joined()
+        .select(joined_columns!())
+        .limit(limit)
+        .into_boxed::<MultiBackend>();
+    match principal {
+        Principal::Client { client, .. } => {
+            query = query.filter(tickets::organisation_id.eq(client.organisation_id));
+        }
+        Principal::Staff { staff, .. } if staff.role == crate::identity::Role::Agent && !desk.open_desk => {
+            let mine = tickets::assignee_id
+                .is_not_null()
+                .and(tickets::assignee_id.assume_not_null().eq(staff.user_id));
+            query = query.filter(tickets::queue_id.eq_any(staff.queues.clone()).or(mine));
+        }
+        Principal::Staff { .. } | Principal::System => {}
+    }
+    if !filter.states.is_empty() {
+        query = query.filter(tickets::state.eq_any(filter.states.clone()));
+    }
+    if let Some(id) = filter.queue_id {
+        query = query.filter(tickets::queue_id.eq(id));
+    }
+    if let Some(id) = filter.topic_id {
+        query = query.filter(tickets::topic_id.eq(id));
+    }
+    if let Some(id) = filter.organisation_id {
+        query = query.filter(tickets::organisation_id.eq(id));
+    }
+    match filter.assignee {
+        Some(AssigneeFilter::Nobody) => query = query.filter(tickets::assignee_id.is_null()),
+        Some(AssigneeFilter::User(id)) => query = query.filter(tickets::assignee_id.eq(id)),
+        None => {}
+    }
+    if let Some(priority) = filter.priority {
+        query = query.filter(tickets::priority.eq(priority_rank(priority)));
+    }
+    if let Some(channel) = filter.channel {
+        query = query.filter(tickets::channel.eq(channel));
+    }
+    if let Some(external_ref) = &filter.external_ref {
+        query = query.filter(tickets::external_ref.eq(external_ref.clone()));
+    }
+    if let Some(breached) = filter.breached {
+        query = query.filter(tickets::breached.eq(breached));
+    }
+    if let Some(from) = filter.filed_from {
+        query = query.filter(tickets::filed_at.ge(Ts::from(from)));
+    }
+    if let Some(to) = filter.filed_to {
+        query = query.filter(tickets::filed_at.lt(Ts::from(to)));
+    }
+    if let Some(before) = filter.due_before {
+        query = query.filter(tickets::urgency_at.lt(Ts::from(before)));
+    }
+    // Keyset conditions are written out because Diesel has no portable row comparison.
+    match sort {
+        Sort::NewestFiled => {
+            if let Some((at, id)) = after {
+                let at = Ts::from(at);
+                query = query.filter(
+                    tickets::filed_at
+                        .lt(at)
+                        .or(tickets::filed_at.eq(at).and(tickets::id.lt(id))),
+                );
+            }
+            query = query.order((tickets::filed_at.desc(), tickets::id.desc()));
+        }
+        Sort::OldestFiled => {
+            if let Some((at, id)) = after {
+                let at = Ts::from(at);
+                query = query.filter(
+                    tickets::filed_at
+                        .gt(at)
+                        .or(tickets::filed_at.eq(at).and(tickets::id.gt(id))),
+                );
+            }
+            query = query.order((tickets::filed_at, tickets::id));
+        }
+        Sort::SoonestDue => {
+            if let Some((at, id)) = after {
+                let at = Ts::from(at);
+                query = query.filter(
+                    tickets::urgency_at
+                        .gt(at)
+                        .or(tickets::urgency_at.eq(at).and(tickets::id.gt(id))),
+                );
+            }
+            query = query.order((tickets::urgency_at, tickets::id));
+        }
+        Sort::LatestUpdated => {
+            if let Some((at, id)) = after {
+                let at = Ts::from(at);
+                query = query.filter(
+                    tickets::updated_at
+                        .lt(at)
+                        .or(tickets::updated_at.eq(at).and(tickets::id.lt(id))),
+                );
+            }
+            query = query.order((tickets::updated_at.desc(), tickets::id.desc()));
+        }
+    }
+    Ok(query.load(conn)?)
+}
