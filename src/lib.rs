@@ -19,3 +19,5 @@ pub mod identity;
 pub mod notifications;
 pub mod queues;
 pub mod tickets;
+
+pub mod seed;
