@@ -107,8 +107,8 @@ impl Window {
     pub(super) fn second_when_worked(&self, worked: i64) -> Option<i64> {
         let begun = self.spans.partition_point(|span| span.before < worked);
         let span = self.spans.get(begun.checked_sub(1)?)?;
-        let second = span.open + (worked - span.before);
-        (second <= span.close).then_some(second)
+        let into_span = worked - span.before;
+        (into_span <= span.close - span.open).then(|| span.open + into_span)
     }
 
     /// The earliest working second that is not before `second`.
