@@ -444,6 +444,12 @@ fn a_warning_comes_at_its_percent_and_not_while_paused_or_after_the_answer() {
     assert_eq!(warn(&clock), None, "answered before");
     let days = Clock::start(Amount::BusinessDays(1), monday("17:30"));
     assert_eq!(warn(&days), Some(tuesday("15:30")), "75 % of 8 h");
+    let minute = Clock::start(Amount::BusinessMinutes(1), monday("09:00"));
+    assert_eq!(
+        minute.warn_at(&line, 99).unwrap(),
+        Some(monday("09:01")),
+        "59.4 s, rounded up"
+    );
     assert_eq!(days.warn_at(&line, 1).unwrap(), Some(tuesday("08:04:48")));
 }
 
