@@ -34,8 +34,47 @@ struct Span {
 
 #[derive(Debug)]
 pub(super) struct Window {
+    start: i64,
     end: i64,
     spans: Vec<Span>,
+    by_open: Coarse,
+    by_before: Coarse,
+}
+
+/// A coarse index over sorted keys: where to begin and end the binary search. It stays in the first-level cache, which
+/// the 250 KB of a window's intervals do not.
+#[derive(Debug)]
+struct Coarse {
+    width: i64,
+    /// By bucket: how many keys are less than `bucket * width`.
+    below: Vec<usize>,
+}
+
+const BUCKETS: i64 = 1_024;
+
+impl Coarse {
+    /// `keys` are sorted and lie in `0..=greatest`.
+    fn new(keys: impl Iterator<Item = i64>, greatest: i64) -> Coarse {
+        let width = greatest / BUCKETS + 1;
+        let mut below = Vec::new();
+        let mut count = 0;
+        for key in keys {
+            while i64::try_from(below.len()).is_ok_and(|bucket| bucket * width <= key) {
+                below.push(count);
+            }
+            count += 1;
+        }
+        below.push(count);
+        Coarse { width, below }
+    }
+
+    /// The positions between which keys around `key` lie; all keys before them are less, all after them greater.
+    fn range(&self, key: i64) -> Option<(usize, usize)> {
+        let bucket = usize::try_from(key / self.width).ok()?;
+        let last = self.below.last().copied()?;
+        let low = self.below.get(bucket).copied().unwrap_or(last);
+        Some((low, self.below.get(bucket + 1).copied().unwrap_or(last)))
+    }
 }
 
 /// The window in which `second` lies with at least twelve years to follow.
@@ -50,10 +89,7 @@ impl Window {
         let start = FIRST_SECOND + i64::try_from(index).unwrap_or(0) * STRIDE;
         let end = start + LENGTH;
         let (Some(first), Some(last)) = (date_of(start), date_of(end)) else {
-            return Window {
-                end,
-                spans: Vec::new(),
-            };
+            return Window::new(start, end, Vec::new());
         };
         // A night shift in UTC-12 closes up to 60 hours after its date begins in UTC; hence the three days.
         let mut date = first - Days::new(3);
@@ -86,7 +122,26 @@ impl Window {
             before += span.close - span.open;
         }
         spans.shrink_to_fit();
-        Window { end, spans }
+        Window::new(start, end, spans)
+    }
+
+    fn new(start: i64, end: i64, spans: Vec<Span>) -> Window {
+        let by_open = Coarse::new(spans.iter().map(|span| span.open - start), end - start);
+        let worked = spans.last().map_or(0, |span| span.before);
+        let by_before = Coarse::new(spans.iter().map(|span| span.before), worked);
+        Window {
+            start,
+            end,
+            spans,
+            by_open,
+            by_before,
+        }
+    }
+
+    /// How many spans fulfil a condition that only the first ones fulfil, the last of them in `range`.
+    fn count(&self, range: Option<(usize, usize)>, condition: impl Fn(&Span) -> bool) -> Option<usize> {
+        let (low, high) = range?;
+        Some(low + self.spans.get(low..high)?.partition_point(condition))
     }
 
     /// First second after the window.
@@ -96,8 +151,10 @@ impl Window {
 
     /// Business seconds from the window's start to `second`.
     pub(super) fn worked_before(&self, second: i64) -> i64 {
-        let opened = self.spans.partition_point(|span| span.open <= second);
-        match opened.checked_sub(1).and_then(|last| self.spans.get(last)) {
+        let opened = self.count(self.by_open.range(second - self.start), |span| {
+            span.open <= second
+        });
+        match opened.and_then(|opened| self.spans.get(opened.checked_sub(1)?)) {
             Some(span) => span.before + (second.min(span.close) - span.open),
             None => 0,
         }
@@ -105,10 +162,10 @@ impl Window {
 
     /// The earliest second t with `worked_before(t) >= worked`, for `worked > 0`.
     pub(super) fn second_when_worked(&self, worked: i64) -> Option<i64> {
-        let begun = self.spans.partition_point(|span| span.before < worked);
+        let begun = self.count(self.by_before.range(worked), |span| span.before < worked)?;
         let span = self.spans.get(begun.checked_sub(1)?)?;
-        let second = span.open + (worked - span.before);
-        (second <= span.close).then_some(second)
+        let into_span = worked - span.before;
+        (into_span <= span.close - span.open).then(|| span.open + into_span)
     }
 
     /// The earliest working second that is not before `second`.
