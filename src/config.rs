@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::StoreSettings;
 
+/// What is logged unless somebody says otherwise: no statement, no body, no personal data.
+pub const DEFAULT_LOG: &str = "info";
+
 /// Settings as somebody gave them: on the command line, in the environment or in the file.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -263,7 +266,7 @@ impl Config {
                 .unwrap_or(false),
             max_body_bytes,
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
-            log: given.log.or(file.log).unwrap_or_else(|| "info".into()),
+            log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
         };
         config.check()?;
         Ok(config)

@@ -8,8 +8,16 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Error {
+    /// The request cannot be read: broken JSON, bad UTF-8.
+    Malformed { reason: String },
+    /// The address exists, but not for this method.
+    MethodNotAllowed { allowed: String },
+    /// The body is larger than the limit in bytes.
+    BodyTooLarge { limit: usize },
+    /// The body is not JSON.
+    UnsupportedMediaType,
     /// The named resource does not exist, or the caller may not know that it does.
     NotFound(Resource),
     /// The request clashes with what is there.
@@ -57,10 +65,6 @@ pub enum Resource {
 pub enum Conflict {
     /// The code of a new resource is taken.
     CodeTaken,
-    /// Another change came first; read again and repeat.
-    ChangedMeanwhile,
-    /// The ticket is closed to new messages; reopen it first.
-    TicketClosed,
     /// Only a dead or waiting delivery can be retried.
     DeliveryNotRetryable,
     /// The calendar has no working time in the ten years after the start.

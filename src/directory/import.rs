@@ -116,7 +116,7 @@ fn checked(line: u64, row: &Line, now: DateTime<Utc>) -> Result<OrganisationRow,
             format!("code `{code}` must be 1 to 40 letters, digits, `-` or `.`"),
         ));
     }
-    if !["ministry", "agency", "province", "other"].contains(&row.kind.trim()) {
+    if !super::KINDS.contains(&row.kind.trim()) {
         return Err(refuse(
             line,
             format!("kind `{}` must be ministry, agency, province or other", row.kind),

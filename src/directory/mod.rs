@@ -13,6 +13,9 @@ use crate::language::Language;
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 
+/// What an organisation can be.
+pub const KINDS: [&str; 4] = ["ministry", "agency", "province", "other"];
+
 /// An agency code names its level-1 agency in two forms: `H57.14` (level 1 first, QĐ 20/2020/QĐ-TTg) and the older
 /// `000.00.14.H57` (level 1 last, QCVN 102:2016/BTTTT). Gives the first form; anything else is returned as it is.
 pub fn canonical_code(text: &str) -> String {
@@ -50,6 +53,10 @@ pub fn get_organisation(conn: &mut Db, id: &str) -> Result<Organisation> {
     find_organisation(conn, id)?.ok_or(Error::NotFound(Resource::Organisation))
 }
 
+pub fn list_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Organisation>> {
+    db::list_organisations_by_id(conn, ids)
+}
+
 /// Filters of the directory.
 #[derive(Debug, Clone, Default)]
 pub struct OrganisationFilter {
@@ -71,6 +78,11 @@ pub fn list_organisations(
         .transpose()?;
     let rows = db::list_organisations(conn, filter, after.as_deref(), limit + 1)?;
     Page::from_rows(rows, limit, &binding, |organisation| organisation.code.clone())
+}
+
+/// All organisations that the filter admits, by code.
+pub fn list_all(conn: &mut Db, filter: &OrganisationFilter) -> Result<Vec<Organisation>> {
+    db::list_organisations(conn, filter, None, i64::MAX)
 }
 
 /// A person as an organisation names them with a question.

@@ -101,9 +101,11 @@ pub fn find_topic_by_code(conn: &mut Db, code: &str) -> Result<Option<Topic>> {
         .optional()?)
 }
 
-pub fn list_topics(conn: &mut Db) -> Result<Vec<Topic>> {
+pub fn list_topics(conn: &mut Db, after: &str, limit: i64) -> Result<Vec<Topic>> {
     Ok(topics::table
+        .filter(topics::code.gt(after))
         .order(topics::code)
+        .limit(limit)
         .select(Topic::as_select())
         .load(conn)?)
 }

@@ -5,6 +5,7 @@ pub(crate) mod db;
 pub use db::{Queue, Summary, Topic};
 
 use crate::error::{Error, Resource, Result};
+use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 
 /// By UUID or code.
@@ -27,10 +28,6 @@ pub fn find_topic(conn: &mut Db, id: &str) -> Result<Option<Topic>> {
     }
 }
 
-pub fn get_topic(conn: &mut Db, id: &str) -> Result<Topic> {
-    find_topic(conn, id)?.ok_or(Error::NotFound(Resource::Topic))
-}
-
 /// Where a question goes: its topic's queue, else the default queue.
 pub fn route(conn: &mut Db, topic: Option<&Topic>) -> Result<i64> {
     match topic {
@@ -39,4 +36,56 @@ pub fn route(conn: &mut Db, topic: Option<&Topic>) -> Result<i64> {
             .map(|queue| queue.id)
             .ok_or_else(|| Error::internal("no default queue", "the reference data is not loaded")),
     }
+}
+
+/// A page of queues in the order of screens. There are few, so the page is cut here.
+pub fn list_queues(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<Queue>> {
+    let after = cursor.map(|cursor| decode_cursor::<(i32, i64)>("queues", cursor)).transpose()?;
+    let mut rows = db::list_queues(conn)?;
+    rows.retain(|queue| after.is_none_or(|after| (queue.position, queue.id) > after));
+    rows.truncate(usize::try_from(limit + 1).unwrap_or(usize::MAX));
+    Page::from_rows(rows, limit, "queues", |queue| (queue.position, queue.id))
+}
+
+/// A topic with the queues that it names.
+pub struct TopicView {
+    pub topic: Topic,
+    pub queue: Queue,
+    pub co_queue: Option<Queue>,
+}
+
+/// A page of topics by code.
+pub fn list_topics(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<TopicView>> {
+    let after = cursor.map(|cursor| decode_cursor::<String>("topics", cursor)).transpose()?;
+    let rows = db::list_topics(conn, after.as_deref().unwrap_or_default(), limit + 1)?;
+    let page = Page::from_rows(rows, limit, "topics", |topic| topic.code.clone())?;
+    let items = with_queues(conn, page.items)?;
+    Ok(Page { items, next_cursor: page.next_cursor })
+}
+
+pub fn get_topic_view(conn: &mut Db, id: &str) -> Result<TopicView> {
+    let topic = find_topic(conn, id)?.ok_or(Error::NotFound(Resource::Topic))?;
+    with_queues(conn, vec![topic])?.pop().ok_or(Error::NotFound(Resource::Topic))
+}
+
+fn with_queues(conn: &mut Db, topics: Vec<Topic>) -> Result<Vec<TopicView>> {
+    let queues = db::list_queues(conn)?;
+    let find = |id: i64| queues.iter().find(|queue| queue.id == id).cloned();
+    topics
+        .into_iter()
+        .map(|topic| {
+            let queue = find(topic.queue_id)
+                .ok_or_else(|| Error::internal("a topic routes to an unknown queue", topic.queue_id))?;
+            Ok(TopicView { queue, co_queue: topic.co_queue_id.and_then(find), topic })
+        })
+        .collect()
+}
+
+/// A queue's figures at this moment.
+pub fn summarise(conn: &mut Db, queue_id: i64) -> Result<Summary> {
+    db::summarise(conn, queue_id)
+}
+
+pub fn list_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Queue>> {
+    db::list_queues_by_id(conn, ids)
 }

@@ -20,7 +20,8 @@ pub use lifecycle::{Channel, Operation, Outcome, State};
 pub use view::TicketView;
 
 use crate::sla::policy::Priority;
-use crate::store::Ts;
+use crate::error::Result;
+use crate::store::{Db, Ts};
 
 /// The instant that stands for "no clock runs" in `tickets.urgency_at`, so that the column sorts without nulls
 /// (9999-12-31T00:00:00Z).
@@ -45,4 +46,9 @@ pub fn priority_of_rank(rank: i16) -> Priority {
         3 => Priority::High,
         4.. => Priority::Urgent,
     }
+}
+
+/// Inside key of the ticket with this UUID or number.
+pub fn find_ticket_id(conn: &mut Db, id: &str) -> Result<Option<i64>> {
+    Ok(db::find_ticket(conn, id)?.map(|ticket| ticket.id))
 }

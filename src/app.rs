@@ -1,0 +1,134 @@
+//! The application: opened once (database, schema, reference data, mail), then served with its workers until a signal.
+//! One shutdown token for all; a worker that dies ends the process instead of leaving a desk that sends nothing.
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::{App as WebApp, HttpResponse, HttpServer, web};
+use tokio_util::sync::CancellationToken;
+use utoipa_swagger_ui::{Config as DocsConfig, SwaggerUi};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, Resource};
+use crate::http::{context, routes, site};
+use crate::notifications::carrier::Carrier;
+use crate::seed::{self, Seeded};
+use crate::store::Store;
+use crate::tickets::intake::Intake;
+use crate::tx::Desk;
+use crate::workers::Workers;
+
+/// How long accepted requests and the workers' present steps may take after a shutdown began.
+const SHUTDOWN_SECONDS: u64 = 25;
+
+/// Everything that handlers and workers share.
+pub struct App {
+    pub config: Config,
+    pub store: Store,
+    pub clock: Clock,
+    pub desk: Arc<Desk>,
+    pub intake: Intake,
+    pub carrier: Carrier,
+}
+
+/// An application and what its first start brought.
+pub struct Opened {
+    pub app: App,
+    pub migrations: usize,
+    pub seeded: Seeded,
+}
+
+impl App {
+    /// Open the database, bring its schema and reference data up to date, prepare the mails.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Opened> {
+        let store = Store::open(&config.database)?;
+        let now = clock.now();
+        let (migrations, seeded) = store.migrate(move |conn| seed::load(conn, now)).await?;
+        let carrier = Carrier::from_config(&config)?;
+        let desk = Arc::new(Desk::new(&config));
+        let intake = Intake::start(&store, &desk)?;
+        let app = App { config, store, clock, desk, intake, carrier };
+        Ok(Opened { app, migrations, seeded })
+    }
+
+    /// Do what the workers would do at the clock's present time.
+    pub async fn settle(&self) -> crate::error::Result<()> {
+        crate::workers::settle(&self.store, &self.desk, &self.clock, &self.carrier).await
+    }
+}
+
+/// Take the address before anything else is opened, so that an occupied port changes nothing.
+pub fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(config.listen)
+        .map_err(|cause| anyhow::anyhow!("cannot listen on {}: {cause}", config.listen))
+}
+
+/// The HTTP server on a bound listener; runs when awaited.
+pub fn server(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Server> {
+    site::metrics_handle();
+    let server = HttpServer::new(move || {
+        WebApp::new()
+            .app_data(app.clone())
+            .wrap(Compress::default())
+            .wrap(from_fn(context::surround))
+            .configure(routes::configure)
+            .route("/docs", web::get().to(to_docs))
+            .service(SwaggerUi::new("/docs/{_:.*}").config(DocsConfig::from("/openapi.yaml")))
+            .default_service(web::to(no_such_page))
+    });
+    Ok(server.workers(worker_threads()).shutdown_timeout(SHUTDOWN_SECONDS).disable_signals().listen(listener)?.run())
+}
+
+fn worker_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+async fn to_docs() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header(("Location", "/docs/")).finish()
+}
+
+async fn no_such_page() -> Result<HttpResponse, Error> {
+    Err(Error::NotFound(Resource::Page))
+}
+
+/// Serve with workers until `shutdown`, then finish what was accepted.
+pub async fn serve(app: web::Data<App>, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut workers = Workers::start(&app.store, &app.desk, &app.clock, &app.carrier, &shutdown);
+    let server = server(app, listener)?;
+    let handle = server.handle();
+    let serving = actix_web::rt::spawn(server);
+    let outcome = tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        dead = workers.watch() => dead,
+    };
+    shutdown.cancel();
+    stop(&handle).await;
+    serving.await??;
+    // Mails that a slow server draws out are sent again after the restart; waiting longer helps nobody.
+    let _ = tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECONDS), workers.watch()).await;
+    outcome.map_err(Into::into)
+}
+
+async fn stop(handle: &ServerHandle) {
+    tracing::info!("shutting down");
+    handle.stop(true).await;
+}
+
+/// Cancelled by SIGINT or SIGTERM.
+pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let token = CancellationToken::new();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let cancelled = token.clone();
+    actix_web::rt::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        cancelled.cancel();
+    });
+    Ok(token)
+}

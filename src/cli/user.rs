@@ -1,0 +1,60 @@
+//! `giaidap user`.
+use serde::Serialize;
+
+use super::{Desk, out};
+use crate::config::Config;
+use crate::identity::{self, NewUser, Role};
+use crate::language::Language;
+use crate::store::Uid;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Add a person of the centre
+    Create(Create),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    #[arg(long)]
+    email: String,
+    #[arg(long)]
+    name: String,
+    #[arg(long)]
+    role: Role,
+    /// Code of a queue that the person works; may be repeated
+    #[arg(long = "queue", value_name = "CODE")]
+    queues: Vec<String>,
+    /// Language of mails to the person
+    #[arg(long, value_parser = ["vi", "en"], default_value = "vi")]
+    language: String,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Created {
+    id: Uid,
+    email: String,
+    role: Role,
+}
+
+pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
+    let Command::Create(args) = command;
+    let desk = Desk::open(config).await?;
+    let now = desk.clock.now();
+    let new = NewUser {
+        email: args.email,
+        name: crate::text::nfc(&args.name),
+        role: args.role,
+        language: Language::parse(&args.language).unwrap_or_default(),
+        queues: args.queues,
+    };
+    let user = desk.write(move |conn| identity::create_user(conn, &new, now)).await?;
+    let created = Created { id: user.uid, email: user.email, role: user.role };
+    if args.json {
+        return out::json(&created);
+    }
+    out::line(&format!("{} {} ({})", created.role.as_str(), created.email, created.id));
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Answers that may be stored and given again, and the transaction around every POST.
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+use super::extract::Call;
+use crate::error::{Error, Result};
+use crate::idempotency::{self, Answer};
+use crate::tx::Tx;
+
+/// A JSON answer with these headers.
+pub fn json(status: u16, headers: Vec<(String, String)>, body: &impl Serialize) -> Result<Answer> {
+    let body = serde_json::to_string(body).map_err(|cause| Error::internal("an answer cannot be written", cause))?;
+    Ok(Answer { status, headers, body, replayed: false })
+}
+
+pub fn empty(status: u16) -> Answer {
+    Answer { status, headers: Vec::new(), body: String::new(), replayed: false }
+}
+
+pub fn send(answer: Answer) -> Result<HttpResponse> {
+    let status = StatusCode::from_u16(answer.status)
+        .map_err(|cause| Error::internal("a stored answer has no valid status", cause))?;
+    let mut response = HttpResponse::build(status);
+    for (name, value) in answer.headers {
+        response.insert_header((name, value));
+    }
+    if answer.replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
+    }
+    if answer.body.is_empty() {
+        return Ok(response.finish());
+    }
+    Ok(response.content_type("application/json").body(answer.body))
+}
+
+/// Run a POST's operation once in a transaction of its own, or give the stored answer of its idempotency key.
+pub async fn write_once(
+    call: &Call,
+    body: &[u8],
+    operation: impl FnOnce(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
+) -> Result<HttpResponse> {
+    let key = call.key(body);
+    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let work = move |conn: &mut crate::store::Db| {
+        idempotency::once(conn, key.as_ref(), now, |conn| {
+            operation(&mut Tx { conn, principal: &principal, now, desk: &desk })
+        })
+    };
+    send(call.app.store.write(work).await?)
+}

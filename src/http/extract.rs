@@ -1,0 +1,354 @@
+//! What handlers take from a request: the caller (`Call`), a checked JSON body (`Body`), query parameters (`Params`).
+//! Wrong input is refused here with the field's name, before any rule of the domain is asked.
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
+use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+
+use super::context::RequestContext;
+use crate::app::App;
+use crate::error::{Error, FieldCode, FieldError, Place, Result};
+use crate::idempotency::Key;
+use crate::identity::Principal;
+use crate::language::Language;
+use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT};
+
+/// An authenticated request: who calls, when, and on which application.
+#[derive(Clone)]
+pub struct Call {
+    pub app: web::Data<App>,
+    pub principal: Arc<Principal>,
+    pub now: DateTime<Utc>,
+    pub language: Language,
+    pub idempotency_key: Option<String>,
+    pub if_match: Option<i64>,
+    pub if_none_match: Option<String>,
+    pub method: String,
+    pub path: String,
+}
+
+impl Call {
+    /// The idempotency key of this request with this body, if the caller sent one.
+    pub fn key(&self, body: &[u8]) -> Option<Key> {
+        let credential_id = self.principal.credential_id()?;
+        let key = self.idempotency_key.as_deref()?;
+        Some(Key::new(credential_id, key, &self.method, &self.path, body))
+    }
+}
+
+impl FromRequest for Call {
+    type Error = Error;
+    type Future = std::future::Ready<Result<Call>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(call(request))
+    }
+}
+
+fn call(request: &HttpRequest) -> Result<Call> {
+    let missing = |what| Error::internal("a route is not guarded", what);
+    let app = request.app_data::<web::Data<App>>().cloned().ok_or_else(|| missing("no application"))?;
+    let extensions = request.extensions();
+    let principal = extensions.get::<Arc<Principal>>().cloned().ok_or_else(|| missing("no principal"))?;
+    let language = extensions.get::<RequestContext>().map(|context| context.language).unwrap_or_default();
+    let now = app.clock.now();
+    Ok(Call {
+        principal,
+        now,
+        language,
+        idempotency_key: idempotency_key(request)?,
+        if_match: if_match(request)?,
+        if_none_match: header(request, IF_NONE_MATCH.as_str())?,
+        method: request.method().to_string(),
+        path: request.path().to_owned(),
+        app,
+    })
+}
+
+fn header(request: &HttpRequest, name: &str) -> Result<Option<String>> {
+    let Some(value) = request.headers().get(name) else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) => Ok(Some(text.to_owned())),
+        Err(_) => Err(Error::invalid_parameter(name, FieldCode::InvalidFormat { expected: "ASCII" })),
+    }
+}
+
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>> {
+    let Some(key) = header(request, "Idempotency-Key")? else { return Ok(None) };
+    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Some(key));
+    }
+    Err(Error::invalid_parameter("Idempotency-Key", FieldCode::InvalidFormat { expected: "1-255 visible ASCII" }))
+}
+
+/// The version that `If-Match` names; `*` matches whatever is there.
+fn if_match(request: &HttpRequest) -> Result<Option<i64>> {
+    let Some(text) = header(request, IF_MATCH.as_str())? else { return Ok(None) };
+    if text.trim() == "*" {
+        return Ok(None);
+    }
+    let quoted = text.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    quoted
+        .and_then(|version| version.parse().ok())
+        .map(Some)
+        .ok_or_else(|| Error::invalid_parameter("If-Match", FieldCode::InvalidFormat { expected: "\"7\"" }))
+}
+
+/// A JSON body, read whole, checked and validated; keeps the bytes for the idempotency record. An absent body is `{}`.
+pub struct Body<T> {
+    pub value: T,
+    pub bytes: web::Bytes,
+}
+
+impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Body<T>>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = request.app_data::<web::Data<App>>().map_or(0, |app| app.config.max_body_bytes);
+        let is_json = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.split(';').next().is_some_and(is_json_type));
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = read_whole(payload, limit).await?;
+            if bytes.is_empty() {
+                return Ok(Body { value: parse_json(b"{}")?, bytes });
+            }
+            if !is_json {
+                return Err(Error::UnsupportedMediaType);
+            }
+            Ok(Body { value: parse_json(&bytes)?, bytes })
+        })
+    }
+}
+
+fn is_json_type(media_type: &str) -> bool {
+    let media_type = media_type.trim().to_ascii_lowercase();
+    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+/// What is read and thrown away beyond the limit, so that a client that still sends can read the refusal.
+const DRAIN_BYTES: usize = 32 << 20;
+
+async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
+    let mut bytes = web::BytesMut::new();
+    let mut total = 0_usize;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|cause| Error::Malformed { reason: cause.to_string() })?;
+        total = total.saturating_add(chunk.len());
+        if total <= limit {
+            bytes.extend_from_slice(&chunk);
+        } else if total > limit.saturating_add(DRAIN_BYTES) {
+            break;
+        }
+    }
+    if total > limit { Err(Error::BodyTooLarge { limit }) } else { Ok(bytes.freeze()) }
+}
+
+/// Parse and validate; the first structural error or all validation errors, each with its pointer.
+pub fn parse_json<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T> {
+    if let Err(cause) = std::str::from_utf8(bytes) {
+        return Err(Error::Malformed { reason: format!("not UTF-8 at byte {}", cause.valid_up_to()) });
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = pointer_of(error.path());
+        structural_error(&pointer, error.inner())
+    })?;
+    deserializer.end().map_err(|cause| Error::Malformed { reason: cause.to_string() })?;
+    value.validate().map_err(|errors| {
+        let mut fields = Vec::new();
+        collect_validation("", &errors, &mut fields);
+        Error::Invalid(fields)
+    })?;
+    Ok(value)
+}
+
+fn pointer_of(path: &Path) -> String {
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => format!("{pointer}/{}", escape(key)),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
+}
+
+/// RFC 6901, section 3.
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// serde gives its reason as text; the words below are its own for each kind of failure (`serde::de::Error`).
+fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
+    if !cause.is_data() {
+        return Error::Malformed { reason: cause.to_string() };
+    }
+    let text = cause.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    let quoted = text.split('`').nth(1).unwrap_or_default();
+    let below = |name: &str| match pointer.rsplit('/').next() {
+        Some(last) if last == name => pointer.to_owned(),
+        _ => format!("{pointer}/{}", escape(name)),
+    };
+    let expected = || text.split("expected ").nth(1).unwrap_or("another type").to_owned();
+    if text.starts_with("missing field") {
+        return Error::invalid_pointer(&below(quoted), FieldCode::Required);
+    }
+    if text.starts_with("unknown field") {
+        return Error::invalid_pointer(&below(quoted), FieldCode::UnknownField);
+    }
+    if text.starts_with("duplicate field") {
+        return Error::invalid_pointer(&below(quoted), FieldCode::Duplicate);
+    }
+    let code = match text {
+        "control_character" => FieldCode::ControlCharacter,
+        "bad_instant" => {
+            FieldCode::InvalidFormat { expected: "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00" }
+        }
+        _ if text.starts_with("unknown variant") => {
+            FieldCode::OutOfRange { expected: expected().trim_start_matches("one of ").replace('`', "") }
+        }
+        _ if text.starts_with("invalid type") => FieldCode::WrongType { expected: expected() },
+        _ if text.starts_with("UUID parsing failed") => FieldCode::InvalidFormat { expected: "UUID" },
+        _ => FieldCode::OutOfRange { expected: expected() },
+    };
+    Error::invalid_pointer(pointer, code)
+}
+
+fn collect_validation(pointer: &str, errors: &ValidationErrors, fields: &mut Vec<FieldError>) {
+    for (name, kind) in errors.errors() {
+        let at = format!("{pointer}/{}", escape(name));
+        match kind {
+            ValidationErrorsKind::Struct(inner) => collect_validation(&at, inner, fields),
+            ValidationErrorsKind::List(items) => {
+                for (index, inner) in items {
+                    collect_validation(&format!("{at}/{index}"), inner, fields);
+                }
+            }
+            ValidationErrorsKind::Field(problems) => {
+                fields.extend(problems.iter().map(|problem| FieldError::pointer(&at, validation_code(problem))));
+            }
+        }
+    }
+}
+
+fn validation_code(problem: &validator::ValidationError) -> FieldCode {
+    let number = |name: &str| problem.params.get(name).and_then(serde_json::Value::as_u64);
+    let length = problem.params.get("value").map_or(0, |value| match value {
+        serde_json::Value::String(text) => text.chars().count(),
+        serde_json::Value::Array(items) => items.len(),
+        serde_json::Value::Object(members) => members.len(),
+        _ => 0,
+    });
+    let is_below = |min: u64| u64::try_from(length).is_ok_and(|length| length < min);
+    match (problem.code.as_ref(), number("min"), number("max")) {
+        ("length", Some(min), _) if is_below(min) => FieldCode::TooShort { min },
+        ("length", _, Some(max)) => FieldCode::TooLong { max },
+        ("range", min, max) => {
+            let show = |bound: Option<u64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
+            FieldCode::OutOfRange { expected: format!("{}..{}", show(min), show(max)) }
+        }
+        ("email", ..) => FieldCode::InvalidFormat { expected: "name@example.vn" },
+        ("duplicate", ..) => FieldCode::Duplicate,
+        _ => FieldCode::InvalidFormat { expected: "see the API description" },
+    }
+}
+
+/// The query parameters of a list or report: declared names only, typed getters that name what is wrong.
+pub struct Params {
+    pairs: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl Params {
+    pub fn read(request: &HttpRequest, allowed: &[&str]) -> Params {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+            .map(web::Query::into_inner)
+            .unwrap_or_default();
+        let mut errors = Vec::new();
+        for (name, value) in &pairs {
+            if !allowed.contains(&name.as_str()) {
+                errors.push(FieldError::parameter(name, FieldCode::UnknownField));
+            } else if value.chars().any(char::is_control) {
+                errors.push(FieldError::parameter(name, FieldCode::ControlCharacter));
+            } else if value.contains(char::REPLACEMENT_CHARACTER) {
+                errors.push(FieldError::parameter(name, FieldCode::InvalidFormat { expected: "UTF-8" }));
+            }
+        }
+        Params { pairs, errors }
+    }
+
+    /// The value of a parameter that may stand once.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let mut values = self.pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| value.clone());
+        let first = values.next();
+        if values.next().is_some() {
+            self.refuse(name, FieldCode::Duplicate);
+        }
+        first.map(|value| crate::text::nfc(&value))
+    }
+
+    /// All values of a parameter that may be repeated or separated by commas.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.pairs
+            .iter()
+            .filter(|(given, _)| given == name)
+            .flat_map(|(_, value)| value.split(','))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub fn parsed<T>(&mut self, name: &str, expected: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let value = parse(&text);
+        if value.is_none() {
+            self.refuse(name, FieldCode::InvalidFormat { expected });
+        }
+        value
+    }
+
+    pub fn instant(&mut self, name: &str) -> Option<DateTime<Utc>> {
+        self.parsed(name, "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00", |text| {
+            DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc))
+        })
+    }
+
+    pub fn date(&mut self, name: &str) -> Option<NaiveDate> {
+        self.parsed(name, "YYYY-MM-DD", |text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
+    }
+
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        self.parsed(name, "true or false", |text| text.parse().ok())
+    }
+
+    pub fn limit(&mut self) -> i64 {
+        let given = self.parsed("limit", "a number from 1 to 200", |text| {
+            text.parse::<i64>().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        });
+        given.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    pub fn refuse(&mut self, name: &str, code: FieldCode) {
+        self.errors.push(FieldError::parameter(name, code));
+    }
+
+    /// Has this parameter been refused already?
+    pub fn refused(&self, name: &str) -> bool {
+        self.errors.iter().any(|error| error.place == Place::Parameter(name.to_owned()))
+    }
+
+    /// All that is wrong with the parameters, or nothing.
+    pub fn finish(self) -> Result<()> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Error::Invalid(self.errors)) }
+    }
+}

@@ -1,0 +1,52 @@
+//! Authentication and the coarse half of authorisation, in front of every route, before its body is read.
+use std::sync::Arc;
+
+use actix_web::HttpMessage;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+
+use super::routes::Access;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::identity::{self, Authenticated, access};
+
+pub async fn guard<B: MessageBody>(
+    access: Access,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> std::result::Result<ServiceResponse<B>, actix_web::Error> {
+    if let Access::Needs(action) = access {
+        let authenticated = authenticate(&request).await?;
+        access::permit(&authenticated.principal, action)?;
+        request.extensions_mut().insert(Arc::new(authenticated.principal));
+    }
+    next.call(request).await
+}
+
+async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
+    let app = request.app_data::<Data<App>>().cloned();
+    let app = app.ok_or_else(|| Error::internal("a route without an application", request.path()))?;
+    let bearer = bearer(request).ok_or(Error::Unauthenticated)?;
+    let now = app.clock.now();
+    let found = app.store.read(move |conn| identity::authenticate(conn, &bearer, now)).await?;
+    if let Some(credential_id) = found.use_to_record {
+        // Beside the request: a use that is not written down must not fail or slow what it was used for.
+        let store = app.store.clone();
+        actix_web::rt::spawn(async move {
+            if let Err(error) = store.write(move |conn| identity::record_use(conn, credential_id, now)).await {
+                tracing::warn!(error = %error.log_text(), "the use of a credential was not recorded");
+            }
+        });
+    }
+    Ok(found)
+}
+
+/// RFC 6750, section 2.1; the scheme is case-insensitive (RFC 9110, section 11.1).
+fn bearer(request: &ServiceRequest) -> Option<String> {
+    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}

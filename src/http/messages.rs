@@ -1,0 +1,128 @@
+//! `/tickets/{id}/messages`, `/notes` and `/events`.
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use validator::Validate;
+
+use super::answer::{self, write_once};
+use super::extract::{Body, Call, Params};
+use super::wire::{self, Prose, WireInstant};
+use crate::error::Result;
+use crate::identity::ActorKind;
+use crate::store::{Db, Uid};
+use crate::tickets::db::{EventRow, MessageRow};
+use crate::tickets::history::EventKind;
+use crate::tickets::messages;
+use crate::tx::Tx;
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct NewMessage {
+    #[validate(length(min = 1, max = 20_000))]
+    body: Prose,
+}
+
+#[derive(Serialize)]
+struct Actor {
+    kind: ActorKind,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct MessageOut {
+    id: Uid,
+    author: Actor,
+    body: String,
+    created_at: WireInstant,
+}
+
+#[derive(Serialize)]
+struct EventOut {
+    id: Uid,
+    kind: EventKind,
+    at: WireInstant,
+    actor: Actor,
+    data: Value,
+}
+
+impl From<MessageRow> for MessageOut {
+    fn from(row: MessageRow) -> Self {
+        MessageOut {
+            id: row.uid,
+            author: Actor { kind: row.author_kind, name: row.author_name },
+            body: row.body,
+            created_at: row.created_at.into(),
+        }
+    }
+}
+
+impl From<EventRow> for EventOut {
+    fn from(row: EventRow) -> Self {
+        EventOut {
+            id: row.uid,
+            kind: row.kind,
+            at: row.at.into(),
+            actor: Actor { kind: row.actor_kind, name: row.actor_name },
+            data: row.data.0,
+        }
+    }
+}
+
+pub async fn post_message(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {
+    say(call, id.into_inner(), body, "messages", messages::post_message).await
+}
+
+pub async fn post_note(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {
+    say(call, id.into_inner(), body, "notes", messages::post_note).await
+}
+
+async fn say(
+    call: Call,
+    id: String,
+    body: Body<NewMessage>,
+    list: &'static str,
+    operation: fn(&mut Tx<'_>, &str, &str) -> Result<MessageRow>,
+) -> Result<HttpResponse> {
+    let text = body.value.body.0;
+    write_once(&call, &body.bytes, move |tx| {
+        let said = MessageOut::from(operation(tx, &id, &text)?);
+        let location = format!("/api/v1/tickets/{id}/{list}");
+        answer::json(201, vec![("location".into(), location)], &said)
+    })
+    .await
+}
+
+pub async fn list_messages(call: Call, id: web::Path<String>, request: HttpRequest) -> Result<HttpResponse> {
+    list_said(call, id.into_inner(), &request, false).await
+}
+
+pub async fn list_notes(call: Call, id: web::Path<String>, request: HttpRequest) -> Result<HttpResponse> {
+    list_said(call, id.into_inner(), &request, true).await
+}
+
+async fn list_said(call: Call, id: String, request: &HttpRequest, internal: bool) -> Result<HttpResponse> {
+    let (limit, cursor) = page_parameters(request)?;
+    let (desk, principal) = (call.app.desk.clone(), call.principal.clone());
+    let work = move |conn: &mut Db| {
+        messages::list_messages(conn, &desk, &principal, &id, internal, cursor.as_deref(), limit)
+    };
+    let page = call.app.store.read(work).await?;
+    wire::list(&call, request.query_string(), page.map(MessageOut::from))
+}
+
+pub async fn list_events(call: Call, id: web::Path<String>, request: HttpRequest) -> Result<HttpResponse> {
+    let (limit, cursor) = page_parameters(&request)?;
+    let (desk, principal) = (call.app.desk.clone(), call.principal.clone());
+    let work =
+        move |conn: &mut Db| messages::list_events(conn, &desk, &principal, &id, cursor.as_deref(), limit);
+    let page = call.app.store.read(work).await?;
+    wire::list(&call, request.query_string(), page.map(EventOut::from))
+}
+
+/// `limit` and `cursor` of a list that has no filters.
+pub fn page_parameters(request: &HttpRequest) -> Result<(i64, Option<String>)> {
+    let mut params = Params::read(request, &["limit", "cursor"]);
+    let parameters = (params.limit(), params.text("cursor"));
+    params.finish()?;
+    Ok(parameters)
+}

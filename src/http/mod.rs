@@ -1,0 +1,20 @@
+//! HTTP: the route table, the way in and out of every request, and one file per resource with its wire types.
+//! Handlers extract, make one call, and shape the answer; no rule and no query lives here.
+pub mod answer;
+mod calendars;
+pub mod context;
+mod deliveries;
+mod directory;
+pub mod extract;
+mod guard;
+mod identity;
+mod messages;
+mod operations;
+mod policies;
+pub mod problem;
+mod queues;
+mod reports;
+pub mod routes;
+mod site;
+mod tickets;
+pub mod wire;

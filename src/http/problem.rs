@@ -1,0 +1,302 @@
+//! RFC 9457 problems: the one table from error to status, type and text, in the caller's language.
+//!
+//! `Error` answers with a draft that carries itself; `context` renders the draft, because only there the language and
+//! the request id are known. So every failure leaves in the same form, the framework's own included.
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource};
+use crate::language::Language;
+
+/// What a failure tells the caller.
+struct Kind {
+    code: &'static str,
+    status: StatusCode,
+    title_vi: &'static str,
+    title_en: &'static str,
+}
+
+const fn kind(code: &'static str, status: StatusCode, title_vi: &'static str, title_en: &'static str) -> Kind {
+    Kind { code, status, title_vi, title_en }
+}
+
+/// The table. `openapi.yaml` lists the same codes.
+fn kind_of(error: &Error) -> Kind {
+    use StatusCode as S;
+    match error {
+        Error::Malformed { .. } => {
+            kind("malformed-request", S::BAD_REQUEST, "Yêu cầu sai định dạng", "Malformed request")
+        }
+        Error::Unauthenticated => kind("unauthenticated", S::UNAUTHORIZED, "Chưa xác thực", "Not authenticated"),
+        Error::Forbidden => kind("forbidden", S::FORBIDDEN, "Không được phép", "Not permitted"),
+        Error::NotFound(_) => kind("not-found", S::NOT_FOUND, "Không tìm thấy", "Not found"),
+        Error::MethodNotAllowed { .. } => {
+            kind("method-not-allowed", S::METHOD_NOT_ALLOWED, "Phương thức không được hỗ trợ", "Method not allowed")
+        }
+        Error::Conflict(_) => kind("conflict", S::CONFLICT, "Xung đột dữ liệu", "Conflict"),
+        Error::WrongTransition { .. } => {
+            kind("wrong-transition", S::CONFLICT, "Thao tác không phù hợp trạng thái", "Wrong transition")
+        }
+        Error::InProgress => kind("request-in-progress", S::CONFLICT, "Yêu cầu đang được xử lý", "Request in progress"),
+        Error::PreconditionFailed => {
+            kind("precondition-failed", S::PRECONDITION_FAILED, "Dữ liệu đã thay đổi", "Precondition failed")
+        }
+        Error::BodyTooLarge { .. } => {
+            kind("body-too-large", S::PAYLOAD_TOO_LARGE, "Nội dung quá lớn", "Body too large")
+        }
+        Error::UnsupportedMediaType => kind(
+            "unsupported-media-type",
+            S::UNSUPPORTED_MEDIA_TYPE,
+            "Kiểu nội dung không được hỗ trợ",
+            "Unsupported media type",
+        ),
+        Error::Invalid(_) => kind("invalid-input", S::UNPROCESSABLE_ENTITY, "Dữ liệu không hợp lệ", "Invalid input"),
+        Error::IdempotencyKeyReused => kind(
+            "idempotency-key-reused",
+            S::UNPROCESSABLE_ENTITY,
+            "Khóa chống lặp đã dùng cho yêu cầu khác",
+            "Idempotency key reused",
+        ),
+        Error::Unavailable { .. } => {
+            kind("unavailable", S::SERVICE_UNAVAILABLE, "Tạm thời không phục vụ được", "Service unavailable")
+        }
+        Error::Internal { .. } | Error::NothingToCommit => {
+            kind("internal", S::INTERNAL_SERVER_ERROR, "Lỗi nội bộ", "Internal error")
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<Vec<WireFieldError>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    possible_operations: Option<&'a [&'static str]>,
+}
+
+#[derive(Serialize)]
+struct WireFieldError {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    code: &'static str,
+    detail: String,
+}
+
+/// The body of a problem.
+pub fn render(error: &Error, language: Language, request_id: &str) -> String {
+    let kind = kind_of(error);
+    let problem = Problem {
+        r#type: format!("urn:giaidap:problem:{}", kind.code),
+        title: language.choose(kind.title_vi, kind.title_en),
+        status: kind.status.as_u16(),
+        detail: detail(error, language),
+        request_id,
+        errors: match error {
+            Error::Invalid(fields) => Some(fields.iter().map(|field| wire_field(field, language)).collect()),
+            _ => None,
+        },
+        possible_operations: match error {
+            Error::WrongTransition { possible, .. } => Some(possible),
+            _ => None,
+        },
+    };
+    serde_json::to_string(&problem).unwrap_or_default()
+}
+
+fn wire_field(field: &FieldError, language: Language) -> WireFieldError {
+    let (pointer, parameter) = match &field.place {
+        Place::Pointer(pointer) => (Some(pointer.clone()), None),
+        Place::Parameter(name) => (None, Some(name.clone())),
+    };
+    WireFieldError { pointer, parameter, code: code_of(&field.code), detail: field_detail(&field.code, language) }
+}
+
+fn code_of(code: &FieldCode) -> &'static str {
+    match code {
+        FieldCode::Required => "required",
+        FieldCode::UnknownField => "unknown_field",
+        FieldCode::WrongType { .. } => "wrong_type",
+        FieldCode::TooShort { .. } => "too_short",
+        FieldCode::TooLong { .. } => "too_long",
+        FieldCode::ControlCharacter => "control_character",
+        FieldCode::InvalidFormat { .. } => "invalid_format",
+        FieldCode::UnknownCode => "unknown_code",
+        FieldCode::OutOfRange { .. } => "out_of_range",
+        FieldCode::Duplicate => "duplicate",
+        FieldCode::NotAllowed => "not_allowed",
+        FieldCode::InvalidCursor => "invalid_cursor",
+        FieldCode::Domain { code, .. } => code,
+    }
+}
+
+/// What is wrong with a field, for a person.
+pub fn field_detail(code: &FieldCode, language: Language) -> String {
+    let say = |vi: String, en: String| language.choose(vi, en);
+    match code {
+        FieldCode::Required => say("Bắt buộc phải có.".into(), "This is required.".into()),
+        FieldCode::UnknownField => say("Trường này không có.".into(), "There is no such field.".into()),
+        FieldCode::WrongType { expected } => {
+            say(format!("Sai kiểu; cần: {expected}."), format!("Wrong type; expected {expected}."))
+        }
+        FieldCode::TooShort { min } => say(format!("Quá ngắn; ít nhất {min}."), format!("Too short; at least {min}.")),
+        FieldCode::TooLong { max } => {
+            say(format!("Quá dài; nhiều nhất {max}."), format!("Too long; at most {max}."))
+        }
+        FieldCode::ControlCharacter => {
+            say("Có ký tự điều khiển.".into(), "It holds a control character.".into())
+        }
+        FieldCode::InvalidFormat { expected } => {
+            say(format!("Sai định dạng; cần: {expected}."), format!("Wrong format; expected {expected}."))
+        }
+        FieldCode::UnknownCode => say("Không có mã này.".into(), "There is nothing by this code.".into()),
+        FieldCode::OutOfRange { expected } => {
+            say(format!("Ngoài phạm vi; cần: {expected}."), format!("Out of range; expected {expected}."))
+        }
+        FieldCode::Duplicate => say("Bị trùng.".into(), "It stands there twice or is taken.".into()),
+        FieldCode::NotAllowed => say("Không được dùng ở đây.".into(), "It is not allowed here.".into()),
+        FieldCode::InvalidCursor => say(
+            "Con trỏ trang không hợp lệ hoặc thuộc về câu hỏi khác; hãy bắt đầu lại từ trang đầu.".into(),
+            "The cursor is not valid or belongs to another question; start again from the first page.".into(),
+        ),
+        FieldCode::Domain { text, .. } => text.clone(),
+    }
+}
+
+fn detail(error: &Error, language: Language) -> String {
+    match error {
+        Error::Malformed { reason } => {
+            language.choose(format!("Không đọc được nội dung: {reason}."), format!("The body cannot be read: {reason}."))
+        }
+        Error::WrongTransition { operation, state, possible } => {
+            let list = if possible.is_empty() { "-".to_owned() } else { possible.join(", ") };
+            language.choose(
+                format!("Không thể `{operation}` khi câu hỏi ở trạng thái `{state}`. Có thể: {list}."),
+                format!("`{operation}` is not possible while the ticket is `{state}`. Possible: {list}."),
+            )
+        }
+        Error::BodyTooLarge { limit } => language.choose(
+            format!("Nội dung vượt quá {limit} byte."),
+            format!("The body is larger than {limit} bytes."),
+        ),
+        Error::MethodNotAllowed { allowed } => {
+            language.choose(format!("Chỉ hỗ trợ: {allowed}."), format!("Supported here: {allowed}."))
+        }
+        other => plain_detail(other, language).to_owned(),
+    }
+}
+
+fn plain_detail(error: &Error, language: Language) -> &'static str {
+    let (vi, en) = match error {
+        Error::Unauthenticated => (
+            "Cần tiêu đề `Authorization: Bearer …` với khóa hoặc mã truy cập còn hiệu lực.",
+            "Send `Authorization: Bearer …` with a valid key or token.",
+        ),
+        Error::Forbidden => ("Tài khoản này không có quyền thực hiện.", "This account may not do that."),
+        Error::NotFound(resource) => not_found_detail(*resource),
+        Error::Conflict(conflict) => conflict_detail(*conflict),
+        Error::InProgress => (
+            "Một yêu cầu với cùng khóa chống lặp đang được xử lý; hãy thử lại sau giây lát.",
+            "A request with the same idempotency key is still running; try again in a moment.",
+        ),
+        Error::PreconditionFailed => (
+            "Phiên bản trong If-Match không còn là phiên bản hiện tại; hãy đọc lại rồi thử lại.",
+            "The version in If-Match is not the present one; read again, then repeat.",
+        ),
+        Error::UnsupportedMediaType => {
+            ("Nội dung phải là application/json, mã hóa UTF-8.", "The body must be application/json in UTF-8.")
+        }
+        Error::Invalid(_) => ("Một số trường không hợp lệ; xem `errors`.", "Some fields are not valid; see `errors`."),
+        Error::IdempotencyKeyReused => (
+            "Khóa này đã dùng cho một yêu cầu khác trong 24 giờ qua.",
+            "This key was used for another request within the last 24 hours.",
+        ),
+        Error::Unavailable { .. } => (
+            "Hệ thống đang bận hoặc đang khởi động lại; hãy thử lại sau giây lát. Chưa có gì được ghi.",
+            "The service is busy or restarting; try again in a moment. Nothing was written.",
+        ),
+        _ => (
+            "Đã xảy ra lỗi ngoài dự kiến; khi liên hệ, hãy nêu `request_id`.",
+            "Something unexpected happened; quote the `request_id` when you report it.",
+        ),
+    };
+    language.choose(vi, en)
+}
+
+fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
+    match resource {
+        Resource::Ticket => ("Không có câu hỏi này.", "There is no such ticket."),
+        Resource::Organisation => ("Không có cơ quan này.", "There is no such organisation."),
+        Resource::Topic => ("Không có chủ đề này.", "There is no such topic."),
+        Resource::Queue => ("Không có hàng đợi này.", "There is no such queue."),
+        Resource::Calendar => ("Không có lịch này.", "There is no such calendar."),
+        Resource::Policy => ("Không có chính sách này.", "There is no such policy."),
+        Resource::Delivery => ("Không có thư này.", "There is no such delivery."),
+        Resource::User => ("Không có người dùng này.", "There is no such user."),
+        Resource::Page => ("Không có trang này.", "There is no such page."),
+    }
+}
+
+fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
+    match conflict {
+        Conflict::CodeTaken => ("Mã này đã được dùng.", "This code is taken."),
+        Conflict::DeliveryNotRetryable => (
+            "Thư này đã gửi hoặc đang được gửi.",
+            "This delivery was sent already or is being carried just now.",
+        ),
+        Conflict::NoWorkingTime => (
+            "Lịch không có giờ làm việc trong mười năm sau thời điểm bắt đầu.",
+            "The calendar has no working time in the ten years after the start.",
+        ),
+    }
+}
+
+impl Language {
+    /// The one of two texts that is in this language.
+    pub fn choose<T>(self, vi: T, en: T) -> T {
+        match self {
+            Language::Vi => vi,
+            Language::En => en,
+        }
+    }
+}
+
+/// An error on its way out, until `context` renders it.
+pub struct Draft(pub Error);
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        kind_of(self).status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        match self {
+            Error::Unauthenticated => {
+                response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+            }
+            Error::InProgress => {
+                response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));
+            }
+            Error::Unavailable { .. } => {
+                response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
+            }
+            Error::MethodNotAllowed { allowed } => {
+                response.insert_header(("Allow", allowed.as_str()));
+            }
+            _ => {}
+        }
+        let mut response = response.finish();
+        response.extensions_mut().insert(Draft(self.clone()));
+        response
+    }
+}

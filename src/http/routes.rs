@@ -1,0 +1,121 @@
+//! Every route, in one list. Tests walk it: each is in `openapi.yaml` and the reverse, each that is not public refuses a
+//! caller without a credential.
+use actix_web::middleware::from_fn;
+use actix_web::{Route as Handler, web};
+
+use super::guard::guard;
+use super::{calendars, deliveries, directory, identity, messages, operations, policies, queues, reports, site, tickets};
+use crate::error::Error;
+use crate::identity::access::Action;
+
+/// Who may call a route at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Public,
+    /// A principal that may do this to something; on what exactly, the operation decides.
+    Needs(Action),
+}
+
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    /// The operationId of `openapi.yaml`.
+    pub operation: &'static str,
+    pub access: Access,
+    handler: fn() -> Handler,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal => $operation:ident = $module:ident::$handler:ident, $access:expr;)+) => {
+        &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            operation: stringify!($operation),
+            access: $access,
+            handler: || routes!(@method $method).to($module::$handler),
+        }),+]
+    };
+    (@method GET) => { web::get() };
+    (@method POST) => { web::post() };
+}
+
+use Access::{Needs, Public};
+use Action as A;
+
+pub const ROUTES: &[Route] = routes! {
+    GET "/healthz" => health = site::health, Public;
+    GET "/readyz" => readiness = site::readiness, Public;
+    GET "/metrics" => metrics = site::metrics, Public;
+    GET "/openapi.yaml" => openapi_file = site::openapi_file, Public;
+    GET "/t/{token}" => show_status_page = site::show_status_page, Public;
+
+    GET "/api/v1/me" => show_me = identity::show_me, Needs(A::ReadSelf);
+
+    GET "/api/v1/organisations" => list_organisations = directory::list_organisations, Needs(A::ReadDirectory);
+    GET "/api/v1/organisations/{id}" => show_organisation = directory::show_organisation, Needs(A::ReadDirectory);
+    GET "/api/v1/topics" => list_topics = queues::list_topics, Needs(A::ReadDirectory);
+    GET "/api/v1/topics/{id}" => show_topic = queues::show_topic, Needs(A::ReadDirectory);
+    GET "/api/v1/queues" => list_queues = queues::list_queues, Needs(A::ReadDirectory);
+    GET "/api/v1/queues/{id}" => show_queue = queues::show_queue, Needs(A::ReadDirectory);
+    GET "/api/v1/queues/{id}/summary" => summarise_queue = queues::summarise_queue, Needs(A::ReadQueueSummary);
+    POST "/api/v1/queues/{id}/next" => claim_next = operations::claim_next, Needs(A::ClaimNext);
+
+    GET "/api/v1/calendars" => list_calendars = calendars::list_calendars, Needs(A::ReadCalendars);
+    POST "/api/v1/calendars" => create_calendar = calendars::create_calendar, Needs(A::ManageCalendars);
+    GET "/api/v1/calendars/{id}" => show_calendar = calendars::show_calendar, Needs(A::ReadCalendars);
+    POST "/api/v1/calendars/{id}/due" => compute_due = calendars::compute_due, Needs(A::ReadCalendars);
+    POST "/api/v1/calendars/{id}/elapsed" => compute_elapsed = calendars::compute_elapsed, Needs(A::ReadCalendars);
+    GET "/api/v1/sla-policies" => list_sla_policies = policies::list_sla_policies, Needs(A::ReadCalendars);
+    GET "/api/v1/sla-policies/{id}" => show_sla_policy = policies::show_sla_policy, Needs(A::ReadCalendars);
+
+    POST "/api/v1/tickets" => file_ticket = tickets::file_ticket, Needs(A::FileTicket);
+    GET "/api/v1/tickets" => list_tickets = tickets::list_tickets, Needs(A::ReadTicket);
+    GET "/api/v1/tickets/{id}" => show_ticket = tickets::show_ticket, Needs(A::ReadTicket);
+    POST "/api/v1/tickets/{id}/messages" => post_message = messages::post_message, Needs(A::PostMessage);
+    GET "/api/v1/tickets/{id}/messages" => list_messages = messages::list_messages, Needs(A::ReadTicket);
+    POST "/api/v1/tickets/{id}/notes" => post_note = messages::post_note, Needs(A::PostNote);
+    GET "/api/v1/tickets/{id}/notes" => list_notes = messages::list_notes, Needs(A::ReadNotes);
+    GET "/api/v1/tickets/{id}/events" => list_events = messages::list_events, Needs(A::ReadTicket);
+
+    POST "/api/v1/tickets/{id}/claim" => claim_ticket = operations::claim_ticket, Needs(A::Claim);
+    POST "/api/v1/tickets/{id}/assign" => assign_ticket = operations::assign_ticket, Needs(A::Assign);
+    POST "/api/v1/tickets/{id}/release" => release_ticket = operations::release_ticket, Needs(A::Release);
+    POST "/api/v1/tickets/{id}/transfer" => transfer_ticket = operations::transfer_ticket, Needs(A::Transfer);
+    POST "/api/v1/tickets/{id}/wait" => wait_ticket = operations::wait_ticket, Needs(A::Wait);
+    POST "/api/v1/tickets/{id}/resume" => resume_ticket = operations::resume_ticket, Needs(A::Resume);
+    POST "/api/v1/tickets/{id}/resolve" => resolve_ticket = operations::resolve_ticket, Needs(A::Resolve);
+    POST "/api/v1/tickets/{id}/close" => close_ticket = operations::close_ticket, Needs(A::Close);
+    POST "/api/v1/tickets/{id}/reopen" => reopen_ticket = operations::reopen_ticket, Needs(A::Reopen);
+    POST "/api/v1/tickets/{id}/cancel" => cancel_ticket = operations::cancel_ticket, Needs(A::Cancel);
+
+    GET "/api/v1/deliveries" => list_deliveries = deliveries::list_deliveries, Needs(A::ReadDeliveries);
+    GET "/api/v1/deliveries/{id}" => show_delivery = deliveries::show_delivery, Needs(A::ReadDeliveries);
+    POST "/api/v1/deliveries/{id}/retry" => retry_delivery = deliveries::retry_delivery, Needs(A::RetryDelivery);
+
+    GET "/api/v1/reports/sla" => report_sla = reports::report_sla, Needs(A::ReadReports);
+};
+
+/// Mount the table: one resource per path, which answers 405 with `Allow` for the methods that it does not have.
+pub fn configure(service: &mut web::ServiceConfig) {
+    let mut paths: Vec<&str> = Vec::new();
+    for route in ROUTES {
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+        }
+    }
+    for path in paths {
+        let on_path = || ROUTES.iter().filter(move |route| route.path == path);
+        let mut resource = web::resource(path);
+        for route in on_path() {
+            let access = route.access;
+            let guarded = move |request, next| guard(access, request, next);
+            resource = resource.route((route.handler)().wrap(from_fn(guarded)));
+        }
+        let allowed = on_path().map(|route| route.method).collect::<Vec<_>>().join(", ");
+        let refuse = move || {
+            let allowed = allowed.clone();
+            std::future::ready(Err::<actix_web::HttpResponse, Error>(Error::MethodNotAllowed { allowed }))
+        };
+        service.service(resource.default_service(web::to(refuse)));
+    }
+}

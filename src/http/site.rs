@@ -1,0 +1,105 @@
+//! What is about the server and not about tickets: health, metrics, the contract, the public status page.
+use std::sync::OnceLock;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+
+use super::context::RequestContext;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::notifications::status_page;
+use crate::store::{Db, pending_migrations};
+use crate::tickets::messages;
+
+/// The contract, as it was when this binary was built.
+pub const OPENAPI: &str = include_str!("../../openapi.yaml");
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    checks: Vec<Check>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// The process runs.
+pub async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "ok" })
+}
+
+/// The process can serve: its database answers and has the schema of this binary.
+pub async fn readiness(app: web::Data<App>) -> HttpResponse {
+    let database = app.store.read(|conn: &mut Db| pending_migrations(conn)).await;
+    let checks = match database {
+        Ok(pending) => {
+            let missing = (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));
+            vec![check("database", None), check("schema", missing)]
+        }
+        Err(error) => {
+            tracing::warn!(error = %error.log_text(), "not ready");
+            vec![check("database", Some("the database does not answer".into()))]
+        }
+    };
+    let ready = checks.iter().all(|check| check.detail.is_none());
+    let (mut response, status) = match ready {
+        true => (HttpResponse::Ok(), "ready"),
+        false => (HttpResponse::ServiceUnavailable(), "unavailable"),
+    };
+    if !ready {
+        response.insert_header(("Retry-After", "2"));
+    }
+    response.json(Readiness { status, checks, warnings: Vec::new() })
+}
+
+fn check(name: &'static str, failure: Option<String>) -> Check {
+    Check { name, status: if failure.is_none() { "ok" } else { "failed" }, detail: failure }
+}
+
+/// The recorder is one for the process; the first to ask installs it.
+pub fn metrics_handle() -> Option<&'static PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().ok()).as_ref()
+}
+
+pub async fn metrics() -> HttpResponse {
+    let text = metrics_handle().map(PrometheusHandle::render).unwrap_or_default();
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
+}
+
+pub async fn openapi_file() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/yaml").body(OPENAPI)
+}
+
+/// A ticket's public page. Its address is the permission, so it must not leak: no caching, no referrer.
+pub async fn show_status_page(
+    app: web::Data<App>,
+    token: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let language = request.extensions().get::<RequestContext>().map(|context| context.language).unwrap_or_default();
+    let (desk, now) = (app.desk.clone(), app.clock.now());
+    let page = app.store.read(move |conn| messages::status_page(conn, &desk, &token, now)).await?;
+    let html = status_page::render(&page, app.desk.time_zone, language)
+        .map_err(|cause| Error::internal("the status page cannot be rendered", cause))?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((REFERRER_POLICY, "no-referrer"))
+        .insert_header((HeaderName::from_static("x-content-type-options"), "nosniff"))
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"));
+    Ok(response.content_type("text/html; charset=utf-8").body(html))
+}

@@ -1,0 +1,394 @@
+//! `/tickets`: filing, reading, listing.
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use actix_web::http::header::ETAG;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+use validator::{Validate, ValidationError};
+
+use super::answer;
+use super::extract::{Body, Call, Params};
+use super::wire::{self, Line, Prose, WireInstant};
+use crate::directory::{self, RequesterInput};
+use crate::error::{Error, FieldCode, Result};
+use crate::idempotency::Answer;
+use crate::identity::Principal;
+use crate::identity::access::Action;
+use crate::language::Language;
+use crate::queues;
+use crate::sla::Priority;
+use crate::store::{Db, Uid};
+use crate::tickets::filing::{FileTicket, Filing};
+use crate::tickets::lifecycle::{Channel, Operation, Outcome, State};
+use crate::tickets::view::{self, AssigneeFilter, Reference, Sort, TicketFilter, TicketView};
+use crate::tickets::{db::ClockRow, db::ClockState, operations};
+use crate::tx::Desk;
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct FileTicketIn {
+    #[validate(length(min = 1, max = 300))]
+    subject: Line,
+    #[validate(length(min = 1, max = 20_000))]
+    body: Prose,
+    #[validate(length(min = 1, max = 100))]
+    organisation: Option<Line>,
+    #[validate(length(min = 1, max = 100))]
+    topic: Option<Line>,
+    priority: Option<Priority>,
+    #[validate(nested)]
+    requester: Option<RequesterIn>,
+    #[validate(length(min = 1, max = 100))]
+    external_ref: Option<Line>,
+    #[validate(length(max = 50))]
+    #[serde(default)]
+    attachments: Vec<Uuid>,
+    #[validate(length(max = 20), custom(function = tags))]
+    #[serde(default)]
+    tags: Vec<Line>,
+    #[validate(custom(function = custom_fields))]
+    #[serde(default)]
+    custom_fields: Map<String, Value>,
+    channel: Option<Channel>,
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct RequesterIn {
+    #[validate(length(min = 1, max = 200))]
+    name: Line,
+    #[validate(length(max = 254), email)]
+    email: Option<Line>,
+    #[validate(length(min = 1, max = 200))]
+    unit: Option<Line>,
+    #[validate(length(min = 1, max = 50))]
+    phone: Option<Line>,
+    #[serde(default)]
+    language: Language,
+}
+
+fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
+    if tags.iter().any(|tag| tag.0.is_empty() || tag.0.chars().count() > 50) {
+        return Err(ValidationError::new("tag_length"));
+    }
+    let distinct: BTreeSet<&Line> = tags.iter().collect();
+    if distinct.len() == tags.len() { Ok(()) } else { Err(ValidationError::new("duplicate")) }
+}
+
+/// At most 50 members whose values are strings, numbers or booleans; fields per topic come with their definitions.
+fn custom_fields(fields: &Map<String, Value>) -> std::result::Result<(), ValidationError> {
+    let is_text = |text: &str, max| text.chars().count() <= max && !text.chars().any(char::is_control);
+    let is_fine = fields.iter().all(|(name, value)| {
+        !name.is_empty()
+            && is_text(name, 100)
+            && match value {
+                Value::String(text) => is_text(text, 1000),
+                Value::Number(_) | Value::Bool(_) => true,
+                Value::Null | Value::Array(_) | Value::Object(_) => false,
+            }
+    });
+    if is_fine && fields.len() <= 50 { Ok(()) } else { Err(ValidationError::new("custom_fields")) }
+}
+
+impl From<FileTicketIn> for FileTicket {
+    fn from(given: FileTicketIn) -> Self {
+        let text = |line: Line| line.0;
+        FileTicket {
+            subject: given.subject.0,
+            body: given.body.0,
+            organisation: given.organisation.map(text),
+            topic: given.topic.map(text),
+            priority: given.priority,
+            channel: given.channel,
+            requester: given.requester.map(|person| RequesterInput {
+                name: person.name.0,
+                email: person.email.map(|email| email.0.to_lowercase()),
+                unit: person.unit.map(text),
+                phone: person.phone.map(text),
+                language: person.language,
+            }),
+            external_ref: given.external_ref.map(text),
+            attachments: given.attachments,
+            tags: given.tags.into_iter().map(text).collect(),
+            custom_fields: given.custom_fields,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RequesterOut<'a> {
+    name: &'a str,
+    email: Option<&'a str>,
+    unit: Option<&'a str>,
+    phone: Option<&'a str>,
+    language: Language,
+}
+
+#[derive(Serialize)]
+struct AssigneeOut<'a> {
+    id: Uid,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct ClockOut<'a> {
+    target: &'a str,
+    cycle: i32,
+    state: ClockState,
+    started_at: WireInstant,
+    due_at: Option<WireInstant>,
+    remaining_business_seconds: i64,
+    warned_at: Option<WireInstant>,
+    breached_at: Option<WireInstant>,
+    met_at: Option<WireInstant>,
+}
+
+#[derive(Serialize)]
+pub struct TicketOut<'a> {
+    id: Uid,
+    number: &'a str,
+    subject: &'a str,
+    body: &'a str,
+    state: State,
+    outcome: Option<Outcome>,
+    referred_to: Option<&'a str>,
+    priority: Priority,
+    channel: Channel,
+    queue: &'a Reference,
+    organisation: &'a Reference,
+    requester: Option<RequesterOut<'a>>,
+    topic: Option<&'a Reference>,
+    assignee: Option<AssigneeOut<'a>>,
+    external_ref: Option<&'a str>,
+    tags: &'a Value,
+    custom_fields: &'a Value,
+    filed_at: WireInstant,
+    updated_at: WireInstant,
+    first_response_at: Option<WireInstant>,
+    resolved_at: Option<WireInstant>,
+    closed_at: Option<WireInstant>,
+    closes_at: Option<WireInstant>,
+    status_link: String,
+    possible_operations: Vec<Operation>,
+    clocks: Vec<ClockOut<'a>>,
+}
+
+impl<'a> TicketOut<'a> {
+    pub fn new(view: &'a TicketView, desk: &Desk, principal: &Principal, now: DateTime<Utc>) -> Self {
+        let ticket = &view.ticket;
+        TicketOut {
+            id: ticket.uid,
+            number: &ticket.number,
+            subject: &ticket.subject,
+            body: &ticket.body,
+            state: ticket.state,
+            outcome: ticket.outcome,
+            referred_to: ticket.referred_to.as_deref(),
+            priority: view.priority(),
+            channel: ticket.channel,
+            queue: &view.queue,
+            organisation: &view.organisation,
+            requester: view.requester.as_ref().map(|person| RequesterOut {
+                name: &person.name,
+                email: person.email.as_deref(),
+                unit: person.unit.as_deref(),
+                phone: person.phone.as_deref(),
+                language: person.language,
+            }),
+            topic: view.topic.as_ref(),
+            assignee: view.assignee.as_ref().map(|user| AssigneeOut { id: user.uid, name: &user.name }),
+            external_ref: ticket.external_ref.as_deref(),
+            tags: &ticket.tags.0,
+            custom_fields: &ticket.custom_fields.0,
+            filed_at: ticket.filed_at.into(),
+            updated_at: ticket.updated_at.into(),
+            first_response_at: ticket.first_response_at.map(Into::into),
+            resolved_at: ticket.resolved_at.map(Into::into),
+            closed_at: ticket.closed_at.map(Into::into),
+            closes_at: ticket.closes_at.map(Into::into),
+            status_link: desk.status_link(&ticket.link_token),
+            possible_operations: view.possible_operations(principal, desk.open_desk),
+            clocks: view
+                .clocks
+                .iter()
+                .zip(&view.remaining)
+                .map(|(clock, remaining)| ClockOut::new(clock, *remaining, now))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> ClockOut<'a> {
+    fn new(clock: &'a ClockRow, remaining: i64, now: DateTime<Utc>) -> Self {
+        let state = clock.state_at(now);
+        let breached_at = if state == ClockState::Breached { clock.breached_at.or(clock.due_at) } else { None };
+        ClockOut {
+            target: &clock.target,
+            cycle: clock.cycle,
+            state,
+            started_at: clock.started_at.into(),
+            due_at: clock.due_at.map(Into::into),
+            remaining_business_seconds: remaining,
+            warned_at: clock.warned_at.map(Into::into),
+            breached_at: breached_at.map(Into::into),
+            met_at: clock.met_at.map(Into::into),
+        }
+    }
+}
+
+/// The ticket as an answer with its `ETag`; `Location` where it is new.
+pub fn ticket_answer(
+    status: u16,
+    view: &TicketView,
+    desk: &Desk,
+    principal: &Principal,
+    now: DateTime<Utc>,
+) -> Result<Answer> {
+    let mut headers = vec![(ETAG.to_string(), etag(view.ticket.version))];
+    if status == 201 {
+        headers.push(("location".into(), format!("/api/v1/tickets/{}", view.ticket.uid)));
+    }
+    answer::json(status, headers, &TicketOut::new(view, desk, principal, now))
+}
+
+fn etag(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+pub async fn file_ticket(call: Call, body: Body<FileTicketIn>) -> Result<HttpResponse> {
+    let key = call.key(&body.bytes);
+    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let answering = move |view: &TicketView| ticket_answer(201, view, &desk, &principal, now);
+    let filing = Filing {
+        principal: call.principal.clone(),
+        question: body.value.into(),
+        key,
+        filed_at: now,
+        answering: Arc::new(answering),
+    };
+    answer::send(call.app.intake.file(filing).await?)
+}
+
+pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
+    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let known = call.if_none_match.clone();
+    let work = move |conn: &mut Db| {
+        let ticket = operations::get_for_reading(conn, &desk, &principal, &id, Action::ReadTicket)?;
+        if known.is_some_and(|known| matches_etag(&known, ticket.version)) {
+            let headers = vec![(ETAG.to_string(), etag(ticket.version))];
+            return Ok(Answer { headers, ..answer::empty(304) });
+        }
+        let view = view::get_view(conn, &desk, ticket.id, now)?;
+        ticket_answer(200, &view, &desk, &principal, now)
+    };
+    answer::send(call.app.store.read(work).await?)
+}
+
+/// `If-None-Match` (RFC 9110, section 13.1.2): a list or `*`, compared weakly.
+fn matches_etag(known: &str, version: i64) -> bool {
+    let own = etag(version);
+    known.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
+}
+
+const LIST_PARAMETERS: &[&str] = &[
+    "state", "queue", "topic", "organisation", "assignee", "priority", "external_ref", "breached", "filed_from",
+    "filed_to", "due_before", "sort", "limit", "cursor",
+];
+
+pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpResponse> {
+    let mut params = Params::read(&request, LIST_PARAMETERS);
+    let asked = AskedFilter::read(&mut params);
+    let sort = params.parsed("sort", "-filed_at, filed_at, due_at or -updated_at", parse_sort).unwrap_or_default();
+    let (limit, cursor) = (params.limit(), params.text("cursor"));
+    params.finish()?;
+    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let work = move |conn: &mut Db| {
+        let filter = asked.look_up(conn, &principal)?;
+        view::list_tickets(conn, &desk, &principal, &filter, sort, cursor.as_deref(), limit, now)
+    };
+    let page = call.app.store.read(work).await?;
+    let desk = &call.app.desk;
+    let items = page.items.iter().map(|view| TicketOut::new(view, desk, &call.principal, now)).collect();
+    wire::list(&call, request.query_string(), crate::store::page::Page { items, next_cursor: page.next_cursor })
+}
+
+fn parse_sort(text: &str) -> Option<Sort> {
+    match text {
+        "-filed_at" => Some(Sort::NewestFiled),
+        "filed_at" => Some(Sort::OldestFiled),
+        "due_at" => Some(Sort::SoonestDue),
+        "-updated_at" => Some(Sort::LatestUpdated),
+        _ => None,
+    }
+}
+
+/// Filters as they were asked, with codes that are not yet looked up.
+struct AskedFilter {
+    filter: TicketFilter,
+    queue: Option<String>,
+    topic: Option<String>,
+    organisation: Option<String>,
+    assignee: Option<String>,
+}
+
+impl AskedFilter {
+    fn read(params: &mut Params) -> Self {
+        let mut states = Vec::new();
+        for name in params.list("state") {
+            match State::parse(&name) {
+                Some(state) => states.push(state),
+                None => params.refuse("state", FieldCode::UnknownCode),
+            }
+        }
+        let filter = TicketFilter {
+            states,
+            priority: params.parsed("priority", "low, normal, high or urgent", Priority::parse),
+            external_ref: params.text("external_ref"),
+            breached: params.flag("breached"),
+            filed_from: params.instant("filed_from"),
+            filed_to: params.instant("filed_to"),
+            due_before: params.instant("due_before"),
+            ..TicketFilter::default()
+        };
+        AskedFilter {
+            filter,
+            queue: params.text("queue"),
+            topic: params.text("topic"),
+            organisation: params.text("organisation"),
+            assignee: params.text("assignee"),
+        }
+    }
+
+    fn look_up(self, conn: &mut Db, principal: &Principal) -> Result<TicketFilter> {
+        let unknown = |name: &str| Error::invalid_parameter(name, FieldCode::UnknownCode);
+        let mut filter = self.filter;
+        if let Some(code) = self.queue {
+            filter.queue_id = Some(queues::find_queue(conn, &code)?.ok_or_else(|| unknown("queue"))?.id);
+        }
+        if let Some(code) = self.topic {
+            filter.topic_id = Some(queues::find_topic(conn, &code)?.ok_or_else(|| unknown("topic"))?.id);
+        }
+        if let Some(code) = self.organisation {
+            let found = directory::find_organisation(conn, &code)?;
+            filter.organisation_id = Some(found.ok_or_else(|| unknown("organisation"))?.id);
+        }
+        filter.assignee = match self.assignee.as_deref() {
+            None => None,
+            Some("none") => Some(AssigneeFilter::Nobody),
+            Some("me") => {
+                let staff = principal.staff().ok_or_else(|| unknown("assignee"))?;
+                Some(AssigneeFilter::User(staff.user_id))
+            }
+            Some(id) => {
+                let uid = Uuid::parse_str(id).ok().ok_or_else(|| unknown("assignee"))?;
+                let user = crate::identity::db::find_user_by_uid(conn, Uid(uid))?;
+                Some(AssigneeFilter::User(user.ok_or_else(|| unknown("assignee"))?.id))
+            }
+        };
+        Ok(filter)
+    }
+}

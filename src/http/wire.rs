@@ -1,0 +1,100 @@
+//! Types that several resources share on the wire: text that is normalised as it is read, instants with an offset,
+//! lists.
+use std::borrow::Cow;
+
+use actix_web::HttpResponse;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use validator::ValidateLength;
+
+use super::extract::Call;
+use crate::error::Result;
+use crate::store::page::Page;
+use crate::text::nfc;
+
+/// One line of text: NFC, trimmed, no control characters at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Line(pub String);
+
+/// Text of several lines: NFC, trimmed, CRLF as LF, no control characters but tab and line feed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Prose(pub String);
+
+impl<'de> Deserialize<'de> for Line {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let text = nfc(text.trim());
+        if text.chars().any(char::is_control) { Err(D::Error::custom("control_character")) } else { Ok(Line(text)) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Prose {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let text = nfc(text.replace("\r\n", "\n").trim());
+        let forbidden = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
+        if text.chars().any(forbidden) { Err(D::Error::custom("control_character")) } else { Ok(Prose(text)) }
+    }
+}
+
+impl ValidateLength<u64> for Line {
+    fn length(&self) -> Option<u64> {
+        u64::try_from(self.0.chars().count()).ok()
+    }
+}
+
+impl ValidateLength<u64> for Prose {
+    fn length(&self) -> Option<u64> {
+        u64::try_from(self.0.chars().count()).ok()
+    }
+}
+
+impl validator::ValidateEmail for Line {
+    fn as_email_string(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.0))
+    }
+}
+
+/// An instant: any offset on the way in, `Z` on the way out, microseconds at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WireInstant(pub DateTime<Utc>);
+
+impl<'de> Deserialize<'de> for WireInstant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = DateTime::parse_from_rfc3339(&text).ok();
+        parsed.map(|at| WireInstant(at.with_timezone(&Utc))).ok_or_else(|| D::Error::custom("bad_instant"))
+    }
+}
+
+impl Serialize for WireInstant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl From<crate::store::Ts> for WireInstant {
+    fn from(at: crate::store::Ts) -> Self {
+        WireInstant(at.0)
+    }
+}
+
+#[derive(Serialize)]
+struct List<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+/// A page with its `Link: rel="next"` (RFC 8288).
+pub fn list<T: Serialize>(call: &Call, query: &str, page: Page<T>) -> Result<HttpResponse> {
+    let mut response = HttpResponse::Ok();
+    if let Some(cursor) = &page.next_cursor {
+        let kept = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let query: Vec<&str> = kept.collect();
+        let separator = if query.is_empty() { "" } else { "&" };
+        let link = format!("<{}?{}{separator}cursor={cursor}>; rel=\"next\"", call.path, query.join("&"));
+        response.insert_header(("Link", link));
+    }
+    Ok(response.json(List { items: page.items, next_cursor: page.next_cursor }))
+}
