@@ -18,4 +18,5 @@ pub mod idempotency;
 pub mod identity;
 pub mod notifications;
 pub mod queues;
+pub mod reports;
 pub mod tickets;
