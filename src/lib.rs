@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod notifications;
 pub mod queues;
+pub mod reports;
 pub mod tickets;
 
 pub mod seed;
