@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Error, Resource};
 use crate::http::{context, routes, site};
 use crate::notifications::carrier::Carrier;
+use crate::notifications::status_page::StatusPages;
 use crate::seed::{self, Seeded};
 use crate::store::Store;
 use crate::tickets::intake::Intake;
@@ -32,6 +33,7 @@ pub struct App {
     pub desk: Arc<Desk>,
     pub intake: Intake,
     pub carrier: Carrier,
+    pub pages: StatusPages,
 }
 
 /// An application and what its first start brought.
@@ -50,7 +52,8 @@ impl App {
         let carrier = Carrier::from_config(&config)?;
         let desk = Arc::new(Desk::new(&config));
         let intake = Intake::start(&store, &desk)?;
-        let app = App { config, store, clock, desk, intake, carrier };
+        let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
+        let app = App { config, store, clock, desk, intake, carrier, pages };
         Ok(Opened { app, migrations, seeded })
     }
 

@@ -22,3 +22,7 @@ pub mod reports;
 pub mod tickets;
 
 pub mod seed;
+
+pub mod app;
+pub mod cli;
+pub mod http;

@@ -112,6 +112,15 @@ pub fn get_current_version_id(conn: &mut Db, calendar_id: i64) -> Result<i64> {
         .first(conn)?)
 }
 
+pub fn get_default_calendar_version_id(conn: &mut Db) -> Result<i64> {
+    Ok(calendar_versions::table
+        .inner_join(calendars::table)
+        .filter(calendars::is_default.eq(true))
+        .order(calendar_versions::version.desc())
+        .select(calendar_versions::id)
+        .first(conn)?)
+}
+
 pub fn get_calendar_definition(conn: &mut Db, version_id: i64) -> Result<serde_json::Value> {
     let definition: Json = calendar_versions::table
         .find(version_id)

@@ -3,7 +3,7 @@
 pub(crate) mod db;
 mod rules;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use db::{CalendarRecord, PolicyRecord};
@@ -133,4 +133,16 @@ pub fn list_policies(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<
         .transpose()?;
     let rows = db::list_policies(conn, after.as_deref(), limit + 1)?;
     Page::from_rows(rows, limit, "sla-policies", |policy| policy.code.clone())
+}
+
+/// When a date begins in the default calendar's time zone.
+pub fn midnight(conn: &mut Db, rules: &Rules, date: NaiveDate) -> Result<DateTime<Utc>> {
+    let version_id = db::get_default_calendar_version_id(conn)?;
+    let zone = rules.timeline(conn, version_id)?.calendar().time_zone();
+    let begin = date.and_time(NaiveTime::MIN);
+    // Where the clock skips midnight the date begins at the end of the gap, at most a few hours later.
+    let candidates = (0..=4).map(|quarters| begin + Duration::minutes(30 * quarters));
+    let mut instants = candidates.filter_map(|local| zone.from_local_datetime(&local).earliest());
+    let first = instants.next().ok_or_else(|| Error::internal("a date without a beginning", date))?;
+    Ok(first.with_timezone(&Utc))
 }

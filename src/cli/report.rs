@@ -2,6 +2,7 @@
 use chrono::NaiveDate;
 
 use super::{Desk, out};
+use crate::calendars;
 use crate::config::Config;
 use crate::language::Language;
 use crate::reports::{self, GroupBy, SlaQuestion};
@@ -41,8 +42,8 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let group_by = GroupBy::parse(&args.group_by).unwrap_or(GroupBy::Queue);
     let rules = tx::Desk::new(&desk.config);
     let work = move |conn: &mut crate::store::Db| {
-        let from = reports::midnight(conn, &rules, args.from)?;
-        let to = reports::midnight(conn, &rules, args.to)?;
+        let from = calendars::midnight(conn, &rules.rules, args.from)?;
+        let to = calendars::midnight(conn, &rules.rules, args.to)?;
         reports::sla_report(conn, &rules, &SlaQuestion { from, to, as_of, group_by })
     };
     let report = desk.store.read_snapshot(work).await.map_err(out::explain)?;

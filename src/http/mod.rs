@@ -15,6 +15,6 @@ pub mod problem;
 mod queues;
 mod reports;
 pub mod routes;
-mod site;
+pub mod site;
 mod tickets;
 pub mod wire;

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::extract::{Call, Params};
+use crate::calendars;
 use crate::error::{FieldCode, Result};
 use crate::reports::{self, GroupBy, SlaQuestion};
 use crate::store::Db;
@@ -69,7 +70,7 @@ impl Moment {
     fn resolve(self, conn: &mut Db, desk: &Desk) -> Result<DateTime<Utc>> {
         match self {
             Moment::At(at) => Ok(at),
-            Moment::Midnight(date) => reports::midnight(conn, desk, date),
+            Moment::Midnight(date) => calendars::midnight(conn, &desk.rules, date),
         }
     }
 }

@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::context::RequestContext;
 use crate::app::App;
-use crate::error::{Error, Result};
-use crate::notifications::status_page;
+use crate::error::Result;
 use crate::store::{Db, pending_migrations};
 use crate::tickets::messages;
 
@@ -93,8 +92,7 @@ pub async fn show_status_page(
     let language = request.extensions().get::<RequestContext>().map(|context| context.language).unwrap_or_default();
     let (desk, now) = (app.desk.clone(), app.clock.now());
     let page = app.store.read(move |conn| messages::status_page(conn, &desk, &token, now)).await?;
-    let html = status_page::render(&page, app.desk.time_zone, language)
-        .map_err(|cause| Error::internal("the status page cannot be rendered", cause))?;
+    let html = app.pages.render(&page, language)?;
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CACHE_CONTROL, "no-store"))

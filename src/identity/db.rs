@@ -117,10 +117,6 @@ pub fn list_heads(conn: &mut Db) -> Result<Vec<User>> {
         .load(conn)?)
 }
 
-pub fn count_users(conn: &mut Db) -> Result<i64> {
-    Ok(users::table.count().get_result(conn)?)
-}
-
 /// `None` where the address is taken.
 pub fn insert_user(
     conn: &mut Db,
