@@ -21,3 +21,4 @@ pub mod queues;
 pub mod tickets;
 
 pub mod seed;
+pub mod workers;
