@@ -53,8 +53,20 @@ impl App {
         let desk = Arc::new(Desk::new(&config));
         let intake = Intake::start(&store, &desk)?;
         let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
-        let app = App { config, store, clock, desk, intake, carrier, pages };
-        Ok(Opened { app, migrations, seeded })
+        let app = App {
+            config,
+            store,
+            clock,
+            desk,
+            intake,
+            carrier,
+            pages,
+        };
+        Ok(Opened {
+            app,
+            migrations,
+            seeded,
+        })
     }
 
     /// Do what the workers would do at the clock's present time.
@@ -82,7 +94,12 @@ pub fn server(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Ser
             .service(SwaggerUi::new("/docs/{_:.*}").config(DocsConfig::from("/openapi.yaml")))
             .default_service(web::to(no_such_page))
     });
-    Ok(server.workers(worker_threads()).shutdown_timeout(SHUTDOWN_SECONDS).disable_signals().listen(listener)?.run())
+    Ok(server
+        .workers(worker_threads())
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .listen(listener)?
+        .run())
 }
 
 fn worker_threads() -> usize {
@@ -90,7 +107,9 @@ fn worker_threads() -> usize {
 }
 
 async fn to_docs() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header(("Location", "/docs/")).finish()
+    HttpResponse::PermanentRedirect()
+        .insert_header(("Location", "/docs/"))
+        .finish()
 }
 
 async fn no_such_page() -> Result<HttpResponse, Error> {
@@ -98,7 +117,11 @@ async fn no_such_page() -> Result<HttpResponse, Error> {
 }
 
 /// Serve with workers until `shutdown`, then finish what was accepted.
-pub async fn serve(app: web::Data<App>, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(
+    app: web::Data<App>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let mut workers = Workers::start(&app.store, &app.desk, &app.clock, &app.carrier, &shutdown);
     let server = server(app, listener)?;
     let handle = server.handle();

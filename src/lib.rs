@@ -22,6 +22,7 @@ pub mod reports;
 pub mod tickets;
 
 pub mod seed;
+pub mod workers;
 
 pub mod app;
 pub mod cli;

@@ -143,6 +143,8 @@ pub fn midnight(conn: &mut Db, rules: &Rules, date: NaiveDate) -> Result<DateTim
     // Where the clock skips midnight the date begins at the end of the gap, at most a few hours later.
     let candidates = (0..=4).map(|quarters| begin + Duration::minutes(30 * quarters));
     let mut instants = candidates.filter_map(|local| zone.from_local_datetime(&local).earliest());
-    let first = instants.next().ok_or_else(|| Error::internal("a date without a beginning", date))?;
+    let first = instants
+        .next()
+        .ok_or_else(|| Error::internal("a date without a beginning", date))?;
     Ok(first.with_timezone(&Utc))
 }

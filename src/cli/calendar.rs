@@ -86,8 +86,14 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
 }
 
 async fn show(args: Show, desk: &Desk) -> anyhow::Result<()> {
-    let record = desk.read(move |conn| calendars::get_calendar(conn, &args.calendar)).await?;
-    out::json(&Shown { code: record.code, version: record.version, definition: record.definition.0 })
+    let record = desk
+        .read(move |conn| calendars::get_calendar(conn, &args.calendar))
+        .await?;
+    out::json(&Shown {
+        code: record.code,
+        version: record.version,
+        definition: record.definition.0,
+    })
 }
 
 async fn due(args: Due, desk: &Desk) -> anyhow::Result<()> {
@@ -96,15 +102,22 @@ async fn due(args: Due, desk: &Desk) -> anyhow::Result<()> {
         .read(move |conn| {
             let record = calendars::get_calendar(conn, &args.calendar)?;
             let timeline = Rules::default().timeline(conn, record.version_id)?;
-            let too_far = || FieldCode::OutOfRange { expected: "a due within ten years of the start".into() };
+            let too_far = || FieldCode::OutOfRange {
+                expected: "a due within ten years of the start".into(),
+            };
             let due = timeline.due(from, args.business_seconds).ok();
             let due = due.ok_or_else(|| Error::invalid_parameter("business-seconds", too_far()))?;
             Ok((due, record.version))
         })
         .await?;
-    let local = due_at.with_timezone(args.from.offset()).to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let local = due_at
+        .with_timezone(args.from.offset())
+        .to_rfc3339_opts(SecondsFormat::AutoSi, true);
     if args.json {
-        return out::json(&DueAnswer { due_at: local, calendar_version });
+        return out::json(&DueAnswer {
+            due_at: local,
+            calendar_version,
+        });
     }
     out::line(&local);
     Ok(())
@@ -120,7 +133,10 @@ async fn elapsed(args: Elapsed, desk: &Desk) -> anyhow::Result<()> {
         })
         .await?;
     if args.json {
-        return out::json(&ElapsedAnswer { business_seconds, calendar_version });
+        return out::json(&ElapsedAnswer {
+            business_seconds,
+            calendar_version,
+        });
     }
     out::line(&business_seconds.to_string());
     Ok(())

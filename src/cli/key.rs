@@ -26,7 +26,11 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Create(args) = command;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
-    let scopes = if args.scopes.is_empty() { Scope::ALL.to_vec() } else { args.scopes };
+    let scopes = if args.scopes.is_empty() {
+        Scope::ALL.to_vec()
+    } else {
+        args.scopes
+    };
     let (organisation, name) = (args.organisation, crate::text::nfc(&args.name));
     let secret = desk
         .write(move |conn| identity::create_key(conn, &organisation, &name, &scopes, now))

@@ -25,7 +25,10 @@ pub async fn run(args: &Args, config: Config) -> anyhow::Result<()> {
     let now = Clock::system().now();
     let (migrations, seeded) = store.migrate(move |conn| seed::load(conn, now)).await?;
     if args.json {
-        out::json(&Migrated { migrations, reference_data_loaded: seeded.fresh })?;
+        out::json(&Migrated {
+            migrations,
+            reference_data_loaded: seeded.fresh,
+        })?;
     } else {
         out::line(&format!("{migrations} migrations run; the schema is up to date."));
     }

@@ -104,9 +104,16 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// speak up only when something is wrong, unless a filter is set.
 fn log_to_stderr(config: &Config, is_server: bool) -> anyhow::Result<()> {
     use tracing_subscriber::EnvFilter;
-    let filter = if is_server || config.log != config::DEFAULT_LOG { config.log.as_str() } else { "warn" };
-    let filter = EnvFilter::try_new(filter).map_err(|cause| anyhow::anyhow!("setting `log` is not valid: {cause}"))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = if is_server || config.log != config::DEFAULT_LOG {
+        config.log.as_str()
+    } else {
+        "warn"
+    };
+    let filter =
+        EnvFilter::try_new(filter).map_err(|cause| anyhow::anyhow!("setting `log` is not valid: {cause}"))?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),
@@ -133,7 +140,11 @@ impl Desk {
                 out::note(&format!("Administrator's token (shown once): {}", token.reveal()));
             }
         }
-        Ok(Desk { config: config.clone(), store, clock })
+        Ok(Desk {
+            config: config.clone(),
+            store,
+            clock,
+        })
     }
 
     async fn read<T: Send + 'static>(

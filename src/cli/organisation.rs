@@ -66,15 +66,25 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
 
 async fn list(args: List, config: &Config) -> anyhow::Result<()> {
     let desk = Desk::open(config).await?;
-    let filter = OrganisationFilter { active_on: args.active_on, kind: args.kind, q: args.q };
+    let filter = OrganisationFilter {
+        active_on: args.active_on,
+        kind: args.kind,
+        q: args.q,
+    };
     let found = desk.read(move |conn| directory::list_all(conn, &filter)).await?;
     if args.json {
         let lines: Vec<Line<'_>> = found.iter().map(line_of).collect();
         return out::json(&lines);
     }
     for organisation in &found {
-        let until = organisation.valid_to.map(|date| format!("  (to {date})")).unwrap_or_default();
-        out::line(&format!("{:<10} {:<9} {}{until}", organisation.code, organisation.kind, organisation.name_vi));
+        let until = organisation
+            .valid_to
+            .map(|date| format!("  (to {date})"))
+            .unwrap_or_default();
+        out::line(&format!(
+            "{:<10} {:<9} {}{until}",
+            organisation.code, organisation.kind, organisation.name_vi
+        ));
     }
     Ok(())
 }
@@ -90,7 +100,8 @@ fn line_of(organisation: &Organisation) -> Line<'_> {
 }
 
 async fn import(args: Import, config: &Config) -> anyhow::Result<()> {
-    let bytes = std::fs::read(&args.file).with_context(|| format!("`{}` cannot be read", args.file.display()))?;
+    let bytes =
+        std::fs::read(&args.file).with_context(|| format!("`{}` cannot be read", args.file.display()))?;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
     let work = move |conn: &mut Db| match directory::import_organisations(conn, bytes.as_slice(), now) {
@@ -98,7 +109,13 @@ async fn import(args: Import, config: &Config) -> anyhow::Result<()> {
         // An error fails the transaction, so that nothing of the file stays.
         Err(refused) => {
             let text = refused.to_string();
-            Err(Error::invalid_parameter("file", FieldCode::Domain { code: "bad_line", text }))
+            Err(Error::invalid_parameter(
+                "file",
+                FieldCode::Domain {
+                    code: "bad_line",
+                    text,
+                },
+            ))
         }
         Ok(count) => Ok(count),
     };

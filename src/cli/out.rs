@@ -1,5 +1,9 @@
 //! What a command prints, and how its failures read.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is where commands speak to the person who called")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where commands speak to the person who called"
+)]
 use serde::Serialize;
 
 use crate::error::{Conflict, Error, FieldError, Place, Resource};
@@ -23,7 +27,10 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 pub fn fail(error: &anyhow::Error) {
-    let causes: Vec<String> = error.chain().map(|cause| cause.to_string().replace('\n', " ")).collect();
+    let causes: Vec<String> = error
+        .chain()
+        .map(|cause| cause.to_string().replace('\n', " "))
+        .collect();
     eprintln!("giaidap: {}", causes.join(": "));
 }
 

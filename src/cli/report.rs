@@ -44,7 +44,16 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let work = move |conn: &mut crate::store::Db| {
         let from = calendars::midnight(conn, &rules.rules, args.from)?;
         let to = calendars::midnight(conn, &rules.rules, args.to)?;
-        reports::sla_report(conn, &rules, &SlaQuestion { from, to, as_of, group_by })
+        reports::sla_report(
+            conn,
+            &rules,
+            &SlaQuestion {
+                from,
+                to,
+                as_of,
+                group_by,
+            },
+        )
     };
     let report = desk.store.read_snapshot(work).await.map_err(out::explain)?;
     if args.json {

@@ -23,7 +23,10 @@ pub async fn run(args: Args, config: Config) -> anyhow::Result<()> {
     let opened = App::open(config, Clock::system()).await?;
     let app = Data::new(opened.app);
     tracing::info!(migrations = opened.migrations, "database ready");
-    out::line(&format!("giaidap serves http://{}  (docs: /docs/, contract: /openapi.yaml)", listener.local_addr()?));
+    out::line(&format!(
+        "giaidap serves http://{}  (docs: /docs/, contract: /openapi.yaml)",
+        listener.local_addr()?
+    ));
     if let Some(token) = opened.seeded.admin_token {
         out::line("First start: the reference data was loaded. Administrator's token, shown this once:");
         out::line(token.reveal());

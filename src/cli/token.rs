@@ -23,7 +23,9 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Create(args) = command;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
-    let secret = desk.write(move |conn| identity::create_token(conn, &args.user, &args.name, now)).await?;
+    let secret = desk
+        .write(move |conn| identity::create_token(conn, &args.user, &args.name, now))
+        .await?;
     out::line(secret.reveal());
     Ok(())
 }

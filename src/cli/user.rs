@@ -50,11 +50,22 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
         language: Language::parse(&args.language).unwrap_or_default(),
         queues: args.queues,
     };
-    let user = desk.write(move |conn| identity::create_user(conn, &new, now)).await?;
-    let created = Created { id: user.uid, email: user.email, role: user.role };
+    let user = desk
+        .write(move |conn| identity::create_user(conn, &new, now))
+        .await?;
+    let created = Created {
+        id: user.uid,
+        email: user.email,
+        role: user.role,
+    };
     if args.json {
         return out::json(&created);
     }
-    out::line(&format!("{} {} ({})", created.role.as_str(), created.email, created.id));
+    out::line(&format!(
+        "{} {} ({})",
+        created.role.as_str(),
+        created.email,
+        created.id
+    ));
     Ok(())
 }

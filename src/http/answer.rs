@@ -10,12 +10,23 @@ use crate::tx::Tx;
 
 /// A JSON answer with these headers.
 pub fn json(status: u16, headers: Vec<(String, String)>, body: &impl Serialize) -> Result<Answer> {
-    let body = serde_json::to_string(body).map_err(|cause| Error::internal("an answer cannot be written", cause))?;
-    Ok(Answer { status, headers, body, replayed: false })
+    let body =
+        serde_json::to_string(body).map_err(|cause| Error::internal("an answer cannot be written", cause))?;
+    Ok(Answer {
+        status,
+        headers,
+        body,
+        replayed: false,
+    })
 }
 
 pub fn empty(status: u16) -> Answer {
-    Answer { status, headers: Vec::new(), body: String::new(), replayed: false }
+    Answer {
+        status,
+        headers: Vec::new(),
+        body: String::new(),
+        replayed: false,
+    }
 }
 
 pub fn send(answer: Answer) -> Result<HttpResponse> {
@@ -44,7 +55,12 @@ pub async fn write_once(
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut crate::store::Db| {
         idempotency::once(conn, key.as_ref(), now, |conn| {
-            operation(&mut Tx { conn, principal: &principal, now, desk: &desk })
+            operation(&mut Tx {
+                conn,
+                principal: &principal,
+                now,
+                desk: &desk,
+            })
         })
     };
     send(call.app.store.write(work).await?)

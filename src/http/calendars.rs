@@ -91,7 +91,10 @@ impl From<CalendarRecord> for CalendarOut {
             id: record.uid,
             code: record.code,
             version: record.version,
-            name: Name { vi: record.name_vi, en: record.name_en },
+            name: Name {
+                vi: record.name_vi,
+                en: record.name_en,
+            },
             is_default: record.is_default,
             definition: record.definition.0,
             created_at: record.created_at.into(),
@@ -107,23 +110,45 @@ pub async fn list_calendars(call: Call, request: HttpRequest) -> Result<HttpResp
 }
 
 pub async fn show_calendar(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let record = call.app.store.read(move |conn| calendars::get_calendar(conn, &id)).await?;
+    let record = call
+        .app
+        .store
+        .read(move |conn| calendars::get_calendar(conn, &id))
+        .await?;
     Ok(HttpResponse::Ok().json(CalendarOut::from(record)))
 }
 
 pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<HttpResponse> {
     let given = body.value;
     let name = match given.name {
-        Some(name) => Name { vi: name.vi.0, en: name.en.0 },
-        None => Name { vi: given.code.0.clone(), en: given.code.0.clone() },
+        Some(name) => Name {
+            vi: name.vi.0,
+            en: name.en.0,
+        },
+        None => Name {
+            vi: given.code.0.clone(),
+            en: given.code.0.clone(),
+        },
     };
-    let spec =
-        CalendarSpec { time_zone: given.time_zone.0, patterns: given.patterns, exceptions: given.exceptions };
-    let new = NewCalendar { code: given.code.0, name, spec, is_default: false };
+    let spec = CalendarSpec {
+        time_zone: given.time_zone.0,
+        patterns: given.patterns,
+        exceptions: given.exceptions,
+    };
+    let new = NewCalendar {
+        code: given.code.0,
+        name,
+        spec,
+        is_default: false,
+    };
     write_once(&call, &body.bytes, move |tx| {
         let record = calendars::create_calendar(tx.conn, &new, tx.principal.name(), tx.now)?;
         let location = format!("/api/v1/calendars/{}", record.code);
-        answer::json(201, vec![("location".into(), location)], &CalendarOut::from(record))
+        answer::json(
+            201,
+            vec![("location".into(), location)],
+            &CalendarOut::from(record),
+        )
     })
     .await
 }
@@ -136,9 +161,16 @@ pub async fn compute_due(call: Call, id: web::Path<String>, body: Body<DueQuesti
         let record = calendars::get_calendar(conn, &id)?;
         let timeline = desk.rules.timeline(conn, record.version_id)?;
         let due = timeline.due_with_pauses(from, question.business_seconds, &pauses);
-        let too_far = || FieldCode::OutOfRange { expected: "a due within ten years of the start".into() };
-        let due_at = due.ok().ok_or_else(|| Error::invalid_pointer("/business_seconds", too_far()))?;
-        Ok(DueAnswer { due_at: WireInstant(due_at), calendar_version: record.version })
+        let too_far = || FieldCode::OutOfRange {
+            expected: "a due within ten years of the start".into(),
+        };
+        let due_at = due
+            .ok()
+            .ok_or_else(|| Error::invalid_pointer("/business_seconds", too_far()))?;
+        Ok(DueAnswer {
+            due_at: WireInstant(due_at),
+            calendar_version: record.version,
+        })
     };
     Ok(HttpResponse::Ok().json(call.app.store.read(work).await?))
 }
@@ -155,7 +187,10 @@ pub async fn compute_elapsed(
         let record = calendars::get_calendar(conn, &id)?;
         let timeline = desk.rules.timeline(conn, record.version_id)?;
         let business_seconds = timeline.elapsed_without(question.from.0, question.to.0, &pauses);
-        Ok(ElapsedAnswer { business_seconds, calendar_version: record.version })
+        Ok(ElapsedAnswer {
+            business_seconds,
+            calendar_version: record.version,
+        })
     };
     Ok(HttpResponse::Ok().json(call.app.store.read(work).await?))
 }

@@ -1,6 +1,4 @@
-//! What every request passes on its way in and out: request id, language, log line, metrics, a net under panics, and
-//! the rendering of problems.
-use std::panic::AssertUnwindSafe;
+//! What every request passes on its way in and out: request id, language, log line, metrics, the rendering of problems.
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -8,7 +6,6 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
-use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::problem::{self, Draft};
@@ -26,20 +23,31 @@ pub struct RequestContext {
 
 impl RequestContext {
     fn of(request: &HttpRequest) -> Self {
-        let given = request.headers().get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        let given = request
+            .headers()
+            .get(&X_REQUEST_ID)
+            .and_then(|value| value.to_str().ok());
         let request_id = match given {
             Some(id) if is_request_id(id) => id.to_owned(),
             _ => uuid::Uuid::now_v7().to_string(),
         };
-        let wishes = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        RequestContext { request_id, language: wishes.map(Language::from_accept_language).unwrap_or_default() }
+        let wishes = request
+            .headers()
+            .get(ACCEPT_LANGUAGE)
+            .and_then(|value| value.to_str().ok());
+        RequestContext {
+            request_id,
+            language: wishes.map(Language::from_accept_language).unwrap_or_default(),
+        }
     }
 }
 
 /// A caller's id is taken over where it is short and harmless in a log line.
 fn is_request_id(text: &str) -> bool {
     (1..=128).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
 }
 
 pub async fn surround<B: MessageBody + 'static>(
@@ -49,17 +57,13 @@ pub async fn surround<B: MessageBody + 'static>(
     let started = Instant::now();
     let context = RequestContext::of(request.request());
     request.extensions_mut().insert(context.clone());
-    let http_request = request.request().clone();
     let span = tracing::info_span!("request", id = %context.request_id, method = %request.method());
-    let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone()).await;
-    let response = match outcome {
-        Ok(Ok(response)) => response.map_into_boxed_body(),
-        Ok(Err(error)) => ServiceResponse::new(http_request, error.error_response()),
-        Err(_) => {
-            let error = Error::internal("a handler panicked", "see the panic message before this line");
-            ServiceResponse::new(http_request, actix_web::ResponseError::error_response(&error))
-        }
-    };
+    // No clone of the request may be held here: the router needs it to itself.
+    let response = next
+        .call(request)
+        .instrument(span.clone())
+        .await?
+        .map_into_boxed_body();
     let _entered = span.enter();
     let mut response = finish(response, &context);
     if let Ok(id) = HeaderValue::from_str(&context.request_id) {
@@ -71,7 +75,11 @@ pub async fn surround<B: MessageBody + 'static>(
 
 /// Render a problem in the caller's language; what went wrong inside goes to the log, once, here.
 fn finish(response: ServiceResponse<BoxBody>, context: &RequestContext) -> ServiceResponse<BoxBody> {
-    let draft = response.response().extensions().get::<Draft>().map(|draft| draft.0.clone());
+    let draft = response
+        .response()
+        .extensions()
+        .get::<Draft>()
+        .map(|draft| draft.0.clone());
     let error = match draft {
         Some(error) => error,
         None if response.status().is_client_error() || response.status().is_server_error() => {
@@ -96,7 +104,8 @@ fn finish(response: ServiceResponse<BoxBody>, context: &RequestContext) -> Servi
     let body = problem::render(&error, context.language, &context.request_id);
     response.map_body(|head, _| {
         let language = HeaderValue::from_static(context.language.as_str());
-        head.headers_mut().insert(HeaderName::from_static("content-language"), language);
+        head.headers_mut()
+            .insert(HeaderName::from_static("content-language"), language);
         BoxBody::new(body)
     })
 }
@@ -105,17 +114,27 @@ fn framework_error(status: actix_web::http::StatusCode) -> Error {
     match status.as_u16() {
         404 => Error::NotFound(crate::error::Resource::Page),
         413 => Error::BodyTooLarge { limit: 0 },
-        400..=499 => Error::Malformed { reason: status.canonical_reason().unwrap_or("bad request").to_owned() },
+        400..=499 => Error::Malformed {
+            reason: status.canonical_reason().unwrap_or("bad request").to_owned(),
+        },
         _ => Error::internal("the framework failed", status),
     }
 }
 
 fn measure(response: &ServiceResponse<BoxBody>, started: Instant) {
     let elapsed = started.elapsed();
-    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".into());
+    let route = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "unmatched".into());
     let method = response.request().method().as_str().to_owned();
     let status = response.status().as_u16().to_string();
-    tracing::info!(route, status, micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX), "answered");
+    tracing::info!(
+        route,
+        status,
+        micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        "answered"
+    );
     metrics::counter!("giaidap_http_requests_total", "method" => method.clone(), "route" => route.clone(), "status" => status)
         .increment(1);
     metrics::histogram!("giaidap_http_request_seconds", "method" => method, "route" => route)

@@ -46,7 +46,10 @@ impl From<DeliveryView> for DeliveryOut {
             kind: row.kind,
             recipient: row.recipient,
             language: row.language,
-            ticket: TicketReference { id: view.ticket_uid, number: view.ticket_number },
+            ticket: TicketReference {
+                id: view.ticket_uid,
+                number: view.ticket_number,
+            },
             state: row.state,
             attempts: row.attempts,
             next_attempt_at: row.next_attempt_at.map(Into::into),
@@ -79,7 +82,11 @@ pub async fn list_deliveries(call: Call, request: HttpRequest) -> Result<HttpRes
 }
 
 pub async fn show_delivery(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let found = call.app.store.read(move |conn| outbox::get_delivery(conn, &id)).await?;
+    let found = call
+        .app
+        .store
+        .read(move |conn| outbox::get_delivery(conn, &id))
+        .await?;
     Ok(HttpResponse::Ok().json(DeliveryOut::from(found)))
 }
 

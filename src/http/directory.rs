@@ -31,22 +31,35 @@ struct OrganisationOut {
 
 /// With the successors, which another query brings.
 fn show(conn: &mut Db, organisations: Vec<Organisation>) -> Result<Vec<OrganisationOut>> {
-    let ids: Vec<i64> = organisations.iter().filter_map(|organisation| organisation.successor_id).collect();
+    let ids: Vec<i64> = organisations
+        .iter()
+        .filter_map(|organisation| organisation.successor_id)
+        .collect();
     let successors: HashMap<i64, Reference> = directory::list_by_id(conn, &ids)?
         .into_iter()
-        .map(|found| (found.id, Reference::new(&found.code, &found.name_vi, &found.name_en)))
+        .map(|found| {
+            (
+                found.id,
+                Reference::new(&found.code, &found.name_vi, &found.name_en),
+            )
+        })
         .collect();
     let out = organisations.into_iter().map(|organisation| OrganisationOut {
         id: organisation.uid,
         code: organisation.code,
         kind: organisation.kind,
-        name: Name { vi: organisation.name_vi, en: organisation.name_en },
+        name: Name {
+            vi: organisation.name_vi,
+            en: organisation.name_en,
+        },
         short_name: organisation.short_name,
         egov_code: organisation.egov_code,
         gso_code: organisation.gso_code,
         valid_from: organisation.valid_from,
         valid_to: organisation.valid_to,
-        successor: organisation.successor_id.and_then(|id| successors.get(&id).cloned()),
+        successor: organisation
+            .successor_id
+            .and_then(|id| successors.get(&id).cloned()),
         pilot: organisation.pilot,
     });
     Ok(out.collect())
@@ -64,7 +77,10 @@ pub async fn list_organisations(call: Call, request: HttpRequest) -> Result<Http
     params.finish()?;
     let work = move |conn: &mut Db| {
         let page = directory::list_organisations(conn, &filter, cursor.as_deref(), limit)?;
-        Ok(Page { items: show(conn, page.items)?, next_cursor: page.next_cursor })
+        Ok(Page {
+            items: show(conn, page.items)?,
+            next_cursor: page.next_cursor,
+        })
     };
     let page = call.app.store.read(work).await?;
     wire::list(&call, request.query_string(), page)

@@ -55,10 +55,19 @@ impl FromRequest for Call {
 
 fn call(request: &HttpRequest) -> Result<Call> {
     let missing = |what| Error::internal("a route is not guarded", what);
-    let app = request.app_data::<web::Data<App>>().cloned().ok_or_else(|| missing("no application"))?;
+    let app = request
+        .app_data::<web::Data<App>>()
+        .cloned()
+        .ok_or_else(|| missing("no application"))?;
     let extensions = request.extensions();
-    let principal = extensions.get::<Arc<Principal>>().cloned().ok_or_else(|| missing("no principal"))?;
-    let language = extensions.get::<RequestContext>().map(|context| context.language).unwrap_or_default();
+    let principal = extensions
+        .get::<Arc<Principal>>()
+        .cloned()
+        .ok_or_else(|| missing("no principal"))?;
+    let language = extensions
+        .get::<RequestContext>()
+        .map(|context| context.language)
+        .unwrap_or_default();
     let now = app.clock.now();
     Ok(Call {
         principal,
@@ -74,28 +83,45 @@ fn call(request: &HttpRequest) -> Result<Call> {
 }
 
 fn header(request: &HttpRequest, name: &str) -> Result<Option<String>> {
-    let Some(value) = request.headers().get(name) else { return Ok(None) };
+    let Some(value) = request.headers().get(name) else {
+        return Ok(None);
+    };
     match value.to_str() {
         Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(Error::invalid_parameter(name, FieldCode::InvalidFormat { expected: "ASCII" })),
+        Err(_) => Err(Error::invalid_parameter(
+            name,
+            FieldCode::InvalidFormat { expected: "ASCII" },
+        )),
     }
 }
 
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>> {
-    let Some(key) = header(request, "Idempotency-Key")? else { return Ok(None) };
+    let Some(key) = header(request, "Idempotency-Key")? else {
+        return Ok(None);
+    };
     if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(Some(key));
     }
-    Err(Error::invalid_parameter("Idempotency-Key", FieldCode::InvalidFormat { expected: "1-255 visible ASCII" }))
+    Err(Error::invalid_parameter(
+        "Idempotency-Key",
+        FieldCode::InvalidFormat {
+            expected: "1-255 visible ASCII",
+        },
+    ))
 }
 
 /// The version that `If-Match` names; `*` matches whatever is there.
 fn if_match(request: &HttpRequest) -> Result<Option<i64>> {
-    let Some(text) = header(request, IF_MATCH.as_str())? else { return Ok(None) };
+    let Some(text) = header(request, IF_MATCH.as_str())? else {
+        return Ok(None);
+    };
     if text.trim() == "*" {
         return Ok(None);
     }
-    let quoted = text.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let quoted = text
+        .trim()
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     quoted
         .and_then(|version| version.parse().ok())
         .map(Some)
@@ -113,7 +139,9 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Body<T>>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request.app_data::<web::Data<App>>().map_or(0, |app| app.config.max_body_bytes);
+        let limit = request
+            .app_data::<web::Data<App>>()
+            .map_or(0, |app| app.config.max_body_bytes);
         let is_json = request
             .headers()
             .get(CONTENT_TYPE)
@@ -123,19 +151,26 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
         Box::pin(async move {
             let bytes = read_whole(payload, limit).await?;
             if bytes.is_empty() {
-                return Ok(Body { value: parse_json(b"{}")?, bytes });
+                return Ok(Body {
+                    value: parse_json(b"{}")?,
+                    bytes,
+                });
             }
             if !is_json {
                 return Err(Error::UnsupportedMediaType);
             }
-            Ok(Body { value: parse_json(&bytes)?, bytes })
+            Ok(Body {
+                value: parse_json(&bytes)?,
+                bytes,
+            })
         })
     }
 }
 
 fn is_json_type(media_type: &str) -> bool {
     let media_type = media_type.trim().to_ascii_lowercase();
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 /// What is read and thrown away beyond the limit, so that a client that still sends can read the refusal.
@@ -145,7 +180,9 @@ async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
     let mut bytes = web::BytesMut::new();
     let mut total = 0_usize;
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|cause| Error::Malformed { reason: cause.to_string() })?;
+        let chunk = chunk.map_err(|cause| Error::Malformed {
+            reason: cause.to_string(),
+        })?;
         total = total.saturating_add(chunk.len());
         if total <= limit {
             bytes.extend_from_slice(&chunk);
@@ -153,20 +190,28 @@ async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
             break;
         }
     }
-    if total > limit { Err(Error::BodyTooLarge { limit }) } else { Ok(bytes.freeze()) }
+    if total > limit {
+        Err(Error::BodyTooLarge { limit })
+    } else {
+        Ok(bytes.freeze())
+    }
 }
 
 /// Parse and validate; the first structural error or all validation errors, each with its pointer.
 pub fn parse_json<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T> {
     if let Err(cause) = std::str::from_utf8(bytes) {
-        return Err(Error::Malformed { reason: format!("not UTF-8 at byte {}", cause.valid_up_to()) });
+        return Err(Error::Malformed {
+            reason: format!("not UTF-8 at byte {}", cause.valid_up_to()),
+        });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer_of(error.path());
         structural_error(&pointer, error.inner())
     })?;
-    deserializer.end().map_err(|cause| Error::Malformed { reason: cause.to_string() })?;
+    deserializer.end().map_err(|cause| Error::Malformed {
+        reason: cause.to_string(),
+    })?;
     value.validate().map_err(|errors| {
         let mut fields = Vec::new();
         collect_validation("", &errors, &mut fields);
@@ -191,7 +236,9 @@ fn escape(key: &str) -> String {
 /// serde gives its reason as text; the words below are its own for each kind of failure (`serde::de::Error`).
 fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
     if !cause.is_data() {
-        return Error::Malformed { reason: cause.to_string() };
+        return Error::Malformed {
+            reason: cause.to_string(),
+        };
     }
     let text = cause.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
@@ -200,7 +247,12 @@ fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
         Some(last) if last == name => pointer.to_owned(),
         _ => format!("{pointer}/{}", escape(name)),
     };
-    let expected = || text.split("expected ").nth(1).unwrap_or("another type").to_owned();
+    let expected = || {
+        text.split("expected ")
+            .nth(1)
+            .unwrap_or("another type")
+            .to_owned()
+    };
     if text.starts_with("missing field") {
         return Error::invalid_pointer(&below(quoted), FieldCode::Required);
     }
@@ -212,12 +264,12 @@ fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
     }
     let code = match text {
         "control_character" => FieldCode::ControlCharacter,
-        "bad_instant" => {
-            FieldCode::InvalidFormat { expected: "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00" }
-        }
-        _ if text.starts_with("unknown variant") => {
-            FieldCode::OutOfRange { expected: expected().trim_start_matches("one of ").replace('`', "") }
-        }
+        "bad_instant" => FieldCode::InvalidFormat {
+            expected: "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00",
+        },
+        _ if text.starts_with("unknown variant") => FieldCode::OutOfRange {
+            expected: expected().trim_start_matches("one of ").replace('`', ""),
+        },
         _ if text.starts_with("invalid type") => FieldCode::WrongType { expected: expected() },
         _ if text.starts_with("UUID parsing failed") => FieldCode::InvalidFormat { expected: "UUID" },
         _ => FieldCode::OutOfRange { expected: expected() },
@@ -236,7 +288,11 @@ fn collect_validation(pointer: &str, errors: &ValidationErrors, fields: &mut Vec
                 }
             }
             ValidationErrorsKind::Field(problems) => {
-                fields.extend(problems.iter().map(|problem| FieldError::pointer(&at, validation_code(problem))));
+                fields.extend(
+                    problems
+                        .iter()
+                        .map(|problem| FieldError::pointer(&at, validation_code(problem))),
+                );
             }
         }
     }
@@ -256,11 +312,17 @@ fn validation_code(problem: &validator::ValidationError) -> FieldCode {
         ("length", _, Some(max)) => FieldCode::TooLong { max },
         ("range", min, max) => {
             let show = |bound: Option<u64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
-            FieldCode::OutOfRange { expected: format!("{}..{}", show(min), show(max)) }
+            FieldCode::OutOfRange {
+                expected: format!("{}..{}", show(min), show(max)),
+            }
         }
-        ("email", ..) => FieldCode::InvalidFormat { expected: "name@example.vn" },
+        ("email", ..) => FieldCode::InvalidFormat {
+            expected: "name@example.vn",
+        },
         ("duplicate", ..) => FieldCode::Duplicate,
-        _ => FieldCode::InvalidFormat { expected: "see the API description" },
+        _ => FieldCode::InvalidFormat {
+            expected: "see the API description",
+        },
     }
 }
 
@@ -282,7 +344,10 @@ impl Params {
             } else if value.chars().any(char::is_control) {
                 errors.push(FieldError::parameter(name, FieldCode::ControlCharacter));
             } else if value.contains(char::REPLACEMENT_CHARACTER) {
-                errors.push(FieldError::parameter(name, FieldCode::InvalidFormat { expected: "UTF-8" }));
+                errors.push(FieldError::parameter(
+                    name,
+                    FieldCode::InvalidFormat { expected: "UTF-8" },
+                ));
             }
         }
         Params { pairs, errors }
@@ -290,7 +355,11 @@ impl Params {
 
     /// The value of a parameter that may stand once.
     pub fn text(&mut self, name: &str) -> Option<String> {
-        let mut values = self.pairs.iter().filter(|(given, _)| given == name).map(|(_, value)| value.clone());
+        let mut values = self
+            .pairs
+            .iter()
+            .filter(|(given, _)| given == name)
+            .map(|(_, value)| value.clone());
         let first = values.next();
         if values.next().is_some() {
             self.refuse(name, FieldCode::Duplicate);
@@ -308,7 +377,12 @@ impl Params {
             .collect()
     }
 
-    pub fn parsed<T>(&mut self, name: &str, expected: &'static str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub fn parsed<T>(
+        &mut self,
+        name: &str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let text = self.text(name)?;
         let value = parse(&text);
         if value.is_none() {
@@ -318,13 +392,21 @@ impl Params {
     }
 
     pub fn instant(&mut self, name: &str) -> Option<DateTime<Utc>> {
-        self.parsed(name, "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00", |text| {
-            DateTime::parse_from_rfc3339(text).ok().map(|at| at.with_timezone(&Utc))
-        })
+        self.parsed(
+            name,
+            "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00",
+            |text| {
+                DateTime::parse_from_rfc3339(text)
+                    .ok()
+                    .map(|at| at.with_timezone(&Utc))
+            },
+        )
     }
 
     pub fn date(&mut self, name: &str) -> Option<NaiveDate> {
-        self.parsed(name, "YYYY-MM-DD", |text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
+        self.parsed(name, "YYYY-MM-DD", |text| {
+            NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
+        })
     }
 
     pub fn flag(&mut self, name: &str) -> Option<bool> {
@@ -333,7 +415,9 @@ impl Params {
 
     pub fn limit(&mut self) -> i64 {
         let given = self.parsed("limit", "a number from 1 to 200", |text| {
-            text.parse::<i64>().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            text.parse::<i64>()
+                .ok()
+                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
         });
         given.unwrap_or(DEFAULT_LIMIT)
     }
@@ -344,11 +428,17 @@ impl Params {
 
     /// Has this parameter been refused already?
     pub fn refused(&self, name: &str) -> bool {
-        self.errors.iter().any(|error| error.place == Place::Parameter(name.to_owned()))
+        self.errors
+            .iter()
+            .any(|error| error.place == Place::Parameter(name.to_owned()))
     }
 
     /// All that is wrong with the parameters, or nothing.
     pub fn finish(self) -> Result<()> {
-        if self.errors.is_empty() { Ok(()) } else { Err(Error::Invalid(self.errors)) }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(self.errors))
+        }
     }
 }

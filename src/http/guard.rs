@@ -1,29 +1,47 @@
 //! Authentication and the coarse half of authorisation, in front of every route, before its body is read.
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use actix_web::HttpMessage;
-use actix_web::body::MessageBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{HttpMessage, ResponseError};
+use futures_util::FutureExt;
 
 use super::routes::Access;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::{self, Authenticated, access};
 
-pub async fn guard<B: MessageBody>(
+/// Let a request through to its handler, or answer it. A handler that panics answers 500 like any other failure.
+pub async fn guard<B: MessageBody + 'static>(
     access: Access,
     request: ServiceRequest,
     next: Next<B>,
-) -> std::result::Result<ServiceResponse<B>, actix_web::Error> {
-    if let Access::Needs(action) = access {
-        let authenticated = authenticate(&request).await?;
-        access::permit(&authenticated.principal, action)?;
-        request.extensions_mut().insert(Arc::new(authenticated.principal));
+) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Err(refused) = admit(access, &request).await {
+        return Ok(request.into_response(refused.error_response()));
     }
-    next.call(request).await
+    let http_request = request.request().clone();
+    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(answered) => Ok(answered?.map_into_boxed_body()),
+        Err(_) => {
+            let error = Error::internal("a handler panicked", "see the panic message before this line");
+            Ok(ServiceResponse::new(http_request, error.error_response()))
+        }
+    }
+}
+
+async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
+    let Access::Needs(action) = access else {
+        return Ok(());
+    };
+    let authenticated = authenticate(request).await?;
+    access::permit(&authenticated.principal, action)?;
+    request.extensions_mut().insert(Arc::new(authenticated.principal));
+    Ok(())
 }
 
 async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
@@ -31,12 +49,18 @@ async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
     let app = app.ok_or_else(|| Error::internal("a route without an application", request.path()))?;
     let bearer = bearer(request).ok_or(Error::Unauthenticated)?;
     let now = app.clock.now();
-    let found = app.store.read(move |conn| identity::authenticate(conn, &bearer, now)).await?;
+    let found = app
+        .store
+        .read(move |conn| identity::authenticate(conn, &bearer, now))
+        .await?;
     if let Some(credential_id) = found.use_to_record {
         // Beside the request: a use that is not written down must not fail or slow what it was used for.
         let store = app.store.clone();
         actix_web::rt::spawn(async move {
-            if let Err(error) = store.write(move |conn| identity::record_use(conn, credential_id, now)).await {
+            if let Err(error) = store
+                .write(move |conn| identity::record_use(conn, credential_id, now))
+                .await
+            {
                 tracing::warn!(error = %error.log_text(), "the use of a credential was not recorded");
             }
         });
@@ -48,5 +72,7 @@ async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
 fn bearer(request: &ServiceRequest) -> Option<String> {
     let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().to_owned())
 }

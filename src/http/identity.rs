@@ -13,8 +13,19 @@ use crate::tickets::view::Reference;
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Me {
-    Staff { id: Uid, name: String, role: Role, email: String, queues: Vec<Reference> },
-    Client { id: Uid, name: String, organisation: Reference, scopes: Vec<Scope> },
+    Staff {
+        id: Uid,
+        name: String,
+        role: Role,
+        email: String,
+        queues: Vec<Reference>,
+    },
+    Client {
+        id: Uid,
+        name: String,
+        organisation: Reference,
+        scopes: Vec<Scope>,
+    },
 }
 
 pub async fn show_me(call: Call) -> Result<HttpResponse> {
@@ -34,13 +45,18 @@ fn show_staff(conn: &mut Db, staff: &Staff) -> Result<Me> {
         name: staff.name.clone(),
         role: staff.role,
         email: staff.email.clone(),
-        queues: queues.iter().map(|queue| Reference::new(&queue.code, &queue.name_vi, &queue.name_en)).collect(),
+        queues: queues
+            .iter()
+            .map(|queue| Reference::new(&queue.code, &queue.name_vi, &queue.name_en))
+            .collect(),
     })
 }
 
 fn show_client(conn: &mut Db, client: &Client) -> Result<Me> {
     let found = directory::list_by_id(conn, &[client.organisation_id])?;
-    let own = found.first().ok_or_else(|| Error::internal("a key without its organisation", client.uid))?;
+    let own = found
+        .first()
+        .ok_or_else(|| Error::internal("a key without its organisation", client.uid))?;
     Ok(Me::Client {
         id: client.uid,
         name: client.name.clone(),

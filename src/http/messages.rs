@@ -49,7 +49,10 @@ impl From<MessageRow> for MessageOut {
     fn from(row: MessageRow) -> Self {
         MessageOut {
             id: row.uid,
-            author: Actor { kind: row.author_kind, name: row.author_name },
+            author: Actor {
+                kind: row.author_kind,
+                name: row.author_name,
+            },
             body: row.body,
             created_at: row.created_at.into(),
         }
@@ -62,7 +65,10 @@ impl From<EventRow> for EventOut {
             id: row.uid,
             kind: row.kind,
             at: row.at.into(),
-            actor: Actor { kind: row.actor_kind, name: row.actor_name },
+            actor: Actor {
+                kind: row.actor_kind,
+                name: row.actor_name,
+            },
             data: row.data.0,
         }
     }

@@ -83,7 +83,9 @@ async fn operate(
 
 pub async fn claim_next(call: Call, id: web::Path<String>, body: Body<Nothing>) -> Result<HttpResponse> {
     write_once(&call, &body.bytes, move |tx| {
-        let Some(ticket_id) = operations::claim_next(tx, &id)? else { return Ok(empty(204)) };
+        let Some(ticket_id) = operations::claim_next(tx, &id)? else {
+            return Ok(empty(204));
+        };
         let view = view::get_view(tx.conn, tx.desk, ticket_id, tx.now)?;
         ticket_answer(200, &view, tx.desk, tx.principal, tx.now)
     })
@@ -94,51 +96,111 @@ pub async fn claim_ticket(call: Call, id: web::Path<String>, body: Body<Nothing>
     operate(call, id.into_inner(), &body.bytes, operations::claim).await
 }
 
-pub async fn assign_ticket(call: Call, id: web::Path<String>, body: Body<AssignTicket>) -> Result<HttpResponse> {
+pub async fn assign_ticket(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<AssignTicket>,
+) -> Result<HttpResponse> {
     let assignee = body.value.assignee.0;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| operations::assign(tx, id, &assignee)).await
-}
-
-pub async fn release_ticket(call: Call, id: web::Path<String>, body: Body<OptionalReason>) -> Result<HttpResponse> {
-    let reason = body.value.reason.map(|reason| reason.0);
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| operations::release(tx, id, reason.as_deref())).await
-}
-
-pub async fn transfer_ticket(call: Call, id: web::Path<String>, body: Body<TransferTicket>) -> Result<HttpResponse> {
-    let TransferTicket { queue, reason } = body.value;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| operations::transfer(tx, id, &queue.0, &reason.0)).await
-}
-
-pub async fn wait_ticket(call: Call, id: web::Path<String>, body: Body<WaitTicket>) -> Result<HttpResponse> {
-    let message = body.value.message.0;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| operations::wait(tx, id, &message)).await
-}
-
-pub async fn resume_ticket(call: Call, id: web::Path<String>, body: Body<OptionalReason>) -> Result<HttpResponse> {
-    let reason = body.value.reason.map(|reason| reason.0);
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| operations::resume(tx, id, reason.as_deref())).await
-}
-
-pub async fn resolve_ticket(call: Call, id: web::Path<String>, body: Body<ResolveTicket>) -> Result<HttpResponse> {
-    let ResolveTicket { outcome, message, referred_to } = body.value;
     operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        let referred_to = referred_to.as_ref().map(|agency| agency.0.as_str());
-        operations::resolve(tx, id, &Resolution { outcome, message: &message.0, referred_to })
+        operations::assign(tx, id, &assignee)
     })
     .await
 }
 
-pub async fn close_ticket(call: Call, id: web::Path<String>, body: Body<OptionalReason>) -> Result<HttpResponse> {
+pub async fn release_ticket(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<OptionalReason>,
+) -> Result<HttpResponse> {
     let reason = body.value.reason.map(|reason| reason.0);
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| operations::close(tx, id, reason.as_deref())).await
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        operations::release(tx, id, reason.as_deref())
+    })
+    .await
+}
+
+pub async fn transfer_ticket(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<TransferTicket>,
+) -> Result<HttpResponse> {
+    let TransferTicket { queue, reason } = body.value;
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        operations::transfer(tx, id, &queue.0, &reason.0)
+    })
+    .await
+}
+
+pub async fn wait_ticket(call: Call, id: web::Path<String>, body: Body<WaitTicket>) -> Result<HttpResponse> {
+    let message = body.value.message.0;
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        operations::wait(tx, id, &message)
+    })
+    .await
+}
+
+pub async fn resume_ticket(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<OptionalReason>,
+) -> Result<HttpResponse> {
+    let reason = body.value.reason.map(|reason| reason.0);
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        operations::resume(tx, id, reason.as_deref())
+    })
+    .await
+}
+
+pub async fn resolve_ticket(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<ResolveTicket>,
+) -> Result<HttpResponse> {
+    let ResolveTicket {
+        outcome,
+        message,
+        referred_to,
+    } = body.value;
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        let referred_to = referred_to.as_ref().map(|agency| agency.0.as_str());
+        operations::resolve(
+            tx,
+            id,
+            &Resolution {
+                outcome,
+                message: &message.0,
+                referred_to,
+            },
+        )
+    })
+    .await
+}
+
+pub async fn close_ticket(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<OptionalReason>,
+) -> Result<HttpResponse> {
+    let reason = body.value.reason.map(|reason| reason.0);
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        operations::close(tx, id, reason.as_deref())
+    })
+    .await
 }
 
 pub async fn reopen_ticket(call: Call, id: web::Path<String>, body: Body<Reason>) -> Result<HttpResponse> {
     let reason = body.value.reason.0;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| operations::reopen(tx, id, &reason)).await
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        operations::reopen(tx, id, &reason)
+    })
+    .await
 }
 
 pub async fn cancel_ticket(call: Call, id: web::Path<String>, body: Body<Reason>) -> Result<HttpResponse> {
     let reason = body.value.reason.0;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| operations::cancel(tx, id, &reason)).await
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        operations::cancel(tx, id, &reason)
+    })
+    .await
 }

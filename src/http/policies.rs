@@ -28,7 +28,10 @@ impl From<PolicyRecord> for PolicyOut {
         PolicyOut {
             id: record.uid,
             code: record.code,
-            name: Name { vi: record.name_vi, en: record.name_en },
+            name: Name {
+                vi: record.name_vi,
+                en: record.name_en,
+            },
             version: record.version,
             calendar: json!({ "code": record.calendar_code }),
             is_default: record.is_default,
@@ -45,6 +48,10 @@ pub async fn list_sla_policies(call: Call, request: HttpRequest) -> Result<HttpR
 }
 
 pub async fn show_sla_policy(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let record = call.app.store.read(move |conn| calendars::get_policy(conn, &id)).await?;
+    let record = call
+        .app
+        .store
+        .read(move |conn| calendars::get_policy(conn, &id))
+        .await?;
     Ok(HttpResponse::Ok().json(PolicyOut::from(record)))
 }

@@ -18,53 +18,99 @@ struct Kind {
     title_en: &'static str,
 }
 
-const fn kind(code: &'static str, status: StatusCode, title_vi: &'static str, title_en: &'static str) -> Kind {
-    Kind { code, status, title_vi, title_en }
+const fn kind(
+    code: &'static str,
+    status: StatusCode,
+    title_vi: &'static str,
+    title_en: &'static str,
+) -> Kind {
+    Kind {
+        code,
+        status,
+        title_vi,
+        title_en,
+    }
 }
 
 /// The table. `openapi.yaml` lists the same codes.
 fn kind_of(error: &Error) -> Kind {
     use StatusCode as S;
     match error {
-        Error::Malformed { .. } => {
-            kind("malformed-request", S::BAD_REQUEST, "Yêu cầu sai định dạng", "Malformed request")
-        }
-        Error::Unauthenticated => kind("unauthenticated", S::UNAUTHORIZED, "Chưa xác thực", "Not authenticated"),
+        Error::Malformed { .. } => kind(
+            "malformed-request",
+            S::BAD_REQUEST,
+            "Yêu cầu sai định dạng",
+            "Malformed request",
+        ),
+        Error::Unauthenticated => kind(
+            "unauthenticated",
+            S::UNAUTHORIZED,
+            "Chưa xác thực",
+            "Not authenticated",
+        ),
         Error::Forbidden => kind("forbidden", S::FORBIDDEN, "Không được phép", "Not permitted"),
         Error::NotFound(_) => kind("not-found", S::NOT_FOUND, "Không tìm thấy", "Not found"),
-        Error::MethodNotAllowed { .. } => {
-            kind("method-not-allowed", S::METHOD_NOT_ALLOWED, "Phương thức không được hỗ trợ", "Method not allowed")
-        }
+        Error::MethodNotAllowed { .. } => kind(
+            "method-not-allowed",
+            S::METHOD_NOT_ALLOWED,
+            "Phương thức không được hỗ trợ",
+            "Method not allowed",
+        ),
         Error::Conflict(_) => kind("conflict", S::CONFLICT, "Xung đột dữ liệu", "Conflict"),
-        Error::WrongTransition { .. } => {
-            kind("wrong-transition", S::CONFLICT, "Thao tác không phù hợp trạng thái", "Wrong transition")
-        }
-        Error::InProgress => kind("request-in-progress", S::CONFLICT, "Yêu cầu đang được xử lý", "Request in progress"),
-        Error::PreconditionFailed => {
-            kind("precondition-failed", S::PRECONDITION_FAILED, "Dữ liệu đã thay đổi", "Precondition failed")
-        }
-        Error::BodyTooLarge { .. } => {
-            kind("body-too-large", S::PAYLOAD_TOO_LARGE, "Nội dung quá lớn", "Body too large")
-        }
+        Error::WrongTransition { .. } => kind(
+            "wrong-transition",
+            S::CONFLICT,
+            "Thao tác không phù hợp trạng thái",
+            "Wrong transition",
+        ),
+        Error::InProgress => kind(
+            "request-in-progress",
+            S::CONFLICT,
+            "Yêu cầu đang được xử lý",
+            "Request in progress",
+        ),
+        Error::PreconditionFailed => kind(
+            "precondition-failed",
+            S::PRECONDITION_FAILED,
+            "Dữ liệu đã thay đổi",
+            "Precondition failed",
+        ),
+        Error::BodyTooLarge { .. } => kind(
+            "body-too-large",
+            S::PAYLOAD_TOO_LARGE,
+            "Nội dung quá lớn",
+            "Body too large",
+        ),
         Error::UnsupportedMediaType => kind(
             "unsupported-media-type",
             S::UNSUPPORTED_MEDIA_TYPE,
             "Kiểu nội dung không được hỗ trợ",
             "Unsupported media type",
         ),
-        Error::Invalid(_) => kind("invalid-input", S::UNPROCESSABLE_ENTITY, "Dữ liệu không hợp lệ", "Invalid input"),
+        Error::Invalid(_) => kind(
+            "invalid-input",
+            S::UNPROCESSABLE_ENTITY,
+            "Dữ liệu không hợp lệ",
+            "Invalid input",
+        ),
         Error::IdempotencyKeyReused => kind(
             "idempotency-key-reused",
             S::UNPROCESSABLE_ENTITY,
             "Khóa chống lặp đã dùng cho yêu cầu khác",
             "Idempotency key reused",
         ),
-        Error::Unavailable { .. } => {
-            kind("unavailable", S::SERVICE_UNAVAILABLE, "Tạm thời không phục vụ được", "Service unavailable")
-        }
-        Error::Internal { .. } | Error::NothingToCommit => {
-            kind("internal", S::INTERNAL_SERVER_ERROR, "Lỗi nội bộ", "Internal error")
-        }
+        Error::Unavailable { .. } => kind(
+            "unavailable",
+            S::SERVICE_UNAVAILABLE,
+            "Tạm thời không phục vụ được",
+            "Service unavailable",
+        ),
+        Error::Internal { .. } | Error::NothingToCommit => kind(
+            "internal",
+            S::INTERNAL_SERVER_ERROR,
+            "Lỗi nội bộ",
+            "Internal error",
+        ),
     }
 }
 
@@ -117,7 +163,12 @@ fn wire_field(field: &FieldError, language: Language) -> WireFieldError {
         Place::Pointer(pointer) => (Some(pointer.clone()), None),
         Place::Parameter(name) => (None, Some(name.clone())),
     };
-    WireFieldError { pointer, parameter, code: code_of(&field.code), detail: field_detail(&field.code, language) }
+    WireFieldError {
+        pointer,
+        parameter,
+        code: code_of(&field.code),
+        detail: field_detail(&field.code, language),
+    }
 }
 
 fn code_of(code: &FieldCode) -> &'static str {
@@ -144,23 +195,31 @@ pub fn field_detail(code: &FieldCode, language: Language) -> String {
     match code {
         FieldCode::Required => say("Bắt buộc phải có.".into(), "This is required.".into()),
         FieldCode::UnknownField => say("Trường này không có.".into(), "There is no such field.".into()),
-        FieldCode::WrongType { expected } => {
-            say(format!("Sai kiểu; cần: {expected}."), format!("Wrong type; expected {expected}."))
-        }
-        FieldCode::TooShort { min } => say(format!("Quá ngắn; ít nhất {min}."), format!("Too short; at least {min}.")),
-        FieldCode::TooLong { max } => {
-            say(format!("Quá dài; nhiều nhất {max}."), format!("Too long; at most {max}."))
-        }
-        FieldCode::ControlCharacter => {
-            say("Có ký tự điều khiển.".into(), "It holds a control character.".into())
-        }
-        FieldCode::InvalidFormat { expected } => {
-            say(format!("Sai định dạng; cần: {expected}."), format!("Wrong format; expected {expected}."))
-        }
+        FieldCode::WrongType { expected } => say(
+            format!("Sai kiểu; cần: {expected}."),
+            format!("Wrong type; expected {expected}."),
+        ),
+        FieldCode::TooShort { min } => say(
+            format!("Quá ngắn; ít nhất {min}."),
+            format!("Too short; at least {min}."),
+        ),
+        FieldCode::TooLong { max } => say(
+            format!("Quá dài; nhiều nhất {max}."),
+            format!("Too long; at most {max}."),
+        ),
+        FieldCode::ControlCharacter => say(
+            "Có ký tự điều khiển.".into(),
+            "It holds a control character.".into(),
+        ),
+        FieldCode::InvalidFormat { expected } => say(
+            format!("Sai định dạng; cần: {expected}."),
+            format!("Wrong format; expected {expected}."),
+        ),
         FieldCode::UnknownCode => say("Không có mã này.".into(), "There is nothing by this code.".into()),
-        FieldCode::OutOfRange { expected } => {
-            say(format!("Ngoài phạm vi; cần: {expected}."), format!("Out of range; expected {expected}."))
-        }
+        FieldCode::OutOfRange { expected } => say(
+            format!("Ngoài phạm vi; cần: {expected}."),
+            format!("Out of range; expected {expected}."),
+        ),
         FieldCode::Duplicate => say("Bị trùng.".into(), "It stands there twice or is taken.".into()),
         FieldCode::NotAllowed => say("Không được dùng ở đây.".into(), "It is not allowed here.".into()),
         FieldCode::InvalidCursor => say(
@@ -173,11 +232,20 @@ pub fn field_detail(code: &FieldCode, language: Language) -> String {
 
 fn detail(error: &Error, language: Language) -> String {
     match error {
-        Error::Malformed { reason } => {
-            language.choose(format!("Không đọc được nội dung: {reason}."), format!("The body cannot be read: {reason}."))
-        }
-        Error::WrongTransition { operation, state, possible } => {
-            let list = if possible.is_empty() { "-".to_owned() } else { possible.join(", ") };
+        Error::Malformed { reason } => language.choose(
+            format!("Không đọc được nội dung: {reason}."),
+            format!("The body cannot be read: {reason}."),
+        ),
+        Error::WrongTransition {
+            operation,
+            state,
+            possible,
+        } => {
+            let list = if possible.is_empty() {
+                "-".to_owned()
+            } else {
+                possible.join(", ")
+            };
             language.choose(
                 format!("Không thể `{operation}` khi câu hỏi ở trạng thái `{state}`. Có thể: {list}."),
                 format!("`{operation}` is not possible while the ticket is `{state}`. Possible: {list}."),
@@ -187,9 +255,10 @@ fn detail(error: &Error, language: Language) -> String {
             format!("Nội dung vượt quá {limit} byte."),
             format!("The body is larger than {limit} bytes."),
         ),
-        Error::MethodNotAllowed { allowed } => {
-            language.choose(format!("Chỉ hỗ trợ: {allowed}."), format!("Supported here: {allowed}."))
-        }
+        Error::MethodNotAllowed { allowed } => language.choose(
+            format!("Chỉ hỗ trợ: {allowed}."),
+            format!("Supported here: {allowed}."),
+        ),
         other => plain_detail(other, language).to_owned(),
     }
 }
@@ -200,7 +269,10 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
             "Cần tiêu đề `Authorization: Bearer …` với khóa hoặc mã truy cập còn hiệu lực.",
             "Send `Authorization: Bearer …` with a valid key or token.",
         ),
-        Error::Forbidden => ("Tài khoản này không có quyền thực hiện.", "This account may not do that."),
+        Error::Forbidden => (
+            "Tài khoản này không có quyền thực hiện.",
+            "This account may not do that.",
+        ),
         Error::NotFound(resource) => not_found_detail(*resource),
         Error::Conflict(conflict) => conflict_detail(*conflict),
         Error::InProgress => (
@@ -211,10 +283,14 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
             "Phiên bản trong If-Match không còn là phiên bản hiện tại; hãy đọc lại rồi thử lại.",
             "The version in If-Match is not the present one; read again, then repeat.",
         ),
-        Error::UnsupportedMediaType => {
-            ("Nội dung phải là application/json, mã hóa UTF-8.", "The body must be application/json in UTF-8.")
-        }
-        Error::Invalid(_) => ("Một số trường không hợp lệ; xem `errors`.", "Some fields are not valid; see `errors`."),
+        Error::UnsupportedMediaType => (
+            "Nội dung phải là application/json, mã hóa UTF-8.",
+            "The body must be application/json in UTF-8.",
+        ),
+        Error::Invalid(_) => (
+            "Một số trường không hợp lệ; xem `errors`.",
+            "Some fields are not valid; see `errors`.",
+        ),
         Error::IdempotencyKeyReused => (
             "Khóa này đã dùng cho một yêu cầu khác trong 24 giờ qua.",
             "This key was used for another request within the last 24 hours.",

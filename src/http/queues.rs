@@ -23,8 +23,16 @@ struct QueueOut {
 
 impl From<Queue> for QueueOut {
     fn from(queue: Queue) -> Self {
-        let name = Name { vi: queue.name_vi, en: queue.name_en };
-        QueueOut { id: queue.uid, code: queue.code, name, is_default: queue.is_default }
+        let name = Name {
+            vi: queue.name_vi,
+            en: queue.name_en,
+        };
+        QueueOut {
+            id: queue.uid,
+            code: queue.code,
+            name,
+            is_default: queue.is_default,
+        }
     }
 }
 
@@ -50,7 +58,10 @@ impl From<TopicView> for TopicOut {
         TopicOut {
             id: topic.uid,
             code: topic.code,
-            name: Name { vi: topic.name_vi, en: topic.name_en },
+            name: Name {
+                vi: topic.name_vi,
+                en: topic.name_en,
+            },
             queue: reference(&view.queue),
             co_queue: view.co_queue.as_ref().map(reference),
             external_owner: topic.external_owner,
@@ -91,7 +102,11 @@ pub async fn list_queues(call: Call, request: HttpRequest) -> Result<HttpRespons
 }
 
 pub async fn show_queue(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let queue = call.app.store.read(move |conn| queues::get_queue(conn, &id)).await?;
+    let queue = call
+        .app
+        .store
+        .read(move |conn| queues::get_queue(conn, &id))
+        .await?;
     Ok(HttpResponse::Ok().json(QueueOut::from(queue)))
 }
 
@@ -112,6 +127,10 @@ pub async fn list_topics(call: Call, request: HttpRequest) -> Result<HttpRespons
 }
 
 pub async fn show_topic(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let topic = call.app.store.read(move |conn| queues::get_topic_view(conn, &id)).await?;
+    let topic = call
+        .app
+        .store
+        .read(move |conn| queues::get_topic_view(conn, &id))
+        .await?;
     Ok(HttpResponse::Ok().json(TopicOut::from(topic)))
 }

@@ -21,7 +21,9 @@ pub async fn report_sla(call: Call, request: HttpRequest) -> Result<HttpResponse
     let (from, to) = (moment(&mut params, "from"), moment(&mut params, "to"));
     let as_of = params.instant("as_of").unwrap_or(call.now);
     let expected = "organisation, queue, topic or month";
-    let group_by = params.parsed("group_by", expected, GroupBy::parse).unwrap_or(GroupBy::Queue);
+    let group_by = params
+        .parsed("group_by", expected, GroupBy::parse)
+        .unwrap_or(GroupBy::Queue);
     let asked = params.parsed("format", "json or csv", parse_format);
     let format = asked.unwrap_or_else(|| accepted_format(&request));
     for (name, moment) in [("from", &from), ("to", &to)] {
@@ -34,7 +36,16 @@ pub async fn report_sla(call: Call, request: HttpRequest) -> Result<HttpResponse
     let work = move |conn: &mut Db| {
         let start = |moment: Option<Moment>| moment.map_or(Ok(as_of), |moment| moment.resolve(conn, &desk));
         let [from, to] = [from, to].map(start);
-        reports::sla_report(conn, &desk, &SlaQuestion { from: from?, to: to?, as_of, group_by })
+        reports::sla_report(
+            conn,
+            &desk,
+            &SlaQuestion {
+                from: from?,
+                to: to?,
+                as_of,
+                group_by,
+            },
+        )
     };
     let report = call.app.store.read_snapshot(work).await?;
     match format {
@@ -55,9 +66,17 @@ fn parse_format(text: &str) -> Option<Format> {
 }
 
 fn accepted_format(request: &HttpRequest) -> Format {
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let is_csv = |range: &str| range.trim().split(';').next() == Some("text/csv");
-    if accept.split(',').any(is_csv) { Format::Csv } else { Format::Json }
+    if accept.split(',').any(is_csv) {
+        Format::Csv
+    } else {
+        Format::Json
+    }
 }
 
 /// A bound of a period: an instant, or a date that begins at midnight in the default calendar's zone.
@@ -77,9 +96,13 @@ impl Moment {
 
 fn moment(params: &mut Params, name: &str) -> Option<Moment> {
     params.parsed(name, "YYYY-MM-DD, or RFC 3339 with offset", |text| {
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Moment::Midnight);
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()
+            .map(Moment::Midnight);
         date.or_else(|| {
-            DateTime::parse_from_rfc3339(text).ok().map(|at| Moment::At(at.with_timezone(&Utc)))
+            DateTime::parse_from_rfc3339(text)
+                .ok()
+                .map(|at| Moment::At(at.with_timezone(&Utc)))
         })
     })
 }

@@ -4,7 +4,10 @@ use actix_web::middleware::from_fn;
 use actix_web::{Route as Handler, web};
 
 use super::guard::guard;
-use super::{calendars, deliveries, directory, identity, messages, operations, policies, queues, reports, site, tickets};
+use super::{
+    calendars, deliveries, directory, identity, messages, operations, policies, queues, reports, site,
+    tickets,
+};
 use crate::error::Error;
 use crate::identity::access::Action;
 
@@ -114,7 +117,9 @@ pub fn configure(service: &mut web::ServiceConfig) {
         let allowed = on_path().map(|route| route.method).collect::<Vec<_>>().join(", ");
         let refuse = move || {
             let allowed = allowed.clone();
-            std::future::ready(Err::<actix_web::HttpResponse, Error>(Error::MethodNotAllowed { allowed }))
+            std::future::ready(Err::<actix_web::HttpResponse, Error>(Error::MethodNotAllowed {
+                allowed,
+            }))
         };
         service.service(resource.default_service(web::to(refuse)));
     }

@@ -45,7 +45,8 @@ pub async fn readiness(app: web::Data<App>) -> HttpResponse {
     let database = app.store.read(|conn: &mut Db| pending_migrations(conn)).await;
     let checks = match database {
         Ok(pending) => {
-            let missing = (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));
+            let missing =
+                (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));
             vec![check("database", None), check("schema", missing)]
         }
         Err(error) => {
@@ -61,22 +62,34 @@ pub async fn readiness(app: web::Data<App>) -> HttpResponse {
     if !ready {
         response.insert_header(("Retry-After", "2"));
     }
-    response.json(Readiness { status, checks, warnings: Vec::new() })
+    response.json(Readiness {
+        status,
+        checks,
+        warnings: Vec::new(),
+    })
 }
 
 fn check(name: &'static str, failure: Option<String>) -> Check {
-    Check { name, status: if failure.is_none() { "ok" } else { "failed" }, detail: failure }
+    Check {
+        name,
+        status: if failure.is_none() { "ok" } else { "failed" },
+        detail: failure,
+    }
 }
 
 /// The recorder is one for the process; the first to ask installs it.
 pub fn metrics_handle() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().ok()).as_ref()
+    HANDLE
+        .get_or_init(|| PrometheusBuilder::new().install_recorder().ok())
+        .as_ref()
 }
 
 pub async fn metrics() -> HttpResponse {
     let text = metrics_handle().map(PrometheusHandle::render).unwrap_or_default();
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(text)
 }
 
 pub async fn openapi_file() -> HttpResponse {
@@ -89,15 +102,25 @@ pub async fn show_status_page(
     token: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let language = request.extensions().get::<RequestContext>().map(|context| context.language).unwrap_or_default();
+    let language = request
+        .extensions()
+        .get::<RequestContext>()
+        .map(|context| context.language)
+        .unwrap_or_default();
     let (desk, now) = (app.desk.clone(), app.clock.now());
-    let page = app.store.read(move |conn| messages::status_page(conn, &desk, &token, now)).await?;
+    let page = app
+        .store
+        .read(move |conn| messages::status_page(conn, &desk, &token, now))
+        .await?;
     let html = app.pages.render(&page, language)?;
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((HeaderName::from_static("x-content-type-options"), "nosniff"))
-        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"));
+        .insert_header((
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        ));
     Ok(response.content_type("text/html; charset=utf-8").body(html))
 }

@@ -72,11 +72,18 @@ pub struct RequesterIn {
 }
 
 fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
-    if tags.iter().any(|tag| tag.0.is_empty() || tag.0.chars().count() > 50) {
+    if tags
+        .iter()
+        .any(|tag| tag.0.is_empty() || tag.0.chars().count() > 50)
+    {
         return Err(ValidationError::new("tag_length"));
     }
     let distinct: BTreeSet<&Line> = tags.iter().collect();
-    if distinct.len() == tags.len() { Ok(()) } else { Err(ValidationError::new("duplicate")) }
+    if distinct.len() == tags.len() {
+        Ok(())
+    } else {
+        Err(ValidationError::new("duplicate"))
+    }
 }
 
 /// At most 50 members whose values are strings, numbers or booleans; fields per topic come with their definitions.
@@ -91,7 +98,11 @@ fn custom_fields(fields: &Map<String, Value>) -> std::result::Result<(), Validat
                 Value::Null | Value::Array(_) | Value::Object(_) => false,
             }
     });
-    if is_fine && fields.len() <= 50 { Ok(()) } else { Err(ValidationError::new("custom_fields")) }
+    if is_fine && fields.len() <= 50 {
+        Ok(())
+    } else {
+        Err(ValidationError::new("custom_fields"))
+    }
 }
 
 impl From<FileTicketIn> for FileTicket {
@@ -200,7 +211,10 @@ impl<'a> TicketOut<'a> {
                 language: person.language,
             }),
             topic: view.topic.as_ref(),
-            assignee: view.assignee.as_ref().map(|user| AssigneeOut { id: user.uid, name: &user.name }),
+            assignee: view.assignee.as_ref().map(|user| AssigneeOut {
+                id: user.uid,
+                name: &user.name,
+            }),
             external_ref: ticket.external_ref.as_deref(),
             tags: &ticket.tags.0,
             custom_fields: &ticket.custom_fields.0,
@@ -225,7 +239,11 @@ impl<'a> TicketOut<'a> {
 impl<'a> ClockOut<'a> {
     fn new(clock: &'a ClockRow, remaining: i64, now: DateTime<Utc>) -> Self {
         let state = clock.state_at(now);
-        let breached_at = if state == ClockState::Breached { clock.breached_at.or(clock.due_at) } else { None };
+        let breached_at = if state == ClockState::Breached {
+            clock.breached_at.or(clock.due_at)
+        } else {
+            None
+        };
         ClockOut {
             target: &clock.target,
             cycle: clock.cycle,
@@ -280,7 +298,10 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
         let ticket = operations::get_for_reading(conn, &desk, &principal, &id, Action::ReadTicket)?;
         if known.is_some_and(|known| matches_etag(&known, ticket.version)) {
             let headers = vec![(ETAG.to_string(), etag(ticket.version))];
-            return Ok(Answer { headers, ..answer::empty(304) });
+            return Ok(Answer {
+                headers,
+                ..answer::empty(304)
+            });
         }
         let view = view::get_view(conn, &desk, ticket.id, now)?;
         ticket_answer(200, &view, &desk, &principal, now)
@@ -291,29 +312,66 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
 /// `If-None-Match` (RFC 9110, section 13.1.2): a list or `*`, compared weakly.
 fn matches_etag(known: &str, version: i64) -> bool {
     let own = etag(version);
-    known.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
 }
 
 const LIST_PARAMETERS: &[&str] = &[
-    "state", "queue", "topic", "organisation", "assignee", "priority", "external_ref", "breached", "filed_from",
-    "filed_to", "due_before", "sort", "limit", "cursor",
+    "state",
+    "queue",
+    "topic",
+    "organisation",
+    "assignee",
+    "priority",
+    "external_ref",
+    "breached",
+    "filed_from",
+    "filed_to",
+    "due_before",
+    "sort",
+    "limit",
+    "cursor",
 ];
 
 pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpResponse> {
     let mut params = Params::read(&request, LIST_PARAMETERS);
     let asked = AskedFilter::read(&mut params);
-    let sort = params.parsed("sort", "-filed_at, filed_at, due_at or -updated_at", parse_sort).unwrap_or_default();
+    let sort = params
+        .parsed("sort", "-filed_at, filed_at, due_at or -updated_at", parse_sort)
+        .unwrap_or_default();
     let (limit, cursor) = (params.limit(), params.text("cursor"));
     params.finish()?;
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| {
         let filter = asked.look_up(conn, &principal)?;
-        view::list_tickets(conn, &desk, &principal, &filter, sort, cursor.as_deref(), limit, now)
+        view::list_tickets(
+            conn,
+            &desk,
+            &principal,
+            &filter,
+            sort,
+            cursor.as_deref(),
+            limit,
+            now,
+        )
     };
     let page = call.app.store.read(work).await?;
     let desk = &call.app.desk;
-    let items = page.items.iter().map(|view| TicketOut::new(view, desk, &call.principal, now)).collect();
-    wire::list(&call, request.query_string(), crate::store::page::Page { items, next_cursor: page.next_cursor })
+    let items = page
+        .items
+        .iter()
+        .map(|view| TicketOut::new(view, desk, &call.principal, now))
+        .collect();
+    wire::list(
+        &call,
+        request.query_string(),
+        crate::store::page::Page {
+            items,
+            next_cursor: page.next_cursor,
+        },
+    )
 }
 
 fn parse_sort(text: &str) -> Option<Sort> {
@@ -367,10 +425,18 @@ impl AskedFilter {
         let unknown = |name: &str| Error::invalid_parameter(name, FieldCode::UnknownCode);
         let mut filter = self.filter;
         if let Some(code) = self.queue {
-            filter.queue_id = Some(queues::find_queue(conn, &code)?.ok_or_else(|| unknown("queue"))?.id);
+            filter.queue_id = Some(
+                queues::find_queue(conn, &code)?
+                    .ok_or_else(|| unknown("queue"))?
+                    .id,
+            );
         }
         if let Some(code) = self.topic {
-            filter.topic_id = Some(queues::find_topic(conn, &code)?.ok_or_else(|| unknown("topic"))?.id);
+            filter.topic_id = Some(
+                queues::find_topic(conn, &code)?
+                    .ok_or_else(|| unknown("topic"))?
+                    .id,
+            );
         }
         if let Some(code) = self.organisation {
             let found = directory::find_organisation(conn, &code)?;

@@ -25,7 +25,11 @@ impl<'de> Deserialize<'de> for Line {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let text = nfc(text.trim());
-        if text.chars().any(char::is_control) { Err(D::Error::custom("control_character")) } else { Ok(Line(text)) }
+        if text.chars().any(char::is_control) {
+            Err(D::Error::custom("control_character"))
+        } else {
+            Ok(Line(text))
+        }
     }
 }
 
@@ -34,7 +38,11 @@ impl<'de> Deserialize<'de> for Prose {
         let text = String::deserialize(deserializer)?;
         let text = nfc(text.replace("\r\n", "\n").trim());
         let forbidden = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
-        if text.chars().any(forbidden) { Err(D::Error::custom("control_character")) } else { Ok(Prose(text)) }
+        if text.chars().any(forbidden) {
+            Err(D::Error::custom("control_character"))
+        } else {
+            Ok(Prose(text))
+        }
     }
 }
 
@@ -64,7 +72,9 @@ impl<'de> Deserialize<'de> for WireInstant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let parsed = DateTime::parse_from_rfc3339(&text).ok();
-        parsed.map(|at| WireInstant(at.with_timezone(&Utc))).ok_or_else(|| D::Error::custom("bad_instant"))
+        parsed
+            .map(|at| WireInstant(at.with_timezone(&Utc)))
+            .ok_or_else(|| D::Error::custom("bad_instant"))
     }
 }
 
@@ -90,11 +100,20 @@ struct List<T> {
 pub fn list<T: Serialize>(call: &Call, query: &str, page: Page<T>) -> Result<HttpResponse> {
     let mut response = HttpResponse::Ok();
     if let Some(cursor) = &page.next_cursor {
-        let kept = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let kept = query
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
         let query: Vec<&str> = kept.collect();
         let separator = if query.is_empty() { "" } else { "&" };
-        let link = format!("<{}?{}{separator}cursor={cursor}>; rel=\"next\"", call.path, query.join("&"));
+        let link = format!(
+            "<{}?{}{separator}cursor={cursor}>; rel=\"next\"",
+            call.path,
+            query.join("&")
+        );
         response.insert_header(("Link", link));
     }
-    Ok(response.json(List { items: page.items, next_cursor: page.next_cursor }))
+    Ok(response.json(List {
+        items: page.items,
+        next_cursor: page.next_cursor,
+    }))
 }

@@ -111,9 +111,15 @@ pub enum Attempt {
     Dead { error: String },
 }
 
-pub fn record_attempt(conn: &mut Db, id: i64, attempt: &Attempt) -> Result<()> {
+/// Write down what became of attempt number `attempts`. A success always counts. A failure does not where another
+/// worker has taken the delivery since (the lease ran out while we were sending): it would undo what that one did.
+pub fn record_attempt(conn: &mut Db, id: i64, attempts: i32, attempt: &Attempt) -> Result<()> {
     let none = None::<Ts>;
     let row = deliveries::table.find(id);
+    let still_ours = deliveries::table
+        .find(id)
+        .filter(deliveries::state.eq(DeliveryState::Pending))
+        .filter(deliveries::attempts.eq(attempts));
     match attempt {
         Attempt::Sent { at } => diesel::update(row)
             .set((
@@ -124,14 +130,14 @@ pub fn record_attempt(conn: &mut Db, id: i64, attempt: &Attempt) -> Result<()> {
                 deliveries::last_error.eq(None::<String>),
             ))
             .execute(conn)?,
-        Attempt::Again { at, error } => diesel::update(row)
+        Attempt::Again { at, error } => diesel::update(still_ours)
             .set((
                 deliveries::next_attempt_at.eq(Some(Ts::from(*at))),
                 deliveries::locked_until.eq(none),
                 deliveries::last_error.eq(Some(error)),
             ))
             .execute(conn)?,
-        Attempt::Dead { error } => diesel::update(row)
+        Attempt::Dead { error } => diesel::update(still_ours)
             .set((
                 deliveries::state.eq(DeliveryState::Dead),
                 deliveries::next_attempt_at.eq(none),

@@ -40,7 +40,9 @@ pub fn route(conn: &mut Db, topic: Option<&Topic>) -> Result<i64> {
 
 /// A page of queues in the order of screens. There are few, so the page is cut here.
 pub fn list_queues(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<Queue>> {
-    let after = cursor.map(|cursor| decode_cursor::<(i32, i64)>("queues", cursor)).transpose()?;
+    let after = cursor
+        .map(|cursor| decode_cursor::<(i32, i64)>("queues", cursor))
+        .transpose()?;
     let mut rows = db::list_queues(conn)?;
     rows.retain(|queue| after.is_none_or(|after| (queue.position, queue.id) > after));
     rows.truncate(usize::try_from(limit + 1).unwrap_or(usize::MAX));
@@ -56,16 +58,23 @@ pub struct TopicView {
 
 /// A page of topics by code.
 pub fn list_topics(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<TopicView>> {
-    let after = cursor.map(|cursor| decode_cursor::<String>("topics", cursor)).transpose()?;
+    let after = cursor
+        .map(|cursor| decode_cursor::<String>("topics", cursor))
+        .transpose()?;
     let rows = db::list_topics(conn, after.as_deref().unwrap_or_default(), limit + 1)?;
     let page = Page::from_rows(rows, limit, "topics", |topic| topic.code.clone())?;
     let items = with_queues(conn, page.items)?;
-    Ok(Page { items, next_cursor: page.next_cursor })
+    Ok(Page {
+        items,
+        next_cursor: page.next_cursor,
+    })
 }
 
 pub fn get_topic_view(conn: &mut Db, id: &str) -> Result<TopicView> {
     let topic = find_topic(conn, id)?.ok_or(Error::NotFound(Resource::Topic))?;
-    with_queues(conn, vec![topic])?.pop().ok_or(Error::NotFound(Resource::Topic))
+    with_queues(conn, vec![topic])?
+        .pop()
+        .ok_or(Error::NotFound(Resource::Topic))
 }
 
 fn with_queues(conn: &mut Db, topics: Vec<Topic>) -> Result<Vec<TopicView>> {
@@ -76,7 +85,11 @@ fn with_queues(conn: &mut Db, topics: Vec<Topic>) -> Result<Vec<TopicView>> {
         .map(|topic| {
             let queue = find(topic.queue_id)
                 .ok_or_else(|| Error::internal("a topic routes to an unknown queue", topic.queue_id))?;
-            Ok(TopicView { queue, co_queue: topic.co_queue_id.and_then(find), topic })
+            Ok(TopicView {
+                queue,
+                co_queue: topic.co_queue_id.and_then(find),
+                topic,
+            })
         })
         .collect()
 }

@@ -259,9 +259,15 @@ pub fn list_segments(conn: &mut Db, clock_id: i64) -> Result<Vec<SegmentRow>> {
 }
 
 /// Tickets with a warning or breach to be noticed by `now`, most overdue first.
-pub fn list_tickets_with_notices(conn: &mut Db, now: DateTime<Utc>, limit: i64) -> Result<Vec<i64>> {
+pub fn list_tickets_with_notices(
+    conn: &mut Db,
+    now: DateTime<Utc>,
+    except: &[i64],
+    limit: i64,
+) -> Result<Vec<i64>> {
     let mut ids: Vec<i64> = clocks::table
         .filter(clocks::next_notice_at.le(Some(Ts::from(now))))
+        .filter(clocks::ticket_id.ne_all(except.to_vec()))
         .order(clocks::next_notice_at)
         .limit(limit)
         .select(clocks::ticket_id)
@@ -271,9 +277,15 @@ pub fn list_tickets_with_notices(conn: &mut Db, now: DateTime<Utc>, limit: i64) 
 }
 
 /// Resolved tickets whose time to close has come.
-pub fn list_tickets_to_close(conn: &mut Db, now: DateTime<Utc>, limit: i64) -> Result<Vec<i64>> {
+pub fn list_tickets_to_close(
+    conn: &mut Db,
+    now: DateTime<Utc>,
+    except: &[i64],
+    limit: i64,
+) -> Result<Vec<i64>> {
     Ok(tickets::table
         .filter(tickets::closes_at.le(Some(Ts::from(now))))
+        .filter(tickets::id.ne_all(except.to_vec()))
         .order(tickets::closes_at)
         .limit(limit)
         .select(tickets::id)

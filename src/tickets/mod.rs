@@ -19,8 +19,8 @@ use chrono::{DateTime, Utc};
 pub use lifecycle::{Channel, Operation, Outcome, State};
 pub use view::TicketView;
 
-use crate::sla::policy::Priority;
 use crate::error::Result;
+use crate::sla::policy::Priority;
 use crate::store::{Db, Ts};
 
 /// The instant that stands for "no clock runs" in `tickets.urgency_at`, so that the column sorts without nulls

@@ -1,5 +1,7 @@
 //! Who is told of what: the mails of each event, and the worker's step that notices warnings, breaches and closings.
 //! A notice is written once, with its event, in the transaction that found it, whatever replicas run.
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
@@ -8,13 +10,13 @@ use super::db::{self, TicketRow};
 use super::history::{EventKind, record_at};
 use super::lifecycle::State;
 use crate::directory;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::{self, Principal};
 use crate::notifications::db::{DeliveryRow, insert_deliveries};
 use crate::notifications::outbox::{Addressee, Subject, mail};
 use crate::notifications::templates::MailKind;
 use crate::sla::policy::TargetKind;
-use crate::store::{Db, Uid};
+use crate::store::{Db, Store, Uid};
 use crate::tx::{Desk, Tx};
 
 /// Bring the ticket's clocks up to now: history, the ticket's own marks, and mails for what has come true.
@@ -152,51 +154,99 @@ pub fn resolution_due(clocks: &Clocks) -> Option<DateTime<Utc>> {
         .map(|due| due.0)
 }
 
-/// Worker's step: notice what has come true on up to `limit` tickets, each in its own right. Returns how many.
-pub fn notice_step(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, limit: i64) -> Result<usize> {
-    let ids = db::list_tickets_with_notices(conn, now, limit)?;
-    for id in &ids {
-        let mut tx = Tx {
-            conn,
-            principal: &Principal::System,
-            now,
-            desk,
-        };
-        // Whoever holds the lock settles the clocks; waiting for it keeps the order of locks: ticket, then clocks.
-        let Some(mut ticket) = db::lock_ticket(tx.conn, *id)? else {
-            continue;
-        };
-        let mut clocks = Clocks::load(&mut tx, &ticket)?;
+/// Candidates per question to the database.
+const BATCH: i64 = 100;
+/// A database that is not ready fails every ticket alike: after so many the pass ends. One alone may be a ticket whose
+/// lock somebody else holds for long.
+const MOST_UNAVAILABLE: usize = 3;
+/// So many tickets do not fail each for its own reason; the list of those to skip stays short too.
+const MOST_FAILED: usize = 500;
+
+/// Worker's step: notice every warning and breach that has come true by `now`. Returns how many tickets were settled.
+pub async fn notice_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>) -> Result<usize> {
+    let notice: Work = |tx, mut ticket| {
+        let mut clocks = Clocks::load(tx, &ticket)?;
         let breached = ticket.breached;
-        settle(&mut tx, &mut ticket, &mut clocks)?;
+        settle(tx, &mut ticket, &mut clocks)?;
         if ticket.breached != breached {
             ticket.version += 1;
             db::update_ticket(tx.conn, &ticket)?;
         }
-    }
-    Ok(ids.len())
+        Ok(())
+    };
+    ticket_by_ticket("notices", store, desk, now, db::list_tickets_with_notices, notice).await
 }
 
-/// Worker's step: close up to `limit` resolved tickets whose time has come. Returns how many.
-pub fn close_step(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, limit: i64) -> Result<usize> {
-    let ids = db::list_tickets_to_close(conn, now, limit)?;
-    for id in &ids {
-        let mut tx = Tx {
-            conn,
-            principal: &Principal::System,
-            now,
-            desk,
-        };
-        let Some(mut ticket) = db::lock_ticket(tx.conn, *id)? else {
-            continue;
-        };
-        // Somebody may have reopened or closed it while we waited for the lock.
-        match ticket.closes_at {
-            Some(closes_at) if ticket.state == State::Resolved && closes_at.0 <= now => {
-                super::operations::close_by_itself(&mut tx, &mut ticket, closes_at.0)?;
+/// Worker's step: close every resolved ticket whose time has come. Returns how many were closed.
+pub async fn close_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>) -> Result<usize> {
+    let close: Work = |tx, mut ticket| match ticket.closes_at {
+        Some(closes_at) if ticket.state == State::Resolved && closes_at.0 <= tx.now => {
+            super::operations::close_by_itself(tx, &mut ticket, closes_at.0)
+        }
+        // Not ours to mend, and it would come back for ever if it passed for done.
+        Some(_) if ticket.state != State::Resolved => Err(Error::internal(
+            "an unresolved ticket has a time to close",
+            ticket.uid,
+        )),
+        // Somebody reopened or closed it before we got the lock.
+        _ => Ok(()),
+    };
+    ticket_by_ticket("closings", store, desk, now, db::list_tickets_to_close, close).await
+}
+
+/// Finds the tickets that are due by an instant, except those that failed.
+type Candidates = fn(&mut Db, DateTime<Utc>, &[i64], i64) -> Result<Vec<i64>>;
+/// Must leave a ticket that it is done with no longer due.
+type Work = fn(&mut Tx<'_>, TicketRow) -> Result<()>;
+
+/// A transaction per ticket: replicas hold one row lock at a time, and a ticket that fails is logged, counted and
+/// skipped until the next pass, while the others go on.
+async fn ticket_by_ticket(
+    worker: &'static str,
+    store: &Store,
+    desk: &Arc<Desk>,
+    now: DateTime<Utc>,
+    candidates: Candidates,
+    work: Work,
+) -> Result<usize> {
+    let mut done = 0;
+    let mut unavailable = 0;
+    let mut failed = Vec::new();
+    loop {
+        let except = failed.clone();
+        let ids = store
+            .read(move |conn| candidates(conn, now, &except, BATCH))
+            .await?;
+        if ids.is_empty() {
+            return Ok(done);
+        }
+        for id in ids {
+            let desk = Arc::clone(desk);
+            let Err(error) = store.write(move |conn| work_on(conn, &desk, now, id, work)).await else {
+                done += 1;
+                continue;
+            };
+            metrics::counter!("giaidap_worker_failures_total", "worker" => worker).increment(1);
+            tracing::error!(worker, ticket = id, error = %error.log_text(), "a ticket was skipped");
+            unavailable += usize::from(matches!(error, Error::Unavailable { .. }));
+            failed.push(id);
+            if unavailable >= MOST_UNAVAILABLE || failed.len() >= MOST_FAILED {
+                return Err(error);
             }
-            _ => {}
         }
     }
-    Ok(ids.len())
+}
+
+fn work_on(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, id: i64, work: Work) -> Result<()> {
+    // Whoever holds the lock does the work; waiting for it keeps the order of locks: ticket, then clocks.
+    let Some(ticket) = db::lock_ticket(conn, id)? else {
+        return Ok(());
+    };
+    let mut tx = Tx {
+        conn,
+        principal: &Principal::System,
+        now,
+        desk,
+    };
+    work(&mut tx, ticket)
 }

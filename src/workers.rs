@@ -1,0 +1,186 @@
+//! The loops that carry out what requests left behind: mails, warnings and breaches, closings, old idempotency records.
+//!
+//! Dull by design: each runs a public step until it finds nothing to do, then waits for its interval or the shutdown.
+//! An error is logged, counted and tried again; only a shutdown ends a loop. A loop that ends otherwise (it panicked)
+//! makes [`Workers::watch`] return an error, with which the process ends rather than serve without its workers.
+//! Several replicas may run all of them: each step claims or locks what it works on.
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::idempotency;
+use crate::notifications::carrier::Carrier;
+use crate::store::Store;
+use crate::tickets::notices::{close_step, notice_step};
+use crate::tx::Desk;
+
+/// Mails that are sent at the same time.
+const MAILS_AT_ONCE: i64 = 8;
+
+/// How long each loop waits when there is nothing to do, and after an error.
+const OUTBOX_INTERVAL: Duration = Duration::from_secs(1);
+const NOTICES_INTERVAL: Duration = Duration::from_secs(5);
+const CLOSINGS_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
+pub struct Workers {
+    loops: JoinSet<&'static str>,
+    shutdown: CancellationToken,
+}
+
+impl Workers {
+    /// Start every loop on the present async runtime.
+    pub fn start(
+        store: &Store,
+        desk: &Arc<Desk>,
+        clock: &Clock,
+        carrier: &Carrier,
+        shutdown: &CancellationToken,
+    ) -> Workers {
+        let mut workers = Workers {
+            loops: JoinSet::new(),
+            shutdown: shutdown.clone(),
+        };
+        let (s, c, mails) = (store.clone(), clock.clone(), carrier.clone());
+        workers.add("outbox", OUTBOX_INTERVAL, move || {
+            let (s, c, mails) = (s.clone(), c.clone(), mails.clone());
+            async move { mails.step(&s, &c, MAILS_AT_ONCE).await }
+        });
+        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
+        workers.add("notices", NOTICES_INTERVAL, move || {
+            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
+            async move { notice_step(&s, &d, now).await }
+        });
+        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
+        workers.add("closings", CLOSINGS_INTERVAL, move || {
+            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
+            async move { close_step(&s, &d, now).await }
+        });
+        let (s, c) = (store.clone(), clock.clone());
+        workers.add("idempotency", SWEEP_INTERVAL, move || {
+            let (s, now) = (s.clone(), c.now());
+            async move { s.write(move |conn| idempotency::sweep_step(conn, now)).await }
+        });
+        workers
+    }
+
+    fn add<S, F>(&mut self, name: &'static str, interval: Duration, step: S)
+    where
+        S: FnMut() -> F + Send + 'static,
+        F: Future<Output = Result<usize>> + Send + 'static,
+    {
+        let shutdown = self.shutdown.clone();
+        self.loops.spawn(async move {
+            repeat(name, interval, &shutdown, step).await;
+            name
+        });
+    }
+
+    /// Returns `Ok` when every loop has ended after the shutdown, and an error as soon as one dies without it. May be
+    /// dropped and called again. A loop ends after its present step, which a slow mail server can draw out: give the
+    /// wait after a shutdown a limit.
+    pub async fn watch(&mut self) -> Result<()> {
+        while let Some(ended) = self.loops.join_next().await {
+            match ended {
+                Ok(_) if self.shutdown.is_cancelled() => {}
+                Ok(name) => return Err(Error::internal("a worker ended by itself", name)),
+                Err(panicked) => return Err(Error::internal("a worker panicked", panicked)),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn repeat<S, F>(name: &'static str, interval: Duration, shutdown: &CancellationToken, mut step: S)
+where
+    S: FnMut() -> F,
+    F: Future<Output = Result<usize>>,
+{
+    while !shutdown.is_cancelled() {
+        let pause = match step().await {
+            Ok(0) => interval,
+            Ok(_) => continue,
+            Err(error) => {
+                metrics::counter!("giaidap_worker_failures_total", "worker" => name).increment(1);
+                tracing::error!(worker = name, error = %error.log_text(), "a worker's step failed");
+                interval
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Do all that is to be done at the clock's present time: one worker's life in a call, for tests and the demo, which
+/// turn the clock by hand.
+pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Carrier) -> Result<()> {
+    let now = clock.now();
+    store
+        .write(move |conn| idempotency::sweep_step(conn, now))
+        .await?;
+    loop {
+        let now = clock.now();
+        let noticed = notice_step(store, desk, now).await?;
+        let closed = close_step(store, desk, now).await?;
+        let carried = carrier.step(store, clock, MAILS_AT_ONCE).await?;
+        if noticed + closed + carried == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn idle_workers(shutdown: &CancellationToken) -> Workers {
+        Workers {
+            loops: JoinSet::new(),
+            shutdown: shutdown.clone(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_loop_survives_errors_and_ends_with_the_shutdown() {
+        let shutdown = CancellationToken::new();
+        let mut workers = idle_workers(&shutdown);
+        let steps = Arc::new(AtomicUsize::new(0));
+        let (counted, stop) = (Arc::clone(&steps), shutdown.clone());
+        workers.add("test", Duration::from_millis(1), move || {
+            let step = counted.fetch_add(1, Ordering::SeqCst);
+            if step == 5 {
+                stop.cancel();
+            }
+            async move {
+                match step {
+                    0 => Err(Error::unavailable("the database is busy", "test")),
+                    1 | 2 => Ok(3),
+                    _ => Ok(0),
+                }
+            }
+        });
+        workers.watch().await.unwrap();
+        assert_eq!(steps.load(Ordering::SeqCst), 6);
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_panics_is_noticed() {
+        let shutdown = CancellationToken::new();
+        let mut workers = idle_workers(&shutdown);
+        workers.add("sound", Duration::from_secs(60), || async { Ok(0) });
+        workers.add("broken", Duration::from_secs(60), || async { panic!("broken") });
+        assert!(matches!(workers.watch().await, Err(Error::Internal { .. })));
+        shutdown.cancel();
+        workers.watch().await.unwrap();
+    }
+}
