@@ -74,10 +74,11 @@ impl SlaReport {
             words.as_of,
             self.local(self.as_of)
         );
-        for (title, target) in [
-            (words.first_response, first_response as Pick),
-            (words.resolution, resolution as Pick),
-        ] {
+        let targets: [(&str, Pick); 2] = [
+            (words.first_response, |figures| &figures.first_response),
+            (words.resolution, |figures| &figures.resolution),
+        ];
+        for (title, target) in targets {
             text.push_str(&format!("\n{title}\n"));
             text.push_str(&align(&self.block(words, language, target)));
         }
@@ -117,14 +118,6 @@ impl SlaReport {
 }
 
 type Pick = fn(&SlaFigures) -> &TargetFigures;
-
-fn first_response(figures: &SlaFigures) -> &TargetFigures {
-    &figures.first_response
-}
-
-fn resolution(figures: &SlaFigures) -> &TargetFigures {
-    &figures.resolution
-}
 
 fn shortened(name: &str) -> String {
     let name = nfc(name);

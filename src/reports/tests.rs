@@ -2,7 +2,7 @@
 use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 
-use super::db::{Later, TURNS};
+use super::db::Later;
 use super::sla::{Case, Cycle, Judged, LaterTurns, Tally, Verdict, Verdicts, nearest_rank};
 use super::*;
 use crate::language::Language;
@@ -229,23 +229,6 @@ fn a_later_transfer_is_undone_to_the_queue_that_held_the_ticket_then() {
     );
     assert_eq!(later.queue_before.as_deref(), Some("standing"));
     assert_eq!(later.resolution, NOTHING_LATER);
-}
-
-#[test]
-fn the_events_that_are_undone_are_those_of_the_index() {
-    for kind in [EventKind::Resolved, EventKind::Reopened, EventKind::Transferred] {
-        assert!(TURNS.contains(&format!("'{}'", kind.as_str())), "{kind:?}");
-    }
-    let condition = TURNS.replace("ticket_events.", "");
-    for migration in [
-        include_str!("../../migrations/sqlite/00000000000001_house/up.sql"),
-        include_str!("../../migrations/postgres/00000000000001_house/up.sql"),
-    ] {
-        assert!(
-            migration.contains(&condition),
-            "the partial index has other words than {condition}"
-        );
-    }
 }
 
 #[test]

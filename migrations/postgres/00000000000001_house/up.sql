@@ -222,9 +222,6 @@ CREATE TABLE ticket_events (
   at TIMESTAMPTZ NOT NULL               -- the true instant; a breach found late still carries its due
 );
 CREATE INDEX ticket_events_ticket ON ticket_events (ticket_id, id);
--- Reports undo what happened after the instant they are drawn for; the filing path does not pay for this index.
-CREATE INDEX ticket_events_turns ON ticket_events (at)
-  WHERE kind IN ('ticket_resolved', 'ticket_reopened', 'ticket_transferred');
 
 -- One target of one ticket. The open segment is in the row; closed ones are in clock_segments.
 CREATE TABLE clocks (
