@@ -257,9 +257,10 @@ impl Config {
                 .or(file.mail_from)
                 .unwrap_or_else(|| "giaidap@localhost".into()),
             owner: given.owner.or(file.owner),
-            time_zone: zone.parse().map_err(|_: chrono_tz::ParseError| {
-                invalid("time_zone", format!("unknown IANA zone `{zone}`"))
-            })?,
+            time_zone: zone
+                .parse()
+                .ok()
+                .ok_or_else(|| invalid("time_zone", format!("unknown IANA zone `{zone}`")))?,
             agents_see_all_queues: given
                 .agents_see_all_queues
                 .or(file.agents_see_all_queues)
@@ -411,7 +412,8 @@ fn parse_mail_transport(text: &str, storage: &Path) -> Result<MailTransport, Con
         Some((host, port)) => {
             let port = port
                 .parse()
-                .map_err(|_: std::num::ParseIntError| bad("the port is not a number up to 65535"))?;
+                .ok()
+                .ok_or_else(|| bad("the port is not a number up to 65535"))?;
             (host, port)
         }
         None => (address, default_port),

@@ -287,7 +287,7 @@ mod tests {
                         .len(),
                     123
                 );
-                assert_eq!(queues::list_topics(conn)?.len(), 25);
+                assert_eq!(queues::list_topics(conn, "", 100)?.len(), 25);
                 assert_eq!(queues::find_default_queue(conn)?.unwrap().code, DEFAULT_QUEUE);
                 let policy = calendars::get_policy(conn, "default")?;
                 assert!(policy.is_default && policy.calendar_code == "vn-government");

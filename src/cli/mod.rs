@@ -151,13 +151,13 @@ impl Desk {
         &self,
         work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
-        Ok(self.store.read(work).await.map_err(out::explain)?)
+        self.store.read(work).await.map_err(out::explain)
     }
 
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
-        Ok(self.store.write(work).await.map_err(out::explain)?)
+        self.store.write(work).await.map_err(out::explain)
     }
 }

@@ -38,22 +38,14 @@ pub struct Sla {
 pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Sla(args) = command;
     let desk = Desk::open(config).await?;
-    let as_of = desk.clock.now();
+    let now = desk.clock.now();
     let group_by = GroupBy::parse(&args.group_by).unwrap_or(GroupBy::Queue);
     let rules = tx::Desk::new(&desk.config);
     let work = move |conn: &mut crate::store::Db| {
         let from = calendars::midnight(conn, &rules.rules, args.from)?;
         let to = calendars::midnight(conn, &rules.rules, args.to)?;
-        reports::sla_report(
-            conn,
-            &rules,
-            &SlaQuestion {
-                from,
-                to,
-                as_of,
-                group_by,
-            },
-        )
+        let question = SlaQuestion::put_at(now, from, to, None, group_by)?;
+        reports::sla_report(conn, &rules, &question)
     };
     let report = desk.store.read_snapshot(work).await.map_err(out::explain)?;
     if args.json {

@@ -138,10 +138,10 @@ fn checked(line: u64, row: &Line, now: DateTime<Utc>) -> Result<OrganisationRow,
     };
     let valid_from = date(line, "valid_from", &row.valid_from)?;
     let valid_to = date(line, "valid_to", &row.valid_to)?;
-    if let (Some(from), Some(to)) = (valid_from, valid_to) {
-        if to < from {
-            return Err(refuse(line, "valid_to is before valid_from".into()));
-        }
+    if let (Some(from), Some(to)) = (valid_from, valid_to)
+        && to < from
+    {
+        return Err(refuse(line, "valid_to is before valid_from".into()));
     }
     let pilot = match row.pilot.trim() {
         "" | "0" | "false" => false,

@@ -19,7 +19,7 @@ enum Format {
 pub async fn report_sla(call: Call, request: HttpRequest) -> Result<HttpResponse> {
     let mut params = Params::read(&request, &["from", "to", "group_by", "as_of", "format"]);
     let (from, to) = (moment(&mut params, "from"), moment(&mut params, "to"));
-    let as_of = params.instant("as_of").unwrap_or(call.now);
+    let as_of = params.instant("as_of");
     let expected = "organisation, queue, topic or month";
     let group_by = params
         .parsed("group_by", expected, GroupBy::parse)
@@ -32,20 +32,15 @@ pub async fn report_sla(call: Call, request: HttpRequest) -> Result<HttpResponse
         }
     }
     params.finish()?;
-    let desk = call.app.desk.clone();
+    let (desk, now) = (call.app.desk.clone(), call.now);
     let work = move |conn: &mut Db| {
-        let start = |moment: Option<Moment>| moment.map_or(Ok(as_of), |moment| moment.resolve(conn, &desk));
-        let [from, to] = [from, to].map(start);
-        reports::sla_report(
-            conn,
-            &desk,
-            &SlaQuestion {
-                from: from?,
-                to: to?,
-                as_of,
-                group_by,
-            },
-        )
+        let mut start = |moment: Option<Moment>| match moment {
+            Some(moment) => moment.resolve(conn, &desk),
+            None => Ok(now),
+        };
+        let (from, to) = (start(from)?, start(to)?);
+        let question = SlaQuestion::put_at(now, from, to, as_of, group_by)?;
+        reports::sla_report(conn, &desk, &question)
     };
     let report = call.app.store.read_snapshot(work).await?;
     match format {

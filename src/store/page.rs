@@ -54,8 +54,11 @@ pub fn encode_cursor(binding: &str, key: &impl Serialize) -> Result<String> {
 
 pub fn decode_cursor<K: DeserializeOwned>(binding: &str, cursor: &str) -> Result<K> {
     let invalid = || Error::Invalid(vec![FieldError::parameter("cursor", FieldCode::InvalidCursor)]);
-    let json = BASE64URL_NOPAD.decode(cursor.as_bytes()).map_err(|_| invalid())?;
-    let (bound_to, key): (String, K) = serde_json::from_slice(&json).map_err(|_| invalid())?;
+    let json = BASE64URL_NOPAD
+        .decode(cursor.as_bytes())
+        .ok()
+        .ok_or_else(invalid)?;
+    let (bound_to, key): (String, K) = serde_json::from_slice(&json).ok().ok_or_else(invalid)?;
     if bound_to == fingerprint(binding) {
         Ok(key)
     } else {

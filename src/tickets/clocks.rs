@@ -149,31 +149,31 @@ impl Clocks {
         {
             let target = row.target_kind()?;
             let due_at = row.due_at.map(|due| due.0);
-            if let (Some(warn), Some(due), None) = (row.warn_at, due_at, row.warned_at) {
-                if warn.0 <= tx.now {
-                    row.warned_at = Some(warn);
-                    notices.push(Notice {
-                        target,
-                        cycle: row.cycle,
-                        breach: false,
-                        at: warn.0,
-                        due_at: due,
-                    });
-                }
+            if let (Some(warn), Some(due), None) = (row.warn_at, due_at, row.warned_at)
+                && warn.0 <= tx.now
+            {
+                row.warned_at = Some(warn);
+                notices.push(Notice {
+                    target,
+                    cycle: row.cycle,
+                    breach: false,
+                    at: warn.0,
+                    due_at: due,
+                });
             }
-            if let (Some(due), None) = (due_at, row.breached_at) {
-                if is_past(due, tx.now) {
-                    row.breached_at = Some(Ts::from(due));
-                    row.state = ClockState::Breached;
-                    row.remaining_seconds = 0;
-                    notices.push(Notice {
-                        target,
-                        cycle: row.cycle,
-                        breach: true,
-                        at: due,
-                        due_at: due,
-                    });
-                }
+            if let (Some(due), None) = (due_at, row.breached_at)
+                && is_past(due, tx.now)
+            {
+                row.breached_at = Some(Ts::from(due));
+                row.state = ClockState::Breached;
+                row.remaining_seconds = 0;
+                notices.push(Notice {
+                    target,
+                    cycle: row.cycle,
+                    breach: true,
+                    at: due,
+                    due_at: due,
+                });
             }
             row.next_notice_at = next_notice(row);
             db::update_clock(tx.conn, row)?;

@@ -293,7 +293,7 @@ pub fn list_tickets_to_close(
 }
 
 /// When the next warning, breach or closing is to be noticed, if any.
-pub fn next_notice_at(conn: &mut Db) -> Result<Option<Ts>> {
+pub fn find_next_notice_at(conn: &mut Db) -> Result<Option<Ts>> {
     use diesel::dsl::min;
     let notice: Option<Ts> = clocks::table
         .filter(clocks::next_notice_at.is_not_null())

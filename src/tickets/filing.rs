@@ -71,10 +71,10 @@ pub fn file_batch(conn: &mut Db, desk: &Desk, filings: &[Filing]) -> Result<Vec<
     replay_known(conn, filings, &mut results, now)?;
     let mut batch = Batch::new(conn, desk)?;
     for (position, filing) in filings.iter().enumerate() {
-        if results.get(position).is_some_and(Option::is_none) {
-            if let Err(error) = batch.add(conn, position, filing)? {
-                set(&mut results, position, Err(error));
-            }
+        if results.get(position).is_some_and(Option::is_none)
+            && let Err(error) = batch.add(conn, position, filing)?
+        {
+            set(&mut results, position, Err(error));
         }
     }
     for (position, answer) in batch.write(conn, filings)? {

@@ -250,3 +250,8 @@ fn work_on(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, id: i64, work: Work) 
     };
     work(&mut tx, ticket)
 }
+
+/// When the next warning, breach or closing falls, if any: how far a clock may be turned without passing one over.
+pub fn find_next_notice_at(conn: &mut Db) -> Result<Option<DateTime<Utc>>> {
+    Ok(db::find_next_notice_at(conn)?.map(|at| at.0))
+}
