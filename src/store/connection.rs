@@ -152,7 +152,8 @@ impl ManageConnection for Manager {
     }
 
     fn has_broken(&self, conn: &mut Db) -> bool {
-        conn.is_broken()
+        // A panic may have left a transaction open.
+        std::thread::panicking() || conn.is_broken()
     }
 }
 

@@ -3,6 +3,7 @@
 //! p99 of 11 ms instead of 800 ms (docs/OPERATIONS.md). A failed commit answers every request of the group with an error.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 
 use diesel::r2d2::ManageConnection;
 use tokio::sync::oneshot;
@@ -25,7 +26,20 @@ struct Answer {
 }
 
 pub struct Writer {
-    jobs: SyncSender<Job>,
+    /// `None` only while it is dropped.
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Ends when what waits is written, and with it the connection.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // Its panics are caught request by request; there is nothing left to report.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Writer {
@@ -35,11 +49,14 @@ impl Writer {
             .connect()
             .map_err(|cause| unreachable(cause.to_string()))?;
         let (jobs, waiting) = sync_channel(BACKLOG);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || write_groups(&manager, conn, &waiting))
             .map_err(|cause| unreachable(cause.to_string()))?;
-        Ok(Writer { jobs })
+        Ok(Writer {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
     }
 
     pub async fn run<T: Send + 'static>(
@@ -70,9 +87,12 @@ impl Writer {
         let span = tracing::Span::current();
         let job: Job = Box::new(move |conn| {
             let _entered = span.enter();
-            // A panic in one request must not take the writer, and so every later write, with it.
-            let result = catch_unwind(AssertUnwindSafe(|| savepoint(conn, work)))
-                .unwrap_or_else(|_| Err(Error::internal("a write panicked", "see the log")));
+            // A panic in one request must not take the writer, and so every later write, with it; caught inside the
+            // savepoint, so that its writes are rolled back like those of any failure.
+            let result = savepoint(conn, |conn| {
+                catch_unwind(AssertUnwindSafe(|| work(conn)))
+                    .unwrap_or_else(|_| Err(Error::internal("a write panicked", "see the panic message")))
+            });
             Answer {
                 keep: result.is_ok(),
                 tell: Box::new(move |commit| {
@@ -88,9 +108,11 @@ impl Writer {
                 }),
             }
         });
-        self.jobs.try_send(job).map_err(|refused| match refused {
+        let gone = || Error::unavailable("the writer has ended", "its thread is gone");
+        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        jobs.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(_) => Error::unavailable("too many writes are waiting", "the backlog is full"),
-            TrySendError::Disconnected(_) => Error::unavailable("the writer has ended", "its thread is gone"),
+            TrySendError::Disconnected(_) => gone(),
         })?;
         Ok(receiver)
     }

@@ -10,5 +10,6 @@
 )]
 
 mod deployment_files;
+mod lifecycle;
 mod support;
 mod support_tests;

@@ -37,10 +37,6 @@ struct Operation {
 
 impl Contract {
     /// The project's contract, read once per process.
-    #[expect(
-        dead_code,
-        reason = "the test client calls it for every answer, as soon as there is a server"
-    )]
     pub fn global() -> &'static Self {
         static CONTRACT: OnceLock<Contract> = OnceLock::new();
         CONTRACT.get_or_init(|| {
@@ -70,6 +66,17 @@ impl Contract {
     pub fn operations(&self) -> Vec<(String, String, String)> {
         let triple = |o: &Operation| (o.method.clone(), o.path.clone(), o.operation_id.clone());
         self.operations.iter().map(triple).collect()
+    }
+
+    /// Is the path in the file, with whatever method?
+    pub fn knows(&self, path: &str) -> bool {
+        ["GET", "POST", "PUT", "PATCH", "DELETE"]
+            .iter()
+            .any(|method| self.has(method, path))
+    }
+
+    pub fn has(&self, method: &str, path: &str) -> bool {
+        self.operation(method, path).is_ok()
     }
 
     /// Is this answer one that the contract promises? The path may carry a query, which is ignored.

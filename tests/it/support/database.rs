@@ -65,10 +65,6 @@ enum Storage {
 impl TestDatabase {
     /// A copy of the database that `migrate` makes of an empty one, given its URL. All callers of one run must
     /// pass the same `migrate`; who wants another starting point names another template.
-    #[expect(
-        dead_code,
-        reason = "the application's fixture calls it, as soon as there is an application"
-    )]
     pub fn create(migrate: impl Fn(&str)) -> Self {
         Self::from_template("migrated", migrate)
     }

@@ -1,0 +1,188 @@
+//! An actor: an HTTP client with a token, whose every answer is held against `openapi.yaml`.
+use serde_json::Value;
+
+use super::contract::Contract;
+
+#[derive(Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    url: String,
+    token: Option<String>,
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+    /// The JSON of the body, or null.
+    pub body: Value,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The answer with this status, or a failure that shows what came instead.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Reply {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    /// The problem's code, e.g. `wrong-transition`.
+    #[track_caller]
+    pub fn problem(&self) -> &str {
+        let code = self.body["type"]
+            .as_str()
+            .and_then(|kind| kind.strip_prefix("urn:giaidap:problem:"));
+        code.unwrap_or_else(|| panic!("not a problem: {} {}", self.status, self.text))
+    }
+
+    /// `pointer or parameter` with its code, for each wrong field.
+    pub fn field_errors(&self) -> Vec<(String, String)> {
+        let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
+        let place = |error: &Value| {
+            error["pointer"]
+                .as_str()
+                .or(error["parameter"].as_str())
+                .unwrap()
+                .to_owned()
+        };
+        errors
+            .iter()
+            .map(|error| (place(error), error["code"].as_str().unwrap().to_owned()))
+            .collect()
+    }
+}
+
+impl Client {
+    pub fn new(url: &str, token: Option<&str>) -> Client {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(std::time::Duration::from_secs(60)))
+            .build()
+            .into();
+        Client {
+            agent,
+            url: url.to_owned(),
+            token: token.map(str::to_owned),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The same actor with one more header on every request.
+    pub fn with(&self, name: &str, value: &str) -> Client {
+        let mut client = self.clone();
+        client.headers.push((name.to_owned(), value.to_owned()));
+        client
+    }
+
+    /// The same credential on another instance.
+    pub fn on(&self, url: &str) -> Client {
+        Client {
+            url: url.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap()
+    }
+
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, None, None)
+    }
+
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(
+            "POST",
+            path,
+            Some("application/json"),
+            Some(body.to_string().as_bytes()),
+        )
+    }
+
+    /// POST without a body.
+    #[track_caller]
+    pub fn call(&self, path: &str) -> Reply {
+        self.send("POST", path, None, None)
+    }
+
+    /// POST bytes as they are.
+    #[track_caller]
+    pub fn post_raw(&self, path: &str, content_type: &str, body: &[u8]) -> Reply {
+        self.send("POST", path, Some(content_type), Some(body))
+    }
+
+    #[track_caller]
+    pub fn send(&self, method: &str, path: &str, content_type: Option<&str>, body: Option<&[u8]>) -> Reply {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        if let Some(content_type) = content_type {
+            request = request.header("Content-Type", content_type);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let answer = match body {
+            Some(body) => self.agent.run(request.body(body).unwrap()),
+            None => self.agent.run(request.body(()).unwrap()),
+        };
+        let mut answer = answer.unwrap_or_else(|cause| panic!("{method} {path}: {cause}"));
+        let header = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers: Vec<(String, String)> = answer
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), header(value)))
+            .collect();
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string().unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let reply = Reply {
+            status,
+            headers,
+            text,
+            body,
+        };
+        hold_against_contract(method, path, &reply);
+        reply
+    }
+}
+
+/// Every answer that any test sees is declared: its status, media type and shape. Paths that are not in the file are
+/// tests of the 404.
+#[track_caller]
+fn hold_against_contract(method: &str, path: &str, reply: &Reply) {
+    assert!(
+        reply.header("x-request-id").is_some(),
+        "{method} {path} has no X-Request-Id"
+    );
+    let path = path.split('?').next().unwrap();
+    let contract = Contract::global();
+    if reply.status == 404 && !contract.knows(path) {
+        return;
+    }
+    if reply.status == 405 && !contract.has(method, path) {
+        return;
+    }
+    let content_type = reply.header("content-type");
+    if let Err(breach) = contract.check(method, path, reply.status, content_type, reply.text.as_bytes()) {
+        panic!(
+            "{method} {path} breaks the contract: {breach}\n{} {}",
+            reply.status, reply.text
+        );
+    }
+}
