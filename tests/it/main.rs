@@ -9,7 +9,12 @@
     reason = "test code may fail loudly; clippy's own exception covers only #[test] functions"
 )]
 
+mod concurrency;
+mod crash;
 mod deployment_files;
 mod lifecycle;
+mod notices;
+mod plans;
+mod store;
 mod support;
 mod support_tests;
