@@ -339,49 +339,42 @@ fn list_rows(
     if let Some(before) = filter.due_before {
         query = query.filter(tickets::urgency_at.lt(Ts::from(before)));
     }
-    // Keyset conditions are written out because Diesel has no portable row comparison.
+    // Keyset conditions are written out because Diesel has no portable row comparison; as a bound with an exception and
+    // not as two alternatives, so that the index is entered at the cursor and not walked from its beginning.
     match sort {
         Sort::NewestFiled => {
             if let Some((at, id)) = after {
                 let at = Ts::from(at);
-                query = query.filter(
-                    tickets::filed_at
-                        .lt(at)
-                        .or(tickets::filed_at.eq(at).and(tickets::id.lt(id))),
-                );
+                query = query
+                    .filter(tickets::filed_at.le(at))
+                    .filter(tickets::filed_at.lt(at).or(tickets::id.lt(id)));
             }
             query = query.order((tickets::filed_at.desc(), tickets::id.desc()));
         }
         Sort::OldestFiled => {
             if let Some((at, id)) = after {
                 let at = Ts::from(at);
-                query = query.filter(
-                    tickets::filed_at
-                        .gt(at)
-                        .or(tickets::filed_at.eq(at).and(tickets::id.gt(id))),
-                );
+                query = query
+                    .filter(tickets::filed_at.ge(at))
+                    .filter(tickets::filed_at.gt(at).or(tickets::id.gt(id)));
             }
             query = query.order((tickets::filed_at, tickets::id));
         }
         Sort::SoonestDue => {
             if let Some((at, id)) = after {
                 let at = Ts::from(at);
-                query = query.filter(
-                    tickets::urgency_at
-                        .gt(at)
-                        .or(tickets::urgency_at.eq(at).and(tickets::id.gt(id))),
-                );
+                query = query
+                    .filter(tickets::urgency_at.ge(at))
+                    .filter(tickets::urgency_at.gt(at).or(tickets::id.gt(id)));
             }
             query = query.order((tickets::urgency_at, tickets::id));
         }
         Sort::LatestUpdated => {
             if let Some((at, id)) = after {
                 let at = Ts::from(at);
-                query = query.filter(
-                    tickets::updated_at
-                        .lt(at)
-                        .or(tickets::updated_at.eq(at).and(tickets::id.lt(id))),
-                );
+                query = query
+                    .filter(tickets::updated_at.le(at))
+                    .filter(tickets::updated_at.lt(at).or(tickets::id.lt(id)));
             }
             query = query.order((tickets::updated_at.desc(), tickets::id.desc()));
         }
