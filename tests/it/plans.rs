@@ -126,7 +126,7 @@ fn seed(app: &TestApp) {
     if sqlite {
         let mut conn = SqliteConnection::establish(&app.database.url).unwrap();
         let all = format!(
-            "PRAGMA foreign_keys=OFF; PRAGMA synchronous=OFF; BEGIN IMMEDIATE; {}; COMMIT",
+            "PRAGMA foreign_keys=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-400000; BEGIN IMMEDIATE; {}; COMMIT",
             statements.join("; ")
         );
         conn.batch_execute(&all).unwrap();
