@@ -24,7 +24,7 @@ use crate::sla::Priority;
 use crate::store::{Db, Uid};
 use crate::tickets::filing::{FileTicket, Filing};
 use crate::tickets::lifecycle::{Channel, Operation, Outcome, State};
-use crate::tickets::view::{self, AssigneeFilter, Reference, Sort, TicketFilter, TicketView};
+use crate::tickets::view::{self, AssigneeFilter, Reference, Sort, TicketFilter, TicketQuestion, TicketView};
 use crate::tickets::{db::ClockRow, db::ClockState, operations};
 use crate::tx::Desk;
 
@@ -346,16 +346,13 @@ pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpRespon
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| {
         let filter = asked.look_up(conn, &principal)?;
-        view::list_tickets(
-            conn,
-            &desk,
-            &principal,
-            &filter,
+        let question = TicketQuestion {
+            filter,
             sort,
-            cursor.as_deref(),
+            cursor,
             limit,
-            now,
-        )
+        };
+        view::list_tickets(conn, &desk, &principal, &question, now)
     };
     let page = call.app.store.read(work).await?;
     let desk = &call.app.desk;

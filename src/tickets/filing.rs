@@ -23,7 +23,7 @@ use crate::identity::Principal;
 use crate::identity::access::{Action, permit};
 use crate::identity::token::random_base32;
 use crate::notifications::db::{DeliveryRow, insert_deliveries};
-use crate::notifications::outbox::{Addressee, Subject, mail};
+use crate::notifications::outbox::{Addressee, Letter, Subject, mail};
 use crate::notifications::templates::MailKind;
 use crate::queues::{self, Queue, Topic};
 use crate::sla::policy::TargetKind;
@@ -445,7 +445,13 @@ impl Draft {
             .iter()
             .find(|clock| clock.target == TargetKind::Resolution.as_str());
         let due_at = resolution.and_then(|clock| clock.due_at).map(|due| due.0);
-        mail(desk, &about, MailKind::Received, &to, event, due_at, None, at).map(Some)
+        let letter = Letter {
+            kind: MailKind::Received,
+            event,
+            due_at,
+            agent_name: None,
+        };
+        mail(desk, &about, &letter, &to, at).map(Some)
     }
 
     fn into_view(self, conn: &mut Db, desk: &Desk, now: DateTime<Utc>) -> Result<TicketView> {

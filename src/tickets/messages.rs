@@ -6,11 +6,11 @@ use super::clocks::Clocks;
 use super::db::{self, EventRow, MessageRow, TicketRow};
 use super::history::{EventKind, record};
 use super::lifecycle::{Operation, State};
-use super::notices::Letters;
 use super::operations::{self, Opened};
 use crate::error::{Error, Result};
 use crate::identity::Principal;
 use crate::identity::access::Action;
+use crate::notifications::outbox::Letter;
 use crate::notifications::templates::MailKind;
 use crate::sla::policy::TargetKind;
 use crate::store::page::{Page, decode_cursor};
@@ -42,7 +42,7 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
     )?;
     if tx.principal.is_staff() {
         answer_first(tx, &mut opened, "message")?;
-        Letters {
+        Letter {
             kind: MailKind::Message,
             event,
             due_at: None,
@@ -55,7 +55,7 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
             State::Resolved => operations::reopen_opened(tx, &mut opened, "requester_replied")?,
             _ => {}
         }
-        Letters {
+        Letter {
             kind: MailKind::RequesterWrote,
             event,
             due_at: None,

@@ -8,10 +8,11 @@ use super::db::{self, TicketRow};
 use super::history::{EventKind, record, record_at};
 use super::lifecycle::{Operation, Outcome, State};
 use super::messages::{answer_first, say};
-use super::notices::{Letters, resolution_due, settle};
+use super::notices::{resolution_due, settle};
 use crate::error::{Error, FieldCode, Resource, Result};
 use crate::identity::access::{Action, Target, authorise};
 use crate::identity::{self, Principal, Role};
+use crate::notifications::outbox::Letter;
 use crate::notifications::templates::MailKind;
 use crate::queues;
 use crate::sla::policy::TargetKind;
@@ -121,7 +122,7 @@ pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
     let event = record(tx, opened.ticket.id, EventKind::Assigned, data)?;
     save(tx, &mut opened)?;
     let due_at = resolution_due(&opened.clocks);
-    Letters {
+    Letter {
         kind: MailKind::Assigned,
         event,
         due_at,
@@ -184,7 +185,7 @@ pub fn wait(tx: &mut Tx<'_>, id: &str, message: &str) -> Result<i64> {
         json!({ "message_id": said.uid }),
     )?;
     save(tx, &mut opened)?;
-    Letters {
+    Letter {
         kind: MailKind::NeedInfo,
         event,
         due_at: None,
@@ -255,7 +256,7 @@ pub fn resolve(tx: &mut Tx<'_>, id: &str, resolution: &Resolution<'_>) -> Result
     });
     let event = record(tx, opened.ticket.id, EventKind::Resolved, data)?;
     save(tx, &mut opened)?;
-    Letters {
+    Letter {
         kind: MailKind::Answered,
         event,
         due_at: Some(closes_at),
@@ -307,7 +308,7 @@ fn mark_closed(tx: &mut Tx<'_>, ticket: &mut TicketRow, at: DateTime<Utc>, event
     ticket.state = State::Closed;
     ticket.closed_at = Some(Ts::from(at));
     ticket.closes_at = None;
-    Letters {
+    Letter {
         kind: MailKind::Closed,
         event,
         due_at: None,
@@ -351,7 +352,7 @@ pub(super) fn reopen_opened(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) 
         json!({ "reason": reason }),
     )?;
     let due_at = resolution_due(&opened.clocks);
-    let letters = || Letters {
+    let letters = || Letter {
         kind: MailKind::Reopened,
         event,
         due_at,

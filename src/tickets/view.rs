@@ -248,23 +248,36 @@ pub struct TicketFilter {
     pub due_before: Option<DateTime<Utc>>,
 }
 
+/// Which page of which list.
+#[derive(Debug, Clone, Default)]
+pub struct TicketQuestion {
+    pub filter: TicketFilter,
+    pub sort: Sort,
+    pub cursor: Option<String>,
+    pub limit: i64,
+}
+
 /// A page of the tickets that the principal may see.
 pub fn list_tickets(
     conn: &mut Db,
     desk: &Desk,
     principal: &Principal,
-    filter: &TicketFilter,
-    sort: Sort,
-    cursor: Option<&str>,
-    limit: i64,
+    question: &TicketQuestion,
     now: DateTime<Utc>,
 ) -> Result<Page<TicketView>> {
+    let TicketQuestion {
+        filter,
+        sort,
+        cursor,
+        limit,
+    } = question;
     let binding = format!("tickets {filter:?} {sort:?}");
     let after = cursor
+        .as_deref()
         .map(|cursor| decode_cursor::<(DateTime<Utc>, i64)>(&binding, cursor))
         .transpose()?;
-    let rows = list_rows(conn, desk, principal, filter, sort, after, limit + 1)?;
-    let page = Page::from_rows(rows, limit, &binding, |row| match sort {
+    let rows = list_rows(conn, desk, principal, filter, *sort, after, limit + 1)?;
+    let page = Page::from_rows(rows, *limit, &binding, |row| match sort {
         Sort::NewestFiled | Sort::OldestFiled => (row.ticket.filed_at.0, row.ticket.id),
         Sort::SoonestDue => (row.ticket.urgency_at.0, row.ticket.id),
         Sort::LatestUpdated => (row.ticket.updated_at.0, row.ticket.id),
