@@ -11,5 +11,6 @@
 
 mod deployment_files;
 mod lifecycle;
+mod readme;
 mod support;
 mod support_tests;
