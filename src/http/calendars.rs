@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use validator::Validate;
 
-use super::answer::{self, write_once};
+use super::answer::{self, compute_once, write_once};
 use super::extract::{Body, Call};
 use super::messages::page_parameters;
 use super::wire::{self, Line, WireInstant};
@@ -156,11 +156,10 @@ pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<H
 pub async fn compute_due(call: Call, id: web::Path<String>, body: Body<DueQuestion>) -> Result<HttpResponse> {
     let question = body.value;
     let pauses = checked_pauses(&question.pauses)?;
-    let (desk, from) = (call.app.desk.clone(), question.from.0);
-    let work = move |conn: &mut Db| {
+    compute_once(&call, &body.bytes, move |conn, desk| {
         let record = calendars::get_calendar(conn, &id)?;
         let timeline = desk.rules.timeline(conn, record.version_id)?;
-        let due = timeline.due_with_pauses(from, question.business_seconds, &pauses);
+        let due = timeline.due_with_pauses(question.from.0, question.business_seconds, &pauses);
         let too_far = || FieldCode::OutOfRange {
             expected: "a due within ten years of the start".into(),
         };
@@ -171,8 +170,8 @@ pub async fn compute_due(call: Call, id: web::Path<String>, body: Body<DueQuesti
             due_at: WireInstant(due_at),
             calendar_version: record.version,
         })
-    };
-    Ok(HttpResponse::Ok().json(call.app.store.read(work).await?))
+    })
+    .await
 }
 
 pub async fn compute_elapsed(
@@ -182,8 +181,7 @@ pub async fn compute_elapsed(
 ) -> Result<HttpResponse> {
     let question = body.value;
     let pauses = checked_pauses(&question.pauses)?;
-    let desk = call.app.desk.clone();
-    let work = move |conn: &mut Db| {
+    compute_once(&call, &body.bytes, move |conn, desk| {
         let record = calendars::get_calendar(conn, &id)?;
         let timeline = desk.rules.timeline(conn, record.version_id)?;
         let business_seconds = timeline.elapsed_without(question.from.0, question.to.0, &pauses);
@@ -191,8 +189,8 @@ pub async fn compute_elapsed(
             business_seconds,
             calendar_version: record.version,
         })
-    };
-    Ok(HttpResponse::Ok().json(call.app.store.read(work).await?))
+    })
+    .await
 }
 
 type Pause = (DateTime<Utc>, DateTime<Utc>);

@@ -207,9 +207,9 @@ pub fn lock_ticket(conn: &mut Db, id: i64) -> Result<Option<TicketRow>> {
     })
 }
 
-/// Lock and return the most urgent question that waits in a queue, skipping those that somebody else is just taking.
+/// Lock and return the most urgent question that waits in a queue, if any.
 pub fn lock_most_urgent(conn: &mut Db, queue_id: i64) -> Result<Option<TicketRow>> {
-    let query = tickets::table
+    let waiting = tickets::table
         .filter(
             tickets::queue_id
                 .eq(queue_id)
@@ -217,15 +217,28 @@ pub fn lock_most_urgent(conn: &mut Db, queue_id: i64) -> Result<Option<TicketRow
         )
         .order((tickets::urgency_at, tickets::priority.desc(), tickets::id))
         .limit(1);
-    Ok(match conn {
-        Db::Pg(pg) => query
-            .select(TicketRow::as_select())
-            .for_update()
-            .skip_locked()
-            .first(pg)
-            .optional()?,
-        Db::Lite(lite) => query.select(TicketRow::as_select()).first(lite).optional()?,
-    })
+    match conn {
+        Db::Pg(pg) => {
+            // Agents skip what a colleague is just taking. Where everything is locked, wait: the lock may be that of a
+            // note, and the question still be free after it.
+            let free = waiting
+                .select(TicketRow::as_select())
+                .for_update()
+                .skip_locked()
+                .first(pg)
+                .optional()?;
+            match free {
+                Some(ticket) => Ok(Some(ticket)),
+                None => Ok(waiting
+                    .select(TicketRow::as_select())
+                    .for_update()
+                    .first(pg)
+                    .optional()?),
+            }
+        }
+        // SQLite's writer is alone.
+        Db::Lite(lite) => Ok(waiting.select(TicketRow::as_select()).first(lite).optional()?),
+    }
 }
 
 pub fn update_ticket(conn: &mut Db, row: &TicketRow) -> Result<()> {
