@@ -26,11 +26,12 @@ use crate::tickets::view::{self, Sort, TicketFilter};
 /// used; it must hold no tickets.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// End after the report; the last line of standard output is then JSON:
-    /// {"filed":…,"answered":…,"met":…,"breached":…,"mails":…}. `answered` are the questions that were resolved,
-    /// with any outcome; `met` and `breached` are verdicts on the resolution target (cancelled questions have none);
-    /// `mails` are the mails sent
-    #[arg(long, verbatim_doc_comment)]
+    /// End after the report, with a last line of JSON
+    ///
+    /// The last line of standard output is then {"filed":…,"answered":…,"met":…,"breached":…,"mails":…}: `answered`
+    /// are the questions that were resolved at least once, whatever the outcome; `met` and `breached` are the verdicts
+    /// on the resolution target, of which a question cancelled in time has none; `mails` are the mails sent.
+    #[arg(long)]
     exit: bool,
     /// Chooses delays, agents and which questions are late, referred, …; the same seed gives the same table
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -80,7 +81,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
     let summary = Summary::of(&app, &client, &played, supervisor, language).await?;
     out::line(&summary.table);
     out::line(summary.report.to_table(language).trim_end());
-    let page = client
+    let shown = client
         .get(supervisor, &format!("/tickets/{}", played.to_show))
         .await?;
     drop(client);
@@ -90,7 +91,12 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         return out::json(&summary.figures);
     }
     app.clock.release();
-    tell_how_to_go_on(&base, &folder, &played, page["status_link"].as_str())?;
+    tell_how_to_go_on(
+        &base,
+        &folder,
+        &played,
+        shown.get("status_link").and_then(|link| link.as_str()),
+    )?;
     app::serve(app, listener, shutdown).await
 }
 

@@ -39,7 +39,6 @@ enum Command {
     Serve(serve::Args),
     /// Bring the database's schema and reference data up to date
     Migrate(migrate::Args),
-    /// Play the sample questions through the API on a manual clock, then go on serving
     Demo(demo::Args),
     /// People of the centre
     #[command(subcommand)]

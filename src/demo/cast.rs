@@ -87,14 +87,9 @@ impl Cast {
         found.ok_or_else(|| Error::internal("nobody of the demo has the role", role.as_str()))
     }
 
-    /// A member of the queue, counted around.
-    pub fn member(&self, queue: &str, hand: usize) -> Result<&Person> {
-        let members = self.people.iter().filter(|person| person.queue == queue);
-        let members: Vec<&Person> = members.collect();
-        let member = hand.checked_rem(members.len()).and_then(|at| members.get(at));
-        member
-            .copied()
-            .ok_or_else(|| Error::internal("nobody of the demo works the queue", queue))
+    /// Who works the queue.
+    pub fn members<'a>(&'a self, queue: &'a str) -> impl Iterator<Item = &'a Person> {
+        self.people.iter().filter(move |person| person.queue == queue)
     }
 
     /// A token of the role.

@@ -78,11 +78,24 @@ async fn off_the_loop(
 
 /// A problem's detail with the fields that it names.
 fn problem(body: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut told = vec![text(&body["detail"])];
-    let fields = body["errors"].as_array();
+    let said = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut told = vec![said(part(body, "/detail"))];
+    let fields = part(body, "/errors").as_array();
     for field in fields.into_iter().flatten() {
-        told.push(format!("{} {}", text(&field["pointer"]), text(&field["detail"])));
+        let (pointer, detail) = (part(field, "/pointer"), part(field, "/detail"));
+        told.push(format!("{} {}", said(pointer), said(detail)));
     }
     told.join("; ")
+}
+
+/// What stands in an answer at a JSON pointer, `Null` where nothing does.
+pub fn part<'a>(answer: &'a Value, pointer: &str) -> &'a Value {
+    answer.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+/// A text that has to stand in an answer.
+pub fn text(answer: &Value, pointer: &str) -> anyhow::Result<String> {
+    let found = part(answer, pointer).as_str();
+    let found = found.with_context(|| format!("the server's answer has no text at {pointer}"))?;
+    Ok(found.to_owned())
 }

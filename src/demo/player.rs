@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::cast::{self, Cast, Person};
-use super::client::Client;
+use super::client::{Client, part, text};
 use super::samples::{self, Question};
 use super::script::{self, ActKind, Plan, Rules};
 use super::texts;
@@ -34,6 +34,8 @@ pub struct Play<'a> {
     timeline: Arc<Timeline>,
     tickets: Vec<Option<Ticket>>,
     by_number: HashMap<String, usize>,
+    /// Questions that each agent has taken so far, by address.
+    load: HashMap<String, usize>,
     /// What is to come, in order; the count keeps what falls together in the order of planning.
     to_come: BTreeMap<(Instant, u64), Step>,
     posts: u64,
@@ -111,6 +113,7 @@ impl<'a> Play<'a> {
             cast,
             tickets: questions.iter().map(|_| None).collect(),
             by_number: HashMap::new(),
+            load: HashMap::new(),
             to_come: BTreeMap::new(),
             posts: 0,
             steps: 0,
@@ -265,7 +268,7 @@ impl<'a> Play<'a> {
             ticket.agent.is_none(),
         );
         if handed_out && is_free {
-            let agent = self.cast.member(&queue, hand).map_err(domain)?.clone();
+            let agent = self.whose_turn(&queue, hand)?;
             let supervisor = self.cast.first(Role::Supervisor).map_err(domain)?.token.clone();
             let body = json!({ "assignee": agent.email });
             self.post(&supervisor, &format!("/tickets/{number}/assign"), body)
@@ -276,7 +279,7 @@ impl<'a> Play<'a> {
     }
 
     async fn take_next(&mut self, queue: &str, hand: usize) -> anyhow::Result<()> {
-        let agent = self.cast.member(queue, hand).map_err(domain)?.clone();
+        let agent = self.whose_turn(queue, hand)?;
         let claimed = self
             .post(&agent.token, &format!("/queues/{queue}/next"), json!({}))
             .await?;
@@ -291,7 +294,21 @@ impl<'a> Play<'a> {
         )
     }
 
+    /// The member who has taken least so far; among equals the plan's hand decides.
+    fn whose_turn(&self, queue: &str, hand: usize) -> anyhow::Result<Person> {
+        let members: Vec<&Person> = self.cast.members(queue).collect();
+        let count = members.len().max(1);
+        let taken = |person: &Person| self.load.get(&person.email).copied().unwrap_or(0);
+        let least = members
+            .into_iter()
+            .enumerate()
+            .min_by_key(|(position, person)| (taken(person), (position + hand) % count));
+        let (_, agent) = least.with_context(|| format!("nobody of the demo works the queue {queue}"))?;
+        Ok(agent.clone())
+    }
+
     fn taken(&mut self, index: usize, agent: Person) -> anyhow::Result<()> {
+        *self.load.entry(agent.email.clone()).or_insert(0) += 1;
         self.ticket_mut(index)?.agent = Some(agent);
         self.plan_next_act(index)
     }
@@ -415,7 +432,9 @@ impl<'a> Play<'a> {
 
 async fn routes(client: &Client, token: &str) -> anyhow::Result<HashMap<String, String>> {
     let topics = client.get(token, "/topics?limit=200").await?;
-    let topics = topics["items"].as_array().context("GET /topics: no items")?;
+    let topics = part(&topics, "/items")
+        .as_array()
+        .context("GET /topics: no items")?;
     topics
         .iter()
         .map(|topic| Ok((text(topic, "/code")?, text(topic, "/queue/code")?)))
@@ -438,13 +457,6 @@ fn resolution(question: &Question, outcome: Outcome, hand: usize, again: bool) -
         }
         Outcome::Raised => json!({ "outcome": outcome, "message": texts::raised(question) }),
     }
-}
-
-/// A text inside an answer of the server.
-pub fn text(answer: &Value, pointer: &str) -> anyhow::Result<String> {
-    let found = answer.pointer(pointer).and_then(Value::as_str);
-    let found = found.with_context(|| format!("the server's answer has no text at {pointer}"))?;
-    Ok(found.to_owned())
 }
 
 fn domain(error: crate::error::Error) -> anyhow::Error {

@@ -5,8 +5,8 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::client::Client;
-use super::player::{Played, text};
+use super::client::{Client, part, text};
+use super::player::Played;
 use crate::app::App;
 use crate::calendars;
 use crate::language::Language;
@@ -129,8 +129,8 @@ async fn count_mails(client: &Client, supervisor: &str, number: &str) -> anyhow:
     let mut count = 0;
     loop {
         let page = client.get(supervisor, &path).await?;
-        count += page["items"].as_array().map_or(0, Vec::len);
-        let Some(cursor) = page["next_cursor"].as_str() else {
+        count += part(&page, "/items").as_array().map_or(0, Vec::len);
+        let Some(cursor) = part(&page, "/next_cursor").as_str() else {
             return Ok(count);
         };
         path = format!("/deliveries?ticket={number}&state=sent&limit=200&cursor={cursor}");
@@ -144,7 +144,7 @@ fn line(
     words: &Words,
     zone: Tz,
 ) -> anyhow::Result<[String; 10]> {
-    let agent = ticket["assignee"]["name"].as_str().unwrap_or("–");
+    let agent = part(ticket, "/assignee/name").as_str().unwrap_or("–");
     let (reply_due, reply_met) = target(ticket, "first_response", words, zone)?;
     let (answer_due, answer_met) = target(ticket, "resolution", words, zone)?;
     Ok([
@@ -163,11 +163,16 @@ fn line(
 
 /// The due of the target's last clock, and the verdict on all of them together (docs/REPORTS.md).
 fn target(ticket: &Value, name: &str, words: &Words, zone: Tz) -> anyhow::Result<(String, String)> {
-    let clocks = ticket["clocks"].as_array().context("a ticket without clocks")?;
-    let clocks: Vec<&Value> = clocks.iter().filter(|clock| clock["target"] == name).collect();
-    let due = clocks.last().and_then(|clock| clock["due_at"].as_str());
+    let clocks = part(ticket, "/clocks")
+        .as_array()
+        .context("a ticket without clocks")?;
+    let clocks: Vec<&Value> = clocks
+        .iter()
+        .filter(|clock| part(clock, "/target") == name)
+        .collect();
+    let due = clocks.last().and_then(|clock| part(clock, "/due_at").as_str());
     let due = due.map_or_else(|| Ok("–".to_owned()), |due| local(due, zone))?;
-    let is_any = |state: &str| clocks.iter().any(|clock| clock["state"] == state);
+    let is_any = |state: &str| clocks.iter().any(|clock| part(clock, "/state") == state);
     let verdict = if is_any("breached") {
         words.no
     } else if is_any("met") && !is_any("running") && !is_any("paused") {
