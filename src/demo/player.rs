@@ -194,8 +194,8 @@ impl<'a> Play<'a> {
             .map_err(domain)?
             .to_owned();
         let body = json!({
-            "subject": question.as_sent(&question.subject),
-            "body": question.as_sent(&question.body),
+            "subject": question.subject,
+            "body": question.body,
             "topic": question.topic,
             "priority": question.priority,
             "channel": question.channel,

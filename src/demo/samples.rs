@@ -2,7 +2,6 @@
 use anyhow::Context;
 use chrono::{DateTime, FixedOffset};
 use serde::Deserialize;
-use unicode_normalization::UnicodeNormalization;
 
 use crate::sla::{Instant, Priority};
 
@@ -22,23 +21,11 @@ pub struct Question {
     pub expected_group: String,
     pub subject: String,
     pub body: String,
-    /// Says what is odd about the text.
-    #[serde(default)]
-    variant: String,
 }
 
 impl Question {
     pub fn filed_at(&self) -> Instant {
         self.filed_at.to_utc()
-    }
-
-    /// The text as the asker's system sends it: one of them decomposes (NFD), which the API has to undo.
-    pub fn as_sent(&self, text: &str) -> String {
-        if self.variant.starts_with("NFD") {
-            text.nfd().collect()
-        } else {
-            text.to_owned()
-        }
     }
 }
 
@@ -57,16 +44,18 @@ pub fn all() -> anyhow::Result<Vec<Question>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::nfc;
 
     #[test]
-    fn there_are_forty_and_one_of_them_is_sent_decomposed() {
+    fn there_are_forty_and_one_of_them_is_decomposed() {
         let questions = all().unwrap();
         assert_eq!(questions.len(), 40);
         let decomposed: Vec<&str> = questions
             .iter()
-            .filter(|question| question.as_sent(&question.subject) != question.subject)
+            .filter(|question| nfc(&question.subject) != question.subject)
             .map(|question| question.id.as_str())
             .collect();
+        // As some systems send it (NFD); the API has to compose it.
         assert_eq!(decomposed, ["Q026"]);
     }
 }

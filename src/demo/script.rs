@@ -324,3 +324,97 @@ fn partway(timeline: &Timeline, from: Instant, to: Instant, permille: i64) -> Re
     // A whole minute at least, because two things that people do never fall together.
     timeline.due(from, seconds.max(60))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::demo::samples;
+
+    fn shipped() -> (PolicySpec, Timeline) {
+        let policy = serde_json::from_str(include_str!("../../data/policies/default.json")).unwrap();
+        let calendar = include_str!("../../data/calendars/vn-government.json");
+        let mut calendar: Value = serde_json::from_str(calendar).unwrap();
+        let fields = calendar.as_object_mut().unwrap();
+        fields.remove("code");
+        fields.remove("name");
+        let spec: sla::CalendarSpec = serde_json::from_value(calendar).unwrap();
+        (policy, Timeline::new(spec.check().unwrap()))
+    }
+
+    fn plans(seed: u64) -> Vec<Plan> {
+        let (policy, timeline) = shipped();
+        let questions = samples::all().unwrap();
+        // Topics that are not in it route to the right queue, as nearly all do.
+        let routes = HashMap::from([("QLVB".to_owned(), "technology".to_owned())]);
+        let rules = Rules {
+            policy: &policy,
+            timeline: &timeline,
+            routes: &routes,
+        };
+        write(&questions, &rules, seed).unwrap()
+    }
+
+    fn count(plans: &[Plan], kind: ActKind) -> usize {
+        let acts = plans.iter().flat_map(|plan| &plan.acts);
+        acts.filter(|act| act.kind == kind).count()
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_script_and_another_seed_another() {
+        assert_eq!(plans(1), plans(1));
+        assert_ne!(plans(1), plans(2));
+    }
+
+    #[test]
+    fn every_script_shows_everything() {
+        for seed in 0..50 {
+            let plans = plans(seed);
+            assert_eq!(plans.len(), 40);
+            assert_eq!(count(&plans, ActKind::AskBack), ASKED_BACK);
+            assert_eq!(count(&plans, ActKind::GiveMore), ASKED_BACK);
+            assert_eq!(count(&plans, ActKind::Close), CLOSED_BY_ASKER);
+            assert_eq!(count(&plans, ActKind::Reopen), REOPENED);
+            assert_eq!(count(&plans, ActKind::Note), RAISED);
+            assert_eq!(count(&plans, ActKind::Cancel), 1);
+            let resolved = |outcome| count(&plans, ActKind::Resolve(outcome));
+            assert!(resolved(Outcome::Referred) >= REFERRED && resolved(Outcome::Raised) >= RAISED);
+            assert_eq!(plans.iter().filter(|plan| plan.handed_out).count(), HANDED_OUT);
+            assert_eq!(plans.iter().filter(|plan| plan.transfer.is_some()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn acts_follow_each_other_in_working_hours() {
+        let (_, timeline) = shipped();
+        for plan in plans(11) {
+            assert!(plan.filed_at < plan.taken_at);
+            let mut last = plan.taken_at;
+            for act in plan.acts {
+                assert!(act.at > last, "{act:?} after {last}");
+                // A due at closing time is the last instant of that day.
+                assert!(timeline.is_open(act.at - chrono::Duration::seconds(1)), "{act:?}");
+                last = act.at;
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_works_in_the_tet_holidays() {
+        let questions = samples::all().unwrap();
+        let index = questions
+            .iter()
+            .position(|question| question.id == "Q032")
+            .unwrap();
+        let reopening: Instant = "2020-01-30T08:00:00+07:00".parse().unwrap();
+        for seed in 0..20 {
+            let acts = plans(seed).swap_remove(index).acts;
+            assert!(
+                acts.iter().all(|act| act.at > reopening
+                    || act.at < questions[index].filed_at() + chrono::Duration::minutes(40)),
+                "{acts:?}"
+            );
+        }
+    }
+}
