@@ -50,7 +50,8 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         config.public_url.clone_from(&base);
     }
     let folder = fresh_folder(&config)?;
-    if config.database.url == database_in(&config.storage) {
+    let is_own_database = config.database.url == database_in(&config.storage);
+    if is_own_database {
         config.database.url = database_in(&folder);
     }
     config.mail_transport = MailTransport::Folder(folder.join("mails"));
@@ -97,6 +98,10 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         &played,
         shown.get("status_link").and_then(|link| link.as_str()),
     )?;
+    if is_own_database {
+        let again = format!("giaidap serve --storage {}", folder.display());
+        out::line(&format!("\nTo serve this demo again later: {again}"));
+    }
     app::serve(app, listener, shutdown).await
 }
 
