@@ -9,6 +9,7 @@
     reason = "test code may fail loudly; clippy's own exception covers only #[test] functions"
 )]
 
+mod demo;
 mod deployment_files;
 mod lifecycle;
 mod readme;
