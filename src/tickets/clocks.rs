@@ -178,6 +178,8 @@ impl Clocks {
             row.next_notice_at = next_notice(row);
             db::update_clock(tx.conn, row)?;
         }
+        // As a worker would have found them that never slept.
+        notices.sort_by_key(|notice| notice.at);
         Ok(notices)
     }
 

@@ -77,6 +77,7 @@ pub fn file_batch(conn: &mut Db, desk: &Desk, filings: &[Filing]) -> Result<Vec<
             set(&mut results, position, Err(error));
         }
     }
+    batch.remember_requesters(conn, filings)?;
     for (position, answer) in batch.write(conn, filings)? {
         set(&mut results, position, answer);
     }
@@ -188,18 +189,34 @@ impl<'a> Batch<'a> {
         let (Some(organisation), true) = (organisation, errors.is_empty()) else {
             return Ok(Err(Error::Invalid(errors)));
         };
-        let requester = match &question.requester {
-            Some(input) => Some(directory::remember_requester(
-                conn,
-                organisation.id,
-                input,
-                filing.filed_at,
-            )?),
-            None => None,
-        };
-        let draft = self.draft(conn, position, filing, organisation, topic, requester)?;
+        let draft = self.draft(conn, position, filing, organisation, topic)?;
         self.drafts.push(draft);
         Ok(Ok(()))
+    }
+
+    /// In one order for all batches: two that change the same people in different orders would lock each other out.
+    fn remember_requesters(&mut self, conn: &mut Db, filings: &[Filing]) -> Result<()> {
+        let mut asked: Vec<(&mut Draft, &RequesterInput, DateTime<Utc>)> = self
+            .drafts
+            .iter_mut()
+            .filter_map(|draft| {
+                let filing = filings.get(draft.position)?;
+                Some((draft, filing.question.requester.as_ref()?, filing.filed_at))
+            })
+            .collect();
+        asked.sort_by(|(a, person, _), (b, other, _)| {
+            (a.organisation.id, &person.email, &person.name).cmp(&(
+                b.organisation.id,
+                &other.email,
+                &other.name,
+            ))
+        });
+        for (draft, person, at) in asked {
+            let requester = directory::remember_requester(conn, draft.organisation.id, person, at)?;
+            draft.ticket.requester_id = Some(requester.id);
+            draft.requester = Some(requester);
+        }
+        Ok(())
     }
 
     fn organisation(
@@ -262,7 +279,6 @@ impl<'a> Batch<'a> {
         filing: &Filing,
         organisation: Organisation,
         topic: Option<Topic>,
-        requester: Option<Requester>,
     ) -> Result<Draft> {
         let question = &filing.question;
         let at = filing.filed_at;
@@ -304,7 +320,7 @@ impl<'a> Batch<'a> {
             priority: priority_rank(priority),
             channel,
             organisation_id: organisation.id,
-            requester_id: requester.as_ref().map(|requester| requester.id),
+            requester_id: None,
             queue_id: queue.id,
             topic_id: topic.as_ref().map(|topic| topic.id),
             assignee_id: None,
@@ -329,7 +345,7 @@ impl<'a> Batch<'a> {
             organisation,
             queue,
             topic,
-            requester,
+            requester: None,
         })
     }
 

@@ -9,6 +9,7 @@ use super::clocks::{Clocks, Notice};
 use super::db::{self, TicketRow};
 use super::history::{EventKind, record_at};
 use super::lifecycle::State;
+use super::operations;
 use crate::directory;
 use crate::error::{Error, Result};
 use crate::identity::{self, Principal};
@@ -175,17 +176,15 @@ pub async fn notice_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>) ->
 
 /// Worker's step: close every resolved ticket whose time has come. Returns how many were closed.
 pub async fn close_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>) -> Result<usize> {
-    let close: Work = |tx, mut ticket| match ticket.closes_at {
-        Some(closes_at) if ticket.state == State::Resolved && closes_at.0 <= tx.now => {
-            super::operations::close_by_itself(tx, &mut ticket, closes_at.0)
-        }
+    let close: Work = |tx, mut ticket| match operations::closing_overdue(&ticket, tx.now) {
+        Some(closes_at) => operations::close_by_itself(tx, &mut ticket, closes_at),
         // Not ours to mend, and it would come back for ever if it passed for done.
-        Some(_) if ticket.state != State::Resolved => Err(Error::internal(
+        None if ticket.closes_at.is_some() && ticket.state != State::Resolved => Err(Error::internal(
             "an unresolved ticket has a time to close",
             ticket.uid,
         )),
         // Somebody reopened or closed it before we got the lock.
-        _ => Ok(()),
+        None => Ok(()),
     };
     ticket_by_ticket("closings", store, desk, now, db::list_tickets_to_close, close).await
 }

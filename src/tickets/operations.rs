@@ -30,6 +30,10 @@ pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
     let seen = db::find_ticket(tx.conn, id)?.ok_or(Error::NotFound(Resource::Ticket))?;
     let mut ticket = db::lock_ticket(tx.conn, seen.id)?.ok_or(Error::NotFound(Resource::Ticket))?;
     tx.authorise(action, ticket.target())?;
+    // A ticket whose time to close has come is closed, also where no worker has been by.
+    if let Some(closes_at) = closing_overdue(&ticket, tx.now) {
+        close_by_itself(tx, &mut ticket, closes_at)?;
+    }
     let mut clocks = Clocks::load(tx, &ticket)?;
     settle(tx, &mut ticket, &mut clocks)?;
     Ok(Opened { ticket, clocks })
@@ -288,6 +292,12 @@ pub fn close(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
     mark_closed(tx, &mut opened.ticket, tx.now, event)?;
     save(tx, &mut opened)?;
     Ok(opened.ticket.id)
+}
+
+/// When a resolved ticket closed by itself, if that has come and nobody has noticed.
+pub(super) fn closing_overdue(ticket: &TicketRow, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let closes_at = ticket.closes_at.map(|at| at.0)?;
+    (ticket.state == State::Resolved && closes_at <= now).then_some(closes_at)
 }
 
 /// The asker did not object in time. True at `closes_at`, however late a worker comes by.

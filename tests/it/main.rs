@@ -9,9 +9,14 @@
     reason = "test code may fail loudly; clippy's own exception covers only #[test] functions"
 )]
 
+mod concurrency;
+mod crash;
 mod demo;
 mod deployment_files;
 mod lifecycle;
+mod notices;
+mod plans;
 mod readme;
+mod store;
 mod support;
 mod support_tests;

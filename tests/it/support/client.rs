@@ -123,8 +123,28 @@ impl Client {
         self.send("POST", path, Some(content_type), Some(body))
     }
 
+    /// POST to a server that may go away; `None` where it did before it had answered.
+    #[track_caller]
+    pub fn try_post(&self, path: &str, body: &Value) -> Option<Reply> {
+        let body = body.to_string();
+        self.try_send("POST", path, Some("application/json"), Some(body.as_bytes()))
+            .ok()
+    }
+
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, content_type: Option<&str>, body: Option<&[u8]>) -> Reply {
+        self.try_send(method, path, content_type, body)
+            .unwrap_or_else(|cause| panic!("{method} {path}: {cause}"))
+    }
+
+    #[track_caller]
+    fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: Option<&str>,
+        body: Option<&[u8]>,
+    ) -> Result<Reply, ureq::Error> {
         let mut request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url));
@@ -137,11 +157,10 @@ impl Client {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let answer = match body {
-            Some(body) => self.agent.run(request.body(body).unwrap()),
-            None => self.agent.run(request.body(()).unwrap()),
+        let mut answer = match body {
+            Some(body) => self.agent.run(request.body(body).unwrap())?,
+            None => self.agent.run(request.body(()).unwrap())?,
         };
-        let mut answer = answer.unwrap_or_else(|cause| panic!("{method} {path}: {cause}"));
         let header = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers: Vec<(String, String)> = answer
             .headers()
@@ -149,7 +168,7 @@ impl Client {
             .map(|(name, value)| (name.to_string(), header(value)))
             .collect();
         let status = answer.status().as_u16();
-        let text = answer.body_mut().read_to_string().unwrap();
+        let text = answer.body_mut().read_to_string()?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let reply = Reply {
             status,
@@ -158,7 +177,7 @@ impl Client {
             body,
         };
         hold_against_contract(method, path, &reply);
-        reply
+        Ok(reply)
     }
 }
 

@@ -6,7 +6,9 @@ pub mod contract;
 pub mod database;
 pub mod mail;
 pub mod postgres;
+pub mod process;
 pub mod smtp;
+pub mod threads;
 
 pub use app::{TestApp, file, question};
 pub use client::Client;
