@@ -9,7 +9,16 @@
     reason = "test code may fail loudly; clippy's own exception covers only #[test] functions"
 )]
 
+mod bad_input;
+mod calendars;
+mod cli;
+mod contract;
 mod deployment_files;
+mod idempotency;
+mod isolation;
 mod lifecycle;
+mod lists;
+mod mail;
+mod operations;
 mod support;
 mod support_tests;
