@@ -29,7 +29,8 @@ pub struct Call {
     pub now: DateTime<Utc>,
     pub language: Language,
     pub idempotency_key: Option<String>,
-    pub if_match: Option<i64>,
+    /// The versions that the caller decided on; `None` where any will do.
+    pub if_match: Option<Vec<i64>>,
     pub if_none_match: Option<String>,
     pub method: String,
     pub path: String,
@@ -69,13 +70,25 @@ fn call(request: &HttpRequest) -> Result<Call> {
         .map(|context| context.language)
         .unwrap_or_default();
     let now = app.clock.now();
+    // Headers that say how to change something mean nothing where nothing is changed.
+    let changes = !request.method().is_safe();
+    let if_none_match = request.headers().get(IF_NONE_MATCH);
     Ok(Call {
         principal,
         now,
         language,
-        idempotency_key: idempotency_key(request)?,
-        if_match: if_match(request)?,
-        if_none_match: header(request, IF_NONE_MATCH.as_str())?,
+        idempotency_key: match changes {
+            true => idempotency_key(request)?,
+            false => None,
+        },
+        if_match: match changes {
+            true => if_match(request)?,
+            false => None,
+        },
+        // What is no text is no tag of ours either.
+        if_none_match: if_none_match
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
         method: request.method().to_string(),
         path: request.path().to_owned(),
         app,
@@ -110,22 +123,32 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>> {
     ))
 }
 
-/// The version that `If-Match` names; `*` matches whatever is there.
-fn if_match(request: &HttpRequest) -> Result<Option<i64>> {
+/// The versions that `If-Match` names (RFC 9110, section 13.1.1); `*` matches whatever is there. A weak tag, and one that
+/// is not of our making, is well-formed and matches nothing.
+fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
     let Some(text) = header(request, IF_MATCH.as_str())? else {
         return Ok(None);
     };
     if text.trim() == "*" {
         return Ok(None);
     }
-    let quoted = text
-        .trim()
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    quoted
-        .and_then(|version| version.parse().ok())
-        .map(Some)
-        .ok_or_else(|| Error::invalid_parameter("If-Match", FieldCode::InvalidFormat { expected: "\"7\"" }))
+    let mut versions = Vec::new();
+    for tag in text.split(',').map(str::trim) {
+        let strong = tag.strip_prefix("W/").unwrap_or(tag);
+        let opaque = strong
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .filter(|opaque| opaque.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
+            .ok_or_else(|| {
+                Error::invalid_parameter("If-Match", FieldCode::InvalidFormat { expected: "\"7\"" })
+            })?;
+        if strong == tag
+            && let Ok(version) = opaque.parse()
+        {
+            versions.push(version);
+        }
+    }
+    Ok(Some(versions))
 }
 
 /// A JSON body, read whole, checked and validated; keeps the bytes for the idempotency record. An absent body is `{}`.
