@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, ResponseError};
+use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
 use super::routes::Access;
@@ -22,7 +22,8 @@ pub async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if let Err(refused) = admit(access, &request).await {
-        return Ok(request.into_response(refused.error_response()));
+        let response = refuse(&refused, request.headers().contains_key(AUTHORIZATION));
+        return Ok(request.into_response(response));
     }
     let http_request = request.request().clone();
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
@@ -32,6 +33,16 @@ pub async fn guard<B: MessageBody + 'static>(
             Ok(ServiceResponse::new(http_request, error.error_response()))
         }
     }
+}
+
+/// RFC 6750, section 3: only a caller that sent something is told that it is no valid token.
+fn refuse(refused: &Error, sent_something: bool) -> HttpResponse {
+    let mut response = refused.error_response();
+    if sent_something && matches!(refused, Error::Unauthenticated) {
+        let challenge = HeaderValue::from_static("Bearer realm=\"giaidap\", error=\"invalid_token\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {

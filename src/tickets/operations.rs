@@ -68,12 +68,13 @@ pub fn get_for_reading(
     Ok(ticket)
 }
 
-/// Refuse where the caller's `If-Match` names another version than the ticket's.
-pub fn require_version(tx: &mut Tx<'_>, id: &str, version: Option<i64>) -> Result<()> {
-    let Some(version) = version else { return Ok(()) };
-    let seen = get_for_reading(tx.conn, tx.desk, tx.principal, id, Action::ReadTicket)?;
+/// Refuse where the caller's `If-Match` names other versions than the ticket's.
+pub fn require_version(tx: &mut Tx<'_>, id: &str, versions: Option<&[i64]>) -> Result<()> {
+    let Some(versions) = versions else { return Ok(()) };
+    // To see the ticket is enough here: what the caller may do to it, the operation decides.
+    let seen = get_for_reading(tx.conn, tx.desk, tx.principal, id, Action::ReadSelf)?;
     let ticket = db::lock_ticket(tx.conn, seen.id)?.ok_or(Error::NotFound(Resource::Ticket))?;
-    if ticket.version == version {
+    if versions.contains(&ticket.version) {
         Ok(())
     } else {
         Err(Error::PreconditionFailed)
