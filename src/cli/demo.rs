@@ -15,7 +15,7 @@ use crate::demo::{self, Client, Play, Played};
 use crate::identity::{Principal, Role};
 use crate::language::Language;
 use crate::store::Db;
-use crate::tickets::view::{self, Sort, TicketFilter};
+use crate::tickets::view::{self, TicketQuestion};
 
 /// Play the sample questions through the API on a manual clock, then go on serving
 ///
@@ -141,9 +141,8 @@ fn fresh_folder(config: &Config) -> anyhow::Result<PathBuf> {
 async fn holds_tickets(app: &App) -> anyhow::Result<bool> {
     let (desk, now) = (app.desk.clone(), app.clock.now());
     let any = move |conn: &mut Db| {
-        let everything = TicketFilter::default();
-        let (sort, system) = (Sort::OldestFiled, Principal::System);
-        view::list_tickets(conn, &desk, &system, &everything, sort, None, 1, now)
+        let any = TicketQuestion { limit: 1, ..TicketQuestion::default() };
+        view::list_tickets(conn, &desk, &Principal::System, &any, now)
     };
     let page = app.store.read(any).await.map_err(out::explain)?;
     Ok(!page.items.is_empty())
