@@ -153,6 +153,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// The address that people on this machine reach a listening server under.
+fn url_of(listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        format!("http://localhost:{}", listen.port())
+    } else {
+        format!("http://{listen}")
+    }
+}
+
 /// The settings in force.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -228,7 +237,7 @@ impl Config {
         let public_url = given
             .public_url
             .or(file.public_url)
-            .unwrap_or_else(|| format!("http://{listen}"));
+            .unwrap_or_else(|| url_of(listen));
         let zone = given
             .time_zone
             .or(file.time_zone)
@@ -271,6 +280,14 @@ impl Config {
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// Take over the address that the server really got (port 0 asks the system for one), for links too unless set.
+    pub fn bound_to(&mut self, listen: SocketAddr) {
+        if self.public_url == url_of(self.listen) {
+            self.public_url = url_of(listen);
+        }
+        self.listen = listen;
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -45,10 +45,8 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
     // The address first, so that an occupied port changes nothing.
     let listener = app::bind(&config)?;
     let shutdown = app::shutdown_on_signal()?;
-    let base = format!("http://{}", reachable(listener.local_addr()?));
-    if config.public_url == format!("http://{}", config.listen) {
-        config.public_url.clone_from(&base);
-    }
+    config.bound_to(listener.local_addr()?);
+    let base = format!("http://{}", reachable(config.listen));
     let folder = fresh_folder(&config)?;
     let is_own_database = config.database.url == database_in(&config.storage);
     if is_own_database {
@@ -141,7 +139,10 @@ fn fresh_folder(config: &Config) -> anyhow::Result<PathBuf> {
 async fn holds_tickets(app: &App) -> anyhow::Result<bool> {
     let (desk, now) = (app.desk.clone(), app.clock.now());
     let any = move |conn: &mut Db| {
-        let any = TicketQuestion { limit: 1, ..TicketQuestion::default() };
+        let any = TicketQuestion {
+            limit: 1,
+            ..TicketQuestion::default()
+        };
         view::list_tickets(conn, &desk, &Principal::System, &any, now)
     };
     let page = app.store.read(any).await.map_err(out::explain)?;

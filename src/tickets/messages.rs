@@ -6,6 +6,7 @@ use super::clocks::Clocks;
 use super::db::{self, EventRow, MessageRow, TicketRow};
 use super::history::{EventKind, record};
 use super::lifecycle::{Operation, State};
+use super::notices::resolution_due;
 use super::operations::{self, Opened};
 use crate::error::{Error, Result};
 use crate::identity::Principal;
@@ -58,7 +59,7 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
         Letter {
             kind: MailKind::RequesterWrote,
             event,
-            due_at: None,
+            due_at: resolution_due(&opened.clocks),
             agent_name: None,
         }
         .to_handlers(tx, &opened.ticket)?;
@@ -173,7 +174,7 @@ pub fn status_page(conn: &mut Db, desk: &Desk, link_token: &str, now: DateTime<U
     };
     let clocks = Clocks::load(&mut tx, &ticket)?;
     let due_at = if ticket.state.is_open() {
-        super::notices::resolution_due(&clocks)
+        resolution_due(&clocks)
     } else {
         None
     };

@@ -379,17 +379,23 @@ pub fn cancel(tx: &mut Tx<'_>, id: &str, reason: &str) -> Result<i64> {
     opened.clocks.abandon(tx, &opened.ticket, "cancelled")?;
     opened.ticket.state = State::Cancelled;
     opened.ticket.closed_at = Some(Ts::from(tx.now));
-    let by = if matches!(tx.principal, Principal::Client { .. }) {
-        "asker"
-    } else {
-        "centre"
-    };
-    record(
-        tx,
-        opened.ticket.id,
-        EventKind::Cancelled,
-        json!({ "by": by, "reason": reason }),
-    )?;
+    if matches!(tx.principal, Principal::Client { .. }) {
+        let data = json!({ "by": "asker", "reason": reason });
+        record(tx, opened.ticket.id, EventKind::Cancelled, data)?;
+        save(tx, &mut opened)?;
+        return Ok(opened.ticket.id);
+    }
+    // The asker is told, and reads the reason where they read answers.
+    let said = say(tx, &opened.ticket, false, reason)?;
+    let data = json!({ "by": "centre", "reason": reason, "message_id": said.uid });
+    let event = record(tx, opened.ticket.id, EventKind::Cancelled, data)?;
     save(tx, &mut opened)?;
+    Letter {
+        kind: MailKind::Cancelled,
+        event,
+        due_at: None,
+        agent_name: None,
+    }
+    .to_requester(tx, &opened.ticket)?;
     Ok(opened.ticket.id)
 }
