@@ -1,4 +1,6 @@
 //! One connection enum over both databases, its manager for the pool, and the transactions.
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -179,8 +181,7 @@ fn roll_back(conn: &mut Db) {
 
 /// One write transaction around `work`; inside another it is a savepoint.
 pub fn transaction<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
-    let status = <Db as Connection>::TransactionManager::transaction_manager_status_mut(conn);
-    if status.transaction_depth()?.is_some() {
+    if depth(conn)? > 0 {
         return savepoint(conn, work);
     }
     begin_write(conn)?;
@@ -199,6 +200,7 @@ pub fn transaction<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) ->
 /// A savepoint inside an open transaction: what `work` wrote goes away if it fails, the rest stays.
 pub fn savepoint<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
     type Manager = <Db as Connection>::TransactionManager;
+    let outside = depth(conn)?;
     Manager::begin_transaction(conn)?;
     match work(conn) {
         Ok(value) => {
@@ -206,9 +208,35 @@ pub fn savepoint<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> R
             Ok(value)
         }
         Err(error) => {
-            roll_back(conn);
+            // A panic may have left savepoints of its own open. With one of them left, the group's commit would only
+            // release it, and the group be answered without being written.
+            for _ in outside..depth(conn).unwrap_or(outside).max(outside + 1) {
+                roll_back(conn);
+            }
             Err(error)
         }
+    }
+}
+
+/// How many transactions and savepoints are open.
+fn depth(conn: &mut Db) -> diesel::QueryResult<u32> {
+    let status = <Db as Connection>::TransactionManager::transaction_manager_status_mut(conn);
+    Ok(status.transaction_depth()?.map_or(0, NonZeroU32::get))
+}
+
+/// Turn a panic into an error, for threads that others depend on.
+pub fn catching_panics<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(|| work(conn)))
+        .unwrap_or_else(|_| Err(Error::internal("a write panicked", "see the panic message")))
+}
+
+/// Diesel learns that a PostgreSQL session is lost where it executes a statement, but not where it prepares one: a
+/// connection that was lost before its first use would go back to the pool as sound, again and again. Asking marks it.
+pub fn find_out_if_lost(conn: &mut Db) {
+    if let Db::Pg(pg) = conn
+        && let Err(cause) = pg.batch_execute("SELECT 1")
+    {
+        tracing::warn!(error = %cause, "a database connection was lost");
     }
 }
 

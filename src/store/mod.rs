@@ -116,10 +116,10 @@ impl Store {
     ) -> Result<T> {
         match &self.inner.writer {
             Some(writer) => writer.run_blocking(work),
-            None => {
-                let mut conn = self.inner.pool.get().map_err(pool_exhausted)?;
-                connection::transaction(&mut conn, work)
-            }
+            // A panic must not take the calling thread, and so every later batch, with it.
+            None => with_connection(&self.inner.pool, |conn| {
+                connection::transaction(conn, |conn| connection::catching_panics(conn, work))
+            }),
         }
     }
 
@@ -149,12 +149,20 @@ impl Store {
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let _entered = span.enter();
-            let mut conn = pool.get().map_err(pool_exhausted)?;
-            work(&mut conn)
+            with_connection(&pool, work)
         })
         .await
         .map_err(|panicked| Error::internal("a database task panicked", panicked))?
     }
+}
+
+fn with_connection<T>(pool: &DbPool, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+    let mut conn = pool.get().map_err(pool_exhausted)?;
+    let outcome = work(&mut conn);
+    if matches!(outcome, Err(Error::Unavailable { .. } | Error::Internal { .. })) {
+        connection::find_out_if_lost(&mut conn);
+    }
+    outcome
 }
 
 fn pool_exhausted(cause: r2d2::Error) -> Error {

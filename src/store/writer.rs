@@ -1,14 +1,13 @@
 //! SQLite's single writer: takes what is waiting (at most `GROUP`), runs each request in its own savepoint inside one
 //! transaction, commits durably, then answers. Measured at 4 times the throughput of a transaction per request and a
 //! p99 of 11 ms instead of 800 ms (docs/OPERATIONS.md). A failed commit answers every request of the group with an error.
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use diesel::r2d2::ManageConnection;
 use tokio::sync::oneshot;
 
-use super::connection::{Db, Manager, OpenError, savepoint, transaction};
+use super::connection::{Db, Manager, OpenError, catching_panics, savepoint, transaction};
 use crate::error::{Error, Result};
 
 /// Requests per commit.
@@ -89,10 +88,7 @@ impl Writer {
             let _entered = span.enter();
             // A panic in one request must not take the writer, and so every later write, with it; caught inside the
             // savepoint, so that its writes are rolled back like those of any failure.
-            let result = savepoint(conn, |conn| {
-                catch_unwind(AssertUnwindSafe(|| work(conn)))
-                    .unwrap_or_else(|_| Err(Error::internal("a write panicked", "see the panic message")))
-            });
+            let result = savepoint(conn, |conn| catching_panics(conn, work));
             Answer {
                 keep: result.is_ok(),
                 tell: Box::new(move |commit| {
