@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 
 use super::routes::Access;
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::{Error, Resource, Result};
 use crate::identity::{self, Authenticated, access};
 
 /// Let a request through to its handler, or answer it. A handler that panics answers 500 like any other failure.
@@ -51,6 +51,11 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
     };
     let authenticated = authenticate(request).await?;
     access::permit(&authenticated.principal, action)?;
+    // PostgreSQL takes no NUL in a text, so that nothing can have such an id.
+    let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
+    if request.match_info().iter().any(|(_, value)| has_nul(value)) {
+        return Err(Error::NotFound(Resource::Page));
+    }
     request.extensions_mut().insert(Arc::new(authenticated.principal));
     Ok(())
 }

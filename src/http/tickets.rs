@@ -43,7 +43,7 @@ pub struct FileTicketIn {
     #[validate(length(min = 1, max = 100))]
     topic: Option<Line>,
     priority: Option<Priority>,
-    #[serde(default, deserialize_with = "requester")]
+    #[serde(default, deserialize_with = "wire::optional_object")]
     #[validate(nested)]
     requester: Option<RequesterIn>,
     #[validate(length(min = 1, max = 100))]
@@ -73,20 +73,6 @@ pub struct RequesterIn {
     phone: Option<Line>,
     #[serde(default)]
     language: Language,
-}
-
-fn requester<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<RequesterIn>, D::Error> {
-    struct Person(RequesterIn);
-
-    impl<'de> Deserialize<'de> for Person {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-            wire::object(deserializer).map(Person)
-        }
-    }
-
-    Ok(Option::<Person>::deserialize(deserializer)?.map(|person| person.0))
 }
 
 /// Names and texts in NFC. A name that stands twice is refused: which of the two was meant?

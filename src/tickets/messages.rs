@@ -163,8 +163,11 @@ pub struct StatusPage {
 
 /// `NotFound` for an unknown link. Holding the link is the permission.
 pub fn status_page(conn: &mut Db, desk: &Desk, link_token: &str, now: DateTime<Utc>) -> Result<StatusPage> {
-    let ticket =
-        db::find_ticket_by_link(conn, link_token)?.ok_or(Error::NotFound(crate::error::Resource::Page))?;
+    let unknown = || Error::NotFound(crate::error::Resource::Page);
+    if !link_token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(unknown());
+    }
+    let ticket = db::find_ticket_by_link(conn, link_token)?.ok_or_else(unknown)?;
     let messages = db::list_messages(conn, ticket.id, false, 0, 200)?;
     let mut tx = Tx {
         conn,
