@@ -153,6 +153,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// The address that people on this machine reach a listening server under.
+fn url_of(listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        format!("http://localhost:{}", listen.port())
+    } else {
+        format!("http://{listen}")
+    }
+}
+
 /// The settings in force.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -228,7 +237,7 @@ impl Config {
         let public_url = given
             .public_url
             .or(file.public_url)
-            .unwrap_or_else(|| format!("http://{listen}"));
+            .unwrap_or_else(|| url_of(listen));
         let zone = given
             .time_zone
             .or(file.time_zone)
@@ -273,7 +282,23 @@ impl Config {
         Ok(config)
     }
 
+    /// Take over the address that the server really got (port 0 asks the system for one), for links too unless set.
+    pub fn bound_to(&mut self, listen: SocketAddr) {
+        if self.public_url == url_of(self.listen) {
+            self.public_url = url_of(listen);
+        }
+        self.listen = listen;
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
+        // Without the value: whatever was mistaken for an address may be a secret.
+        let schemes = ["sqlite://", "postgres://", "postgresql://"];
+        if !schemes.iter().any(|scheme| self.database.url.starts_with(scheme)) {
+            return Err(invalid(
+                "database",
+                "must start with sqlite:// or postgres://".into(),
+            ));
+        }
         if !(1..=500).contains(&self.database.pool_size) {
             return Err(invalid("pool_size", "must be between 1 and 500".into()));
         }
@@ -454,12 +479,16 @@ fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The URL with the password between `:` and `@` replaced.
+/// The URL with the password between `:` and `@` replaced, also one with a `/` or `?` that should have been encoded.
 pub fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return "***".into();
     };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let login_end = rest.rfind('@').unwrap_or(0);
+    let behind_login = rest.get(login_end..).unwrap_or_default();
+    let end = behind_login
+        .find(['/', '?'])
+        .map_or(rest.len(), |slash| login_end + slash);
     let (authority, tail) = rest.split_at(end);
     let masked = match authority.rsplit_once('@') {
         Some((login, host)) => match login.split_once(':') {

@@ -26,4 +26,5 @@ pub mod workers;
 
 pub mod app;
 pub mod cli;
+pub mod demo;
 pub mod http;

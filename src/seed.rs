@@ -288,7 +288,9 @@ mod tests {
                     123
                 );
                 assert_eq!(queues::list_topics(conn, "", 100)?.len(), 25);
-                assert_eq!(queues::find_default_queue(conn)?.unwrap().code, DEFAULT_QUEUE);
+                let all = queues::list_queues(conn)?;
+                let default = all.iter().find(|queue| queue.is_default).unwrap();
+                assert_eq!(default.code, DEFAULT_QUEUE);
                 let policy = calendars::get_policy(conn, "default")?;
                 assert!(policy.is_default && policy.calendar_code == "vn-government");
                 assert!(calendars::get_calendar(conn, "vn-government")?.is_default);

@@ -39,7 +39,6 @@ enum Command {
     Serve(serve::Args),
     /// Bring the database's schema and reference data up to date
     Migrate(migrate::Args),
-    /// Play the sample questions through the API on a manual clock, then go on serving
     Demo(demo::Args),
     /// People of the centre
     #[command(subcommand)]
@@ -81,7 +80,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Healthcheck(args) = command {
         return healthcheck::run(&args, &config);
     }
-    let is_server = matches!(command, Command::Serve(_) | Command::Demo(_));
+    let is_server = matches!(command, Command::Serve(_));
     log_to_stderr(&config, is_server)?;
     actix_web::rt::System::new().block_on(async move {
         match command {
@@ -101,7 +100,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Logs go to standard error, so that standard output is only what was asked for. Commands other than the server
-/// speak up only when something is wrong, unless a filter is set.
+/// (the demo too, which shows its own progress) speak up only when something is wrong, unless a filter is set.
 fn log_to_stderr(config: &Config, is_server: bool) -> anyhow::Result<()> {
     use tracing_subscriber::EnvFilter;
     let filter = if is_server || config.log != config::DEFAULT_LOG {

@@ -13,12 +13,13 @@ pub struct Args {
     check: bool,
 }
 
-pub async fn run(args: Args, config: Config) -> anyhow::Result<()> {
+pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
     if args.check {
         out::line(config.to_masked_toml().trim_end());
         return Ok(());
     }
     let listener = app::bind(&config)?;
+    config.bound_to(listener.local_addr()?);
     let shutdown = app::shutdown_on_signal()?;
     let opened = App::open(config, Clock::system()).await?;
     let app = Data::new(opened.app);

@@ -41,7 +41,7 @@ pub struct Requester {
 }
 
 impl Requester {
-    pub(super) fn says_the_same_as(&self, input: &RequesterInput) -> bool {
+    pub fn says_the_same_as(&self, input: &RequesterInput) -> bool {
         (&self.name, &self.email, &self.unit, &self.phone, self.language)
             == (
                 &input.name,
@@ -70,10 +70,11 @@ pub fn find_organisation_by_code(conn: &mut Db, code: &str) -> Result<Option<Org
 }
 
 pub fn list_organisations_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Organisation>> {
-    Ok(organisations::table
-        .filter(organisations::id.eq_any(ids.to_vec()))
+    // On the concrete connection PostgreSQL takes the ids as one array, so that the statement is prepared once.
+    Ok(each_db!(conn, c => organisations::table
+        .filter(organisations::id.eq_any(ids))
         .select(Organisation::as_select())
-        .load(conn)?)
+        .load(c))?)
 }
 
 pub fn list_organisations(
@@ -167,6 +168,19 @@ pub fn find_requester_by_email(
         .select(Requester::as_select())
         .first(conn)
         .optional()?)
+}
+
+/// Those of these organisations who have one of these addresses, each with the organisation's key.
+pub fn list_requesters_by_email(
+    conn: &mut Db,
+    organisation_ids: &[i64],
+    emails: &[&str],
+) -> Result<Vec<(i64, Requester)>> {
+    Ok(each_db!(conn, c => requesters::table
+        .filter(requesters::organisation_id.eq_any(organisation_ids))
+        .filter(requesters::email.eq_any(emails))
+        .select((requesters::organisation_id, Requester::as_select()))
+        .load(c))?)
 }
 
 pub fn find_requester_by_name(

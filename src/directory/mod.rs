@@ -3,6 +3,8 @@
 pub(crate) mod db;
 mod import;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use db::{Organisation, Requester};
@@ -111,6 +113,25 @@ pub fn remember_requester(
         Some(known) => db::update_requester(conn, known.id, input, now),
         None => db::insert_requester(conn, organisation_id, input, now),
     }
+}
+
+/// Known persons by organisation and address, for all pairs of these.
+pub fn list_requesters_by_email(
+    conn: &mut Db,
+    organisation_ids: &[i64],
+    emails: &[&str],
+) -> Result<HashMap<(i64, String), Requester>> {
+    if emails.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = db::list_requesters_by_email(conn, organisation_ids, emails)?;
+    Ok(found
+        .into_iter()
+        .filter_map(|(organisation_id, person)| {
+            let address = person.email.clone()?;
+            Some(((organisation_id, address), person))
+        })
+        .collect())
 }
 
 #[cfg(test)]

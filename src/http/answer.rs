@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::extract::Call;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, Answer};
-use crate::tx::Tx;
+use crate::store::Db;
+use crate::tx::{Desk, Tx};
 
 /// A JSON answer with these headers.
 pub fn json(status: u16, headers: Vec<(String, String)>, body: &impl Serialize) -> Result<Answer> {
@@ -53,7 +54,7 @@ pub async fn write_once(
 ) -> Result<HttpResponse> {
     let key = call.key(body);
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
-    let work = move |conn: &mut crate::store::Db| {
+    let work = move |conn: &mut Db| {
         idempotency::once(conn, key.as_ref(), now, |conn| {
             operation(&mut Tx {
                 conn,
@@ -64,4 +65,25 @@ pub async fn write_once(
         })
     };
     send(call.app.store.write(work).await?)
+}
+
+/// A POST that only computes: without an idempotency key it needs no transaction, with one its answer is kept.
+pub async fn compute_once<T: Serialize + Send + 'static>(
+    call: &Call,
+    body: &[u8],
+    computation: impl FnOnce(&mut Db, &Desk) -> Result<T> + Send + 'static,
+) -> Result<HttpResponse> {
+    if call.idempotency_key.is_some() {
+        return write_once(call, body, move |tx| {
+            json(200, Vec::new(), &computation(tx.conn, tx.desk)?)
+        })
+        .await;
+    }
+    let desk = call.app.desk.clone();
+    let answer = call
+        .app
+        .store
+        .read(move |conn| json(200, Vec::new(), &computation(conn, &desk)?))
+        .await?;
+    send(answer)
 }

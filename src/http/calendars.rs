@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use validator::Validate;
 
-use super::answer::{self, write_once};
+use super::answer::{self, compute_once, write_once};
 use super::extract::{Body, Call};
 use super::messages::page_parameters;
 use super::wire::{self, Line, WireInstant};
@@ -13,12 +13,14 @@ use crate::calendars::{self, CalendarRecord, Name, NewCalendar};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::sla::calendar::{CalendarSpec, ExceptionSpec, PatternSpec};
 use crate::store::{Db, Uid};
+use crate::text::nfc;
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreateCalendar {
     #[validate(length(min = 1, max = 64))]
     code: Line,
+    #[serde(default, deserialize_with = "wire::optional_object")]
     #[validate(nested)]
     name: Option<NameIn>,
     #[validate(length(min = 1, max = 64))]
@@ -119,7 +121,8 @@ pub async fn show_calendar(call: Call, id: web::Path<String>) -> Result<HttpResp
 }
 
 pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<HttpResponse> {
-    let given = body.value;
+    let mut given = body.value;
+    clean_texts(&mut given.exceptions)?;
     let name = match given.name {
         Some(name) => Name {
             vi: name.vi.0,
@@ -153,14 +156,45 @@ pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<H
     .await
 }
 
+/// The free texts of exceptions: in NFC, on one line, no longer than the contract says.
+fn clean_texts(exceptions: &mut [ExceptionSpec]) -> Result<()> {
+    let mut errors = Vec::new();
+    for (index, exception) in exceptions.iter_mut().enumerate() {
+        let (vi, en) = match &mut exception.name {
+            Some(name) => (name.vi.as_mut(), name.en.as_mut()),
+            None => (None, None),
+        };
+        let texts = [
+            ("name/vi", vi, 200),
+            ("name/en", en, 200),
+            ("legal_basis", exception.legal_basis.as_mut(), 500),
+            ("source", exception.source.as_mut(), 500),
+        ];
+        for (member, text, max) in texts {
+            let Some(text) = text else { continue };
+            *text = nfc(text.trim());
+            let is_longer = u64::try_from(text.chars().count()).is_ok_and(|length| length > max);
+            let code = match text.chars().any(char::is_control) {
+                true => FieldCode::ControlCharacter,
+                false if is_longer => FieldCode::TooLong { max },
+                false => continue,
+            };
+            errors.push(FieldError::pointer(format!("/exceptions/{index}/{member}"), code));
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Invalid(errors)),
+    }
+}
+
 pub async fn compute_due(call: Call, id: web::Path<String>, body: Body<DueQuestion>) -> Result<HttpResponse> {
     let question = body.value;
     let pauses = checked_pauses(&question.pauses)?;
-    let (desk, from) = (call.app.desk.clone(), question.from.0);
-    let work = move |conn: &mut Db| {
+    compute_once(&call, &body.bytes, move |conn, desk| {
         let record = calendars::get_calendar(conn, &id)?;
         let timeline = desk.rules.timeline(conn, record.version_id)?;
-        let due = timeline.due_with_pauses(from, question.business_seconds, &pauses);
+        let due = timeline.due_with_pauses(question.from.0, question.business_seconds, &pauses);
         let too_far = || FieldCode::OutOfRange {
             expected: "a due within ten years of the start".into(),
         };
@@ -171,8 +205,8 @@ pub async fn compute_due(call: Call, id: web::Path<String>, body: Body<DueQuesti
             due_at: WireInstant(due_at),
             calendar_version: record.version,
         })
-    };
-    Ok(HttpResponse::Ok().json(call.app.store.read(work).await?))
+    })
+    .await
 }
 
 pub async fn compute_elapsed(
@@ -182,8 +216,7 @@ pub async fn compute_elapsed(
 ) -> Result<HttpResponse> {
     let question = body.value;
     let pauses = checked_pauses(&question.pauses)?;
-    let desk = call.app.desk.clone();
-    let work = move |conn: &mut Db| {
+    compute_once(&call, &body.bytes, move |conn, desk| {
         let record = calendars::get_calendar(conn, &id)?;
         let timeline = desk.rules.timeline(conn, record.version_id)?;
         let business_seconds = timeline.elapsed_without(question.from.0, question.to.0, &pauses);
@@ -191,8 +224,8 @@ pub async fn compute_elapsed(
             business_seconds,
             calendar_version: record.version,
         })
-    };
-    Ok(HttpResponse::Ok().json(call.app.store.read(work).await?))
+    })
+    .await
 }
 
 type Pause = (DateTime<Utc>, DateTime<Utc>);

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::StreamExt;
@@ -14,6 +14,7 @@ use serde_path_to_error::{Path, Segment};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use super::context::RequestContext;
+use super::wire::object;
 use crate::app::App;
 use crate::error::{Error, FieldCode, FieldError, Place, Result};
 use crate::idempotency::Key;
@@ -29,7 +30,8 @@ pub struct Call {
     pub now: DateTime<Utc>,
     pub language: Language,
     pub idempotency_key: Option<String>,
-    pub if_match: Option<i64>,
+    /// The versions that the caller decided on; `None` where any will do.
+    pub if_match: Option<Vec<i64>>,
     pub if_none_match: Option<String>,
     pub method: String,
     pub path: String,
@@ -69,13 +71,25 @@ fn call(request: &HttpRequest) -> Result<Call> {
         .map(|context| context.language)
         .unwrap_or_default();
     let now = app.clock.now();
+    // Headers that say how to change something mean nothing where nothing is changed.
+    let changes = !request.method().is_safe();
+    let if_none_match = request.headers().get(IF_NONE_MATCH);
     Ok(Call {
         principal,
         now,
         language,
-        idempotency_key: idempotency_key(request)?,
-        if_match: if_match(request)?,
-        if_none_match: header(request, IF_NONE_MATCH.as_str())?,
+        idempotency_key: match changes {
+            true => idempotency_key(request)?,
+            false => None,
+        },
+        if_match: match changes {
+            true => if_match(request)?,
+            false => None,
+        },
+        // What is no text is no tag of ours either.
+        if_none_match: if_none_match
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned),
         method: request.method().to_string(),
         path: request.path().to_owned(),
         app,
@@ -110,22 +124,32 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>> {
     ))
 }
 
-/// The version that `If-Match` names; `*` matches whatever is there.
-fn if_match(request: &HttpRequest) -> Result<Option<i64>> {
-    let Some(text) = header(request, IF_MATCH.as_str())? else {
+/// The versions that `If-Match` names (RFC 9110, section 13.1.1); `*` matches whatever is there. A weak tag, and one that
+/// is not of our making, is well-formed and matches nothing.
+fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
+    let Some(text) = header(request, "If-Match")? else {
         return Ok(None);
     };
     if text.trim() == "*" {
         return Ok(None);
     }
-    let quoted = text
-        .trim()
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    quoted
-        .and_then(|version| version.parse().ok())
-        .map(Some)
-        .ok_or_else(|| Error::invalid_parameter("If-Match", FieldCode::InvalidFormat { expected: "\"7\"" }))
+    let mut versions = Vec::new();
+    for tag in text.split(',').map(str::trim) {
+        let strong = tag.strip_prefix("W/").unwrap_or(tag);
+        let opaque = strong
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .filter(|opaque| opaque.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
+            .ok_or_else(|| {
+                Error::invalid_parameter("If-Match", FieldCode::InvalidFormat { expected: "\"7\"" })
+            })?;
+        if strong == tag
+            && let Ok(version) = opaque.parse()
+        {
+            versions.push(version);
+        }
+    }
+    Ok(Some(versions))
 }
 
 /// A JSON body, read whole, checked and validated; keeps the bytes for the idempotency record. An absent body is `{}`.
@@ -205,9 +229,11 @@ pub fn parse_json<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T> {
         });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let pointer = pointer_of(error.path());
-        structural_error(&pointer, error.inner())
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+    let value: T = object(tracked).map_err(|cause| {
+        let pointer = pointer_of(&track.path());
+        misread_as_syntax(&pointer, &cause, bytes).unwrap_or_else(|| structural_error(&pointer, &cause))
     })?;
     deserializer.end().map_err(|cause| Error::Malformed {
         reason: cause.to_string(),
@@ -233,6 +259,26 @@ fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
+/// serde_json calls some wrong values of good JSON a syntax error: what is no string where one of several names is
+/// expected, an array that is too long, a number beyond all bounds.
+fn misread_as_syntax(pointer: &str, cause: &serde_json::Error, bytes: &[u8]) -> Option<Error> {
+    let text = cause.to_string();
+    let code = match text.split(" at line ").next()? {
+        "expected value" => FieldCode::WrongType {
+            expected: "a string".into(),
+        },
+        "trailing characters" => FieldCode::OutOfRange {
+            expected: "fewer elements".into(),
+        },
+        "number out of range" => FieldCode::OutOfRange {
+            expected: "a number of double precision".into(),
+        },
+        _ => return None,
+    };
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    is_json.then(|| Error::invalid_pointer(pointer, code))
+}
+
 /// serde gives its reason as text; the words below are its own for each kind of failure (`serde::de::Error`).
 fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
     if !cause.is_data() {
@@ -244,7 +290,7 @@ fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
     let text = text.split(" at line ").next().unwrap_or_default();
     let quoted = text.split('`').nth(1).unwrap_or_default();
     let below = |name: &str| match pointer.rsplit('/').next() {
-        Some(last) if last == name => pointer.to_owned(),
+        Some(last) if last == escape(name) => pointer.to_owned(),
         _ => format!("{pointer}/{}", escape(name)),
     };
     let expected = || {
@@ -320,6 +366,13 @@ fn validation_code(problem: &validator::ValidationError) -> FieldCode {
             expected: "name@example.vn",
         },
         ("duplicate", ..) => FieldCode::Duplicate,
+        ("tag_length", ..) => FieldCode::OutOfRange {
+            expected: "tags of 1 to 50 characters".into(),
+        },
+        ("custom_fields", ..) => FieldCode::OutOfRange {
+            expected: "at most 50 members with names of 1 to 64 characters; strings of at most 1000, numbers, booleans"
+                .into(),
+        },
         _ => FieldCode::InvalidFormat {
             expected: "see the API description",
         },

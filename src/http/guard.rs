@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, ResponseError};
+use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
 use super::routes::Access;
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::{Error, Resource, Result};
 use crate::identity::{self, Authenticated, access};
 
 /// Let a request through to its handler, or answer it. A handler that panics answers 500 like any other failure.
@@ -22,7 +22,8 @@ pub async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if let Err(refused) = admit(access, &request).await {
-        return Ok(request.into_response(refused.error_response()));
+        let response = refuse(&refused, request.headers().contains_key(AUTHORIZATION));
+        return Ok(request.into_response(response));
     }
     let http_request = request.request().clone();
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
@@ -34,12 +35,27 @@ pub async fn guard<B: MessageBody + 'static>(
     }
 }
 
+/// RFC 6750, section 3: only a caller that sent something is told that it is no valid token.
+fn refuse(refused: &Error, sent_something: bool) -> HttpResponse {
+    let mut response = refused.error_response();
+    if sent_something && matches!(refused, Error::Unauthenticated) {
+        let challenge = HeaderValue::from_static("Bearer realm=\"giaidap\", error=\"invalid_token\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
 async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
     let Access::Needs(action) = access else {
         return Ok(());
     };
     let authenticated = authenticate(request).await?;
     access::permit(&authenticated.principal, action)?;
+    // PostgreSQL takes no NUL in a text, so that nothing can have such an id.
+    let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
+    if request.match_info().iter().any(|(_, value)| has_nul(value)) {
+        return Err(Error::NotFound(Resource::Page));
+    }
     request.extensions_mut().insert(Arc::new(authenticated.principal));
     Ok(())
 }

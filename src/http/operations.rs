@@ -71,9 +71,9 @@ async fn operate(
     body: &[u8],
     operation: impl FnOnce(&mut Tx<'_>, &str) -> Result<i64> + Send + 'static,
 ) -> Result<HttpResponse> {
-    let version = call.if_match;
+    let versions = call.if_match.clone();
     write_once(&call, body, move |tx| {
-        operations::require_version(tx, &id, version)?;
+        operations::require_version(tx, &id, versions.as_deref())?;
         let ticket_id = operation(tx, &id)?;
         let view = view::get_view(tx.conn, tx.desk, ticket_id, tx.now)?;
         ticket_answer(200, &view, tx.desk, tx.principal, tx.now)

@@ -358,7 +358,10 @@ impl ResponseError for Error {
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
         match self {
             Error::Unauthenticated => {
-                response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+                response.insert_header((
+                    WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"giaidap\""),
+                ));
             }
             Error::InProgress => {
                 response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::context::RequestContext;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Db, pending_migrations};
 use crate::tickets::messages;
 
@@ -111,9 +111,13 @@ pub async fn show_status_page(
     let page = app
         .store
         .read(move |conn| messages::status_page(conn, &desk, &token, now))
-        .await?;
-    let html = app.pages.render(&page, language)?;
-    let mut response = HttpResponse::Ok();
+        .await;
+    // A person reads it, so that a dead link leads to a page too.
+    let (mut response, html) = match page {
+        Ok(page) => (HttpResponse::Ok(), app.pages.render(&page, language)?),
+        Err(Error::NotFound(_)) => (HttpResponse::NotFound(), app.pages.render_not_found(language)?),
+        Err(error) => return Err(error),
+    };
     response
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((REFERRER_POLICY, "no-referrer"))

@@ -1,11 +1,13 @@
 //! `/tickets`: filing, reading, listing.
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
@@ -22,9 +24,10 @@ use crate::language::Language;
 use crate::queues;
 use crate::sla::Priority;
 use crate::store::{Db, Uid};
+use crate::text::nfc;
 use crate::tickets::filing::{FileTicket, Filing};
 use crate::tickets::lifecycle::{Channel, Operation, Outcome, State};
-use crate::tickets::view::{self, AssigneeFilter, Reference, Sort, TicketFilter, TicketView};
+use crate::tickets::view::{self, AssigneeFilter, Reference, Sort, TicketFilter, TicketQuestion, TicketView};
 use crate::tickets::{db::ClockRow, db::ClockState, operations};
 use crate::tx::Desk;
 
@@ -40,18 +43,19 @@ pub struct FileTicketIn {
     #[validate(length(min = 1, max = 100))]
     topic: Option<Line>,
     priority: Option<Priority>,
+    #[serde(default, deserialize_with = "wire::optional_object")]
     #[validate(nested)]
     requester: Option<RequesterIn>,
     #[validate(length(min = 1, max = 100))]
     external_ref: Option<Line>,
-    #[validate(length(max = 50))]
+    #[validate(length(max = 20))]
     #[serde(default)]
     attachments: Vec<Uuid>,
     #[validate(length(max = 20), custom(function = tags))]
     #[serde(default)]
     tags: Vec<Line>,
     #[validate(custom(function = custom_fields))]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "members")]
     custom_fields: Map<String, Value>,
     channel: Option<Channel>,
 }
@@ -71,6 +75,37 @@ pub struct RequesterIn {
     language: Language,
 }
 
+/// Names and texts in NFC. A name that stands twice is refused: which of the two was meant?
+fn members<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Map<String, Value>, D::Error> {
+    struct Members;
+
+    impl<'de> Visitor<'de> for Members {
+        type Value = Map<String, Value>;
+
+        fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+            text.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> std::result::Result<Self::Value, A::Error> {
+            let mut members = Map::new();
+            while let Some((name, value)) = given.next_entry::<String, Value>()? {
+                let name = nfc(&name);
+                if members.contains_key(&name) {
+                    return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
+                }
+                let value = match value {
+                    Value::String(text) => Value::String(nfc(&text)),
+                    other => other,
+                };
+                members.insert(name, value);
+            }
+            Ok(members)
+        }
+    }
+
+    deserializer.deserialize_map(Members)
+}
+
 fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
     if tags
         .iter()
@@ -86,12 +121,12 @@ fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
     }
 }
 
-/// At most 50 members whose values are strings, numbers or booleans; fields per topic come with their definitions.
+/// At most 50 members, names of at most 64 characters, whose values are strings, numbers or booleans; fields per topic come with their definitions.
 fn custom_fields(fields: &Map<String, Value>) -> std::result::Result<(), ValidationError> {
     let is_text = |text: &str, max| text.chars().count() <= max && !text.chars().any(char::is_control);
     let is_fine = fields.iter().all(|(name, value)| {
         !name.is_empty()
-            && is_text(name, 100)
+            && is_text(name, 64)
             && match value {
                 Value::String(text) => is_text(text, 1000),
                 Value::Number(_) | Value::Bool(_) => true,
@@ -346,16 +381,13 @@ pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpRespon
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| {
         let filter = asked.look_up(conn, &principal)?;
-        view::list_tickets(
-            conn,
-            &desk,
-            &principal,
-            &filter,
+        let question = TicketQuestion {
+            filter,
             sort,
-            cursor.as_deref(),
+            cursor,
             limit,
-            now,
-        )
+        };
+        view::list_tickets(conn, &desk, &principal, &question, now)
     };
     let page = call.app.store.read(work).await?;
     let desk = &call.app.desk;

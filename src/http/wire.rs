@@ -1,10 +1,13 @@
 //! Types that several resources share on the wire: text that is normalised as it is read, instants with an offset,
 //! lists.
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use actix_web::HttpResponse;
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::de::Error as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use validator::ValidateLength;
 
@@ -12,6 +15,42 @@ use super::extract::Call;
 use crate::error::Result;
 use crate::store::page::Page;
 use crate::text::nfc;
+
+/// A structure from a JSON object. Derived code would take an array of its fields too, which the contract does not.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+            text.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> std::result::Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(members))
+        }
+    }
+
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// The same where it may be absent.
+pub fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    struct Member<T>(T);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Member<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            object(deserializer).map(Member)
+        }
+    }
+
+    Ok(Option::<Member<T>>::deserialize(deserializer)?.map(|member| member.0))
+}
 
 /// One line of text: NFC, trimmed, no control characters at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -1,13 +1,17 @@
 //! Queries over idempotency records.
 use chrono::{DateTime, Utc};
+use diesel::PgConnection;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Bool};
 use sha2::{Digest, Sha256};
 
 use super::{Answer, Key};
-use crate::each_db;
 use crate::error::{Error, Result};
 use crate::store::schema::idempotency_records as records;
 use crate::store::{Db, Json, Ts};
+use crate::{each_db, in_batches};
 
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = records)]
@@ -22,13 +26,13 @@ pub struct Record {
 
 #[derive(Insertable)]
 #[diesel(table_name = records)]
-struct NewRecord<'a> {
+struct NewRecord {
     credential_id: i64,
-    key: &'a str,
-    request_hash: &'a str,
+    key: String,
+    request_hash: String,
     status: i32,
     headers: Json,
-    body: &'a str,
+    body: String,
     created_at: Ts,
 }
 
@@ -47,37 +51,64 @@ impl Record {
     }
 }
 
-/// PostgreSQL: an advisory lock on the key until the transaction ends, taken or refused at once. SQLite: its writer is
-/// alone already.
-pub fn lock_key(conn: &mut Db, key: &Key) -> Result<()> {
+/// PostgreSQL: an advisory lock on each key until the transaction ends, taken or refused at once; `Error::InProgress`
+/// where another transaction holds one. SQLite: its writer is alone already.
+pub fn lock_keys(conn: &mut Db, keys: &[Key]) -> Result<()> {
     let Db::Pg(pg) = conn else { return Ok(()) };
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let locks = TryLocks(keys.iter().map(lock_number).collect());
+    let taken: Vec<bool> = locks.load(pg)?;
+    if taken.into_iter().all(|taken| taken) {
+        Ok(())
+    } else {
+        Err(Error::InProgress)
+    }
+}
+
+fn lock_number(key: &Key) -> i64 {
     let digest = Sha256::digest(format!("{}:{}", key.credential_id, key.key).as_bytes());
     let mut bytes = [0_u8; 8];
     bytes
         .iter_mut()
         .zip(digest.iter())
         .for_each(|(byte, hashed)| *byte = *hashed);
-    let locked: bool = diesel::select(
-        diesel::dsl::sql::<diesel::sql_types::Bool>("pg_try_advisory_xact_lock(")
-            .bind::<diesel::sql_types::BigInt, _>(i64::from_be_bytes(bytes))
-            .sql(")"),
-    )
-    .get_result(pg)?;
-    if locked { Ok(()) } else { Err(Error::InProgress) }
+    i64::from_be_bytes(bytes)
+}
+
+/// All locks of a batch in one statement, one row each. Written out because Diesel does not prepare literal SQL.
+struct TryLocks(Vec<i64>);
+
+impl QueryId for TryLocks {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for TryLocks {
+    type SqlType = Bool;
+}
+
+impl RunQueryDsl<PgConnection> for TryLocks {}
+
+impl QueryFragment<Pg> for TryLocks {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT pg_try_advisory_xact_lock(key) FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.0)?;
+        out.push_sql(") AS key");
+        Ok(())
+    }
 }
 
 pub fn list_records(conn: &mut Db, keys: &[Key], not_before: DateTime<Utc>) -> Result<Vec<Record>> {
     let credentials: Vec<i64> = keys.iter().map(|key| key.credential_id).collect();
-    let names: Vec<String> = keys.iter().map(|key| key.key.clone()).collect();
-    Ok(records::table
-        .filter(
-            records::credential_id
-                .eq_any(credentials)
-                .and(records::key.eq_any(names)),
-        )
+    let names: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
+    // On the concrete connection PostgreSQL takes the keys as arrays, so that the statement is prepared once.
+    Ok(each_db!(conn, c => records::table
+        .filter(records::credential_id.eq_any(credentials).and(records::key.eq_any(names)))
         .filter(records::created_at.ge(Ts::from(not_before)))
         .select(Record::as_select())
-        .load(conn)?)
+        .load(c))?)
 }
 
 /// Store answers; a record that outlived its retention gives way.
@@ -92,28 +123,26 @@ pub fn insert_answers(conn: &mut Db, answers: &[(&Key, &Answer)], now: DateTime<
                 .map_err(|cause| Error::internal("an answer cannot be stored", cause))?;
             Ok(NewRecord {
                 credential_id: key.credential_id,
-                key: &key.key,
-                request_hash: &key.request_hash,
+                key: key.key.clone(),
+                request_hash: key.request_hash.clone(),
                 status: i32::from(answer.status),
                 headers: Json(headers),
-                body: &answer.body,
+                body: answer.body.clone(),
                 created_at: Ts::from(now),
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let outlived: Vec<String> = answers.iter().map(|(key, _)| key.key.clone()).collect();
+    let outlived: Vec<&str> = answers.iter().map(|(key, _)| key.key.as_str()).collect();
     let credentials: Vec<i64> = answers.iter().map(|(key, _)| key.credential_id).collect();
-    diesel::delete(
+    let limit = Ts::from(now - super::retention());
+    each_db!(conn, c => diesel::delete(
         records::table
-            .filter(
-                records::credential_id
-                    .eq_any(credentials)
-                    .and(records::key.eq_any(outlived)),
-            )
-            .filter(records::created_at.lt(Ts::from(now - super::retention()))),
+            .filter(records::credential_id.eq_any(credentials).and(records::key.eq_any(outlived)))
+            .filter(records::created_at.lt(limit)),
     )
-    .execute(conn)?;
-    each_db!(conn, c => diesel::insert_into(records::table).values(&rows).execute(c))?;
+    .execute(c))?;
+    let rows = rows.as_slice();
+    in_batches!(conn, rows, c, batch => diesel::insert_into(records::table).values(batch).execute(c)?);
     Ok(())
 }
 

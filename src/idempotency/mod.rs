@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::store::Db;
 
-pub use db::insert_answers;
+pub use db::{insert_answers, lock_keys};
 
 /// How long an answer is kept.
 pub fn retention() -> Duration {
@@ -60,7 +60,7 @@ pub fn once(
     work: impl FnOnce(&mut Db) -> Result<Answer>,
 ) -> Result<Answer> {
     let Some(key) = key else { return work(conn) };
-    db::lock_key(conn, key)?;
+    lock_keys(conn, std::slice::from_ref(key))?;
     if let Some(known) = lookup(conn, std::slice::from_ref(key), now)?.pop() {
         return known.1;
     }
@@ -93,13 +93,6 @@ pub fn lookup(conn: &mut Db, keys: &[Key], now: DateTime<Utc>) -> Result<Vec<(us
         }
     }
     Ok(found)
-}
-
-/// Take the locks of a batch of keys in one order; `Error::InProgress` where another transaction holds one.
-pub fn lock_keys(conn: &mut Db, keys: &[Key]) -> Result<()> {
-    let mut ordered: Vec<&Key> = keys.iter().collect();
-    ordered.sort_by(|a, b| (a.credential_id, &a.key).cmp(&(b.credential_id, &b.key)));
-    ordered.into_iter().try_for_each(|key| db::lock_key(conn, key))
 }
 
 /// Worker's step: forget answers that are older than the retention.

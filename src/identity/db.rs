@@ -108,7 +108,7 @@ pub fn find_user_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<User>> {
         .optional()?)
 }
 
-/// Active supervisors and administrators: whom an overdue notice reaches besides the handling agent.
+/// Active supervisors: whom an overdue notice reaches besides the handling agent.
 pub fn list_heads(conn: &mut Db) -> Result<Vec<User>> {
     Ok(users::table
         .filter(users::role.eq(Role::Supervisor).and(users::active.eq(true)))

@@ -3,12 +3,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::templates::MailKind;
-use crate::each_db;
 use crate::error::Result;
 use crate::language::Language;
 use crate::store::schema::{deliveries, tickets};
 use crate::store::{Db, Json, MultiBackend, Ts, Uid};
-use crate::{text_column, text_enum};
+use crate::{in_batches, text_column, text_enum};
 
 text_column!(MailKind);
 
@@ -52,11 +51,10 @@ pub struct DeliveryView {
 
 /// Write deliveries; one that stands there already (same event, kind and recipient) is left as it is.
 pub fn insert_deliveries(conn: &mut Db, rows: &[DeliveryRow]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let rows = rows.to_vec();
-    each_db!(conn, c => diesel::insert_into(deliveries::table).values(&rows).on_conflict_do_nothing().execute(c))?;
+    in_batches!(conn, rows, c, batch => diesel::insert_into(deliveries::table)
+        .values(batch)
+        .on_conflict_do_nothing()
+        .execute(c)?);
     Ok(())
 }
 

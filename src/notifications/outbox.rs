@@ -41,15 +41,22 @@ pub struct Subject<'a> {
     pub organisation_en: &'a str,
 }
 
-/// One mail to one addressee because of one event.
+/// A mail of one kind because of one event.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    pub kind: MailKind,
+    pub event: Uid,
+    pub due_at: Option<DateTime<Utc>>,
+    /// The agent that the mail names.
+    pub agent_name: Option<String>,
+}
+
+/// The letter to one addressee.
 pub fn mail(
     desk: &Desk,
     about: &Subject<'_>,
-    kind: MailKind,
+    letter: &Letter,
     to: &Addressee,
-    event: Uid,
-    due_at: Option<DateTime<Utc>>,
-    agent_name: Option<String>,
     now: DateTime<Utc>,
 ) -> Result<DeliveryRow> {
     let organisation = match to.language {
@@ -60,8 +67,8 @@ pub fn mail(
         ticket_number: about.number.to_owned(),
         subject: about.subject.to_owned(),
         organisation: organisation.to_owned(),
-        due_at,
-        agent_name,
+        due_at: letter.due_at,
+        agent_name: letter.agent_name.clone(),
         link: desk.status_link(about.link_token),
         owner: desk.owner.clone(),
     };
@@ -72,9 +79,9 @@ pub fn mail(
         id: 0,
         uid,
         ticket_id: about.ticket_id,
-        dedupe_key: format!("{event}:{}:{}", kind.as_str(), to.address),
+        dedupe_key: format!("{}:{}:{}", letter.event, letter.kind.as_str(), to.address),
         channel: "email".into(),
-        kind,
+        kind: letter.kind,
         recipient: to.address.clone(),
         recipient_name: to.name.clone(),
         language: to.language,

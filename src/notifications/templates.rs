@@ -58,6 +58,7 @@ mail_kinds! {
     Overdue "overdue",
     OverdueApology "overdue_apology",
     Closed "closed",
+    Cancelled "cancelled",
     Reopened "reopened",
     Message "message",
     RequesterWrote "requester_wrote",

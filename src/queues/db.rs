@@ -62,14 +62,6 @@ pub fn find_queue_by_code(conn: &mut Db, code: &str) -> Result<Option<Queue>> {
         .optional()?)
 }
 
-pub fn find_default_queue(conn: &mut Db) -> Result<Option<Queue>> {
-    Ok(queues::table
-        .filter(queues::is_default.eq(true))
-        .select(Queue::as_select())
-        .first(conn)
-        .optional()?)
-}
-
 pub fn list_queues(conn: &mut Db) -> Result<Vec<Queue>> {
     Ok(queues::table
         .order((queues::position, queues::id))

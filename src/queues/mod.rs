@@ -2,6 +2,8 @@
 //! re-organised three times in two years.
 pub(crate) mod db;
 
+use std::collections::HashMap;
+
 pub use db::{Queue, Summary, Topic};
 
 use crate::error::{Error, Resource, Result};
@@ -28,12 +30,15 @@ pub fn find_topic(conn: &mut Db, id: &str) -> Result<Option<Topic>> {
     }
 }
 
-/// Where a question goes: its topic's queue, else the default queue.
-pub fn route(conn: &mut Db, topic: Option<&Topic>) -> Result<i64> {
+/// Where a question goes, of all queues by their keys: its topic's queue, else the default queue.
+pub fn route<'q>(queues: &'q HashMap<i64, Queue>, topic: Option<&Topic>) -> Result<&'q Queue> {
     match topic {
-        Some(topic) => Ok(topic.queue_id),
-        None => db::find_default_queue(conn)?
-            .map(|queue| queue.id)
+        Some(topic) => queues
+            .get(&topic.queue_id)
+            .ok_or_else(|| Error::internal("a topic routes to an unknown queue", topic.queue_id)),
+        None => queues
+            .values()
+            .find(|queue| queue.is_default)
             .ok_or_else(|| Error::internal("no default queue", "the reference data is not loaded")),
     }
 }

@@ -29,6 +29,23 @@ macro_rules! each_db {
     };
 }
 
+/// Insert many rows in statements of 64, 32, … 1 rows. Diesel prepares and keeps a statement whose number of rows is
+/// part of its type; a `Vec` would be parsed and planned anew each time, on PostgreSQL with one more round trip.
+#[macro_export]
+macro_rules! in_batches {
+    ($conn:expr, $rows:expr, $c:ident, $batch:ident => $body:expr) => {{
+        let mut rest = $rows;
+        $crate::in_batches!(@sizes [64, 32, 16, 8, 4, 2, 1] $conn, rest, $c, $batch => $body);
+        debug_assert!(rest.is_empty());
+    }};
+    (@sizes [$($size:literal),+] $conn:expr, $rest:ident, $c:ident, $batch:ident => $body:expr) => {
+        $(while let Some(($batch, tail)) = $rest.split_first_chunk::<$size>() {
+            $crate::each_db!($conn, $c => $body);
+            $rest = tail;
+        })+
+    };
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     Sqlite,

@@ -2,7 +2,7 @@
 //! and JSON (`jsonb` / text). `MultiBackend` knows none of them, so each is taught once here.
 use std::io::Write as _;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -86,7 +86,7 @@ impl FromSql<TsUtc, Pg> for Ts {
 }
 impl ToSql<TsUtc, Sqlite> for Ts {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(self.0.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
+        out.set_value(self.0.to_rfc3339_opts(SecondsFormat::Micros, true));
         Ok(IsNull::No)
     }
 }

@@ -4,12 +4,11 @@ use diesel::prelude::*;
 
 use super::history::EventKind;
 use super::lifecycle::{Channel, Outcome, State};
-use crate::each_db;
 use crate::error::{Error, Result};
 use crate::identity::ActorKind;
 use crate::store::schema::{clock_segments, clocks, messages, ticket_events, ticket_numbers, tickets};
 use crate::store::{Db, Json, MultiBackend, Ts, Uid};
-use crate::text_enum;
+use crate::{each_db, in_batches, text_enum};
 
 text_enum! {
     /// A clock as it is stored and shown.
@@ -138,34 +137,28 @@ pub fn allocate_numbers(conn: &mut Db, year: i32, count: i64) -> Result<i64> {
 
 /// Insert all; returns (uid, id) pairs in any order (multi-row RETURNING promises none).
 pub fn insert_tickets(conn: &mut Db, rows: &[TicketRow]) -> Result<Vec<(Uid, i64)>> {
-    let rows = rows.to_vec();
-    Ok(each_db!(conn, c => diesel::insert_into(tickets::table)
-        .values(&rows)
-        .returning((tickets::uid, tickets::id))
-        .get_results(c))?)
+    let mut inserted: Vec<(Uid, i64)> = Vec::with_capacity(rows.len());
+    in_batches!(conn, rows, c, batch => inserted.extend(
+        diesel::insert_into(tickets::table)
+            .values(batch)
+            .returning((tickets::uid, tickets::id))
+            .get_results::<(Uid, i64)>(c)?
+    ));
+    Ok(inserted)
 }
 
 pub fn insert_clocks(conn: &mut Db, rows: &[ClockRow]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let rows = rows.to_vec();
-    each_db!(conn, c => diesel::insert_into(clocks::table).values(&rows).execute(c))?;
+    in_batches!(conn, rows, c, batch => diesel::insert_into(clocks::table).values(batch).execute(c)?);
     Ok(())
 }
 
 pub fn insert_events(conn: &mut Db, rows: &[EventRow]) -> Result<()> {
-    let rows = rows.to_vec();
-    each_db!(conn, c => diesel::insert_into(ticket_events::table).values(&rows).execute(c))?;
+    in_batches!(conn, rows, c, batch => diesel::insert_into(ticket_events::table).values(batch).execute(c)?);
     Ok(())
 }
 
 pub fn insert_segments(conn: &mut Db, rows: &[SegmentRow]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let rows = rows.to_vec();
-    each_db!(conn, c => diesel::insert_into(clock_segments::table).values(&rows).execute(c))?;
+    in_batches!(conn, rows, c, batch => diesel::insert_into(clock_segments::table).values(batch).execute(c)?);
     Ok(())
 }
 
@@ -207,9 +200,9 @@ pub fn lock_ticket(conn: &mut Db, id: i64) -> Result<Option<TicketRow>> {
     })
 }
 
-/// Lock and return the most urgent question that waits in a queue, skipping those that somebody else is just taking.
+/// Lock and return the most urgent question that waits in a queue, if any.
 pub fn lock_most_urgent(conn: &mut Db, queue_id: i64) -> Result<Option<TicketRow>> {
-    let query = tickets::table
+    let waiting = tickets::table
         .filter(
             tickets::queue_id
                 .eq(queue_id)
@@ -217,15 +210,28 @@ pub fn lock_most_urgent(conn: &mut Db, queue_id: i64) -> Result<Option<TicketRow
         )
         .order((tickets::urgency_at, tickets::priority.desc(), tickets::id))
         .limit(1);
-    Ok(match conn {
-        Db::Pg(pg) => query
-            .select(TicketRow::as_select())
-            .for_update()
-            .skip_locked()
-            .first(pg)
-            .optional()?,
-        Db::Lite(lite) => query.select(TicketRow::as_select()).first(lite).optional()?,
-    })
+    match conn {
+        Db::Pg(pg) => {
+            // Agents skip what a colleague is just taking. Where everything is locked, wait: the lock may be that of a
+            // note, and the question still be free after it.
+            let free = waiting
+                .select(TicketRow::as_select())
+                .for_update()
+                .skip_locked()
+                .first(pg)
+                .optional()?;
+            match free {
+                Some(ticket) => Ok(Some(ticket)),
+                None => Ok(waiting
+                    .select(TicketRow::as_select())
+                    .for_update()
+                    .first(pg)
+                    .optional()?),
+            }
+        }
+        // SQLite's writer is alone.
+        Db::Lite(lite) => Ok(waiting.select(TicketRow::as_select()).first(lite).optional()?),
+    }
 }
 
 pub fn update_ticket(conn: &mut Db, row: &TicketRow) -> Result<()> {
@@ -236,11 +242,12 @@ pub fn update_ticket(conn: &mut Db, row: &TicketRow) -> Result<()> {
 }
 
 pub fn list_clocks(conn: &mut Db, ticket_ids: &[i64]) -> Result<Vec<ClockRow>> {
-    Ok(clocks::table
-        .filter(clocks::ticket_id.eq_any(ticket_ids.to_vec()))
+    // On the concrete connection PostgreSQL takes the ids as one array, so that the statement is prepared once.
+    Ok(each_db!(conn, c => clocks::table
+        .filter(clocks::ticket_id.eq_any(ticket_ids))
         .order((clocks::ticket_id, clocks::id))
         .select(ClockRow::as_select())
-        .load(conn)?)
+        .load(c))?)
 }
 
 pub fn update_clock(conn: &mut Db, row: &ClockRow) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! The rows of a batch are written together, a few statements whatever its size. A question that is wrong by itself
 //! is refused by itself; a failure of the database fails the batch, and the intake then files one by one.
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -23,7 +23,7 @@ use crate::identity::Principal;
 use crate::identity::access::{Action, permit};
 use crate::identity::token::random_base32;
 use crate::notifications::db::{DeliveryRow, insert_deliveries};
-use crate::notifications::outbox::{Addressee, Subject, mail};
+use crate::notifications::outbox::{Addressee, Letter, Subject, mail};
 use crate::notifications::templates::MailKind;
 use crate::queues::{self, Queue, Topic};
 use crate::sla::policy::TargetKind;
@@ -69,7 +69,12 @@ pub fn file_batch(conn: &mut Db, desk: &Desk, filings: &[Filing]) -> Result<Vec<
         .max()
         .unwrap_or_default();
     replay_known(conn, filings, &mut results, now)?;
-    let mut batch = Batch::new(conn, desk)?;
+    let waiting = filings
+        .iter()
+        .zip(&results)
+        .filter(|(_, result)| result.is_none())
+        .map(|(filing, _)| filing);
+    let mut batch = Batch::new(conn, desk, waiting)?;
     for (position, filing) in filings.iter().enumerate() {
         if results.get(position).is_some_and(Option::is_none)
             && let Err(error) = batch.add(conn, position, filing)?
@@ -137,6 +142,8 @@ struct Batch<'a> {
     organisations: HashMap<i64, Organisation>,
     topics: HashMap<String, Topic>,
     queues: HashMap<i64, Queue>,
+    /// Persons by organisation and address, as they are now.
+    requesters: HashMap<(i64, String), Requester>,
     drafts: Vec<Draft>,
 }
 
@@ -152,7 +159,19 @@ struct Draft {
 }
 
 impl<'a> Batch<'a> {
-    fn new(conn: &mut Db, desk: &'a Desk) -> Result<Self> {
+    /// Reads in one statement each what most of the batch needs.
+    fn new<'f>(conn: &mut Db, desk: &'a Desk, filings: impl Iterator<Item = &'f Filing>) -> Result<Self> {
+        let (mut asking, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        for filing in filings {
+            let Some(client) = filing.principal.client() else {
+                continue;
+            };
+            asking.insert(client.organisation_id);
+            let person = filing.question.requester.as_ref();
+            addresses.extend(person.and_then(|person| person.email.as_deref()));
+        }
+        let asking: Vec<i64> = asking.into_iter().collect();
+        let addresses: Vec<&str> = addresses.into_iter().collect();
         let policy = desk.rules.policy_in_force(conn)?;
         let calendar_version_id = crate::calendars::db::get_current_version_id(conn, policy.calendar_id)?;
         let timeline = desk.rules.timeline(conn, calendar_version_id)?;
@@ -165,9 +184,13 @@ impl<'a> Batch<'a> {
             policy,
             calendar_version_id,
             timeline,
-            organisations: HashMap::new(),
+            organisations: directory::list_by_id(conn, &asking)?
+                .into_iter()
+                .map(|organisation| (organisation.id, organisation))
+                .collect(),
             topics: HashMap::new(),
             queues,
+            requesters: directory::list_requesters_by_email(conn, &asking, &addresses)?,
             drafts: Vec::new(),
         })
     }
@@ -189,7 +212,7 @@ impl<'a> Batch<'a> {
         let (Some(organisation), true) = (organisation, errors.is_empty()) else {
             return Ok(Err(Error::Invalid(errors)));
         };
-        let draft = self.draft(conn, position, filing, organisation, topic)?;
+        let draft = self.draft(position, filing, organisation, topic)?;
         self.drafts.push(draft);
         Ok(Ok(()))
     }
@@ -212,7 +235,7 @@ impl<'a> Batch<'a> {
             ))
         });
         for (draft, person, at) in asked {
-            let requester = directory::remember_requester(conn, draft.organisation.id, person, at)?;
+            let requester = remember(conn, &mut self.requesters, draft.organisation.id, person, at)?;
             draft.ticket.requester_id = Some(requester.id);
             draft.requester = Some(requester);
         }
@@ -232,16 +255,7 @@ impl<'a> Batch<'a> {
         match (&*filing.principal, &filing.question.organisation) {
             (Principal::Client { .. }, Some(_)) => refuse(FieldCode::NotAllowed),
             (Principal::Client { client, .. }, None) => {
-                let id = client.organisation_id;
-                if !self.organisations.contains_key(&id) {
-                    let found = directory::db::list_organisations_by_id(conn, &[id])?;
-                    self.organisations.extend(
-                        found
-                            .into_iter()
-                            .map(|organisation| (organisation.id, organisation)),
-                    );
-                }
-                Ok(self.organisations.get(&id).cloned())
+                Ok(self.organisations.get(&client.organisation_id).cloned())
             }
             (_, None) => refuse(FieldCode::Required),
             (_, Some(code)) => match directory::find_organisation(conn, code)? {
@@ -274,7 +288,6 @@ impl<'a> Batch<'a> {
 
     fn draft(
         &self,
-        conn: &mut Db,
         position: usize,
         filing: &Filing,
         organisation: Organisation,
@@ -282,12 +295,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Draft> {
         let question = &filing.question;
         let at = filing.filed_at;
-        let routed_to = queues::route(conn, topic.as_ref())?;
-        let queue = self
-            .queues
-            .get(&routed_to)
-            .cloned()
-            .ok_or_else(|| Error::internal("a topic routes to an unknown queue", routed_to))?;
+        let queue = queues::route(&self.queues, topic.as_ref())?.clone();
         let priority = question
             .priority
             .or_else(|| {
@@ -357,8 +365,8 @@ impl<'a> Batch<'a> {
         self.number(conn)?;
         let rows: Vec<TicketRow> = self.drafts.iter().map(|draft| draft.ticket.clone()).collect();
         let ids: HashMap<Uid, i64> = db::insert_tickets(conn, &rows)?.into_iter().collect();
-        let mut clocks = Vec::with_capacity(2 * rows.len());
-        let mut events = Vec::with_capacity(rows.len());
+        let mut clocks = Vec::with_capacity(2 * self.drafts.len());
+        let mut events = Vec::with_capacity(self.drafts.len());
         let mut mails = Vec::new();
         for draft in &mut self.drafts {
             let uid = draft.ticket.uid;
@@ -433,6 +441,26 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// The person, from those that the batch knows where they say the same.
+fn remember(
+    conn: &mut Db,
+    known: &mut HashMap<(i64, String), Requester>,
+    organisation_id: i64,
+    input: &RequesterInput,
+    at: DateTime<Utc>,
+) -> Result<Requester> {
+    let person = input.email.clone().map(|address| (organisation_id, address));
+    let already = person.as_ref().and_then(|person| known.get(person));
+    if let Some(requester) = already.filter(|requester| requester.says_the_same_as(input)) {
+        return Ok(requester.clone());
+    }
+    let remembered = directory::remember_requester(conn, organisation_id, input, at)?;
+    if let Some(person) = person {
+        known.insert(person, remembered.clone());
+    }
+    Ok(remembered)
+}
+
 impl Draft {
     /// The mail that confirms the receipt, if the asking person gave an address.
     fn confirmation(&self, desk: &Desk, event: Uid, at: DateTime<Utc>) -> Result<Option<DeliveryRow>> {
@@ -461,7 +489,13 @@ impl Draft {
             .iter()
             .find(|clock| clock.target == TargetKind::Resolution.as_str());
         let due_at = resolution.and_then(|clock| clock.due_at).map(|due| due.0);
-        mail(desk, &about, MailKind::Received, &to, event, due_at, None, at).map(Some)
+        let letter = Letter {
+            kind: MailKind::Received,
+            event,
+            due_at,
+            agent_name: None,
+        };
+        mail(desk, &about, &letter, &to, at).map(Some)
     }
 
     fn into_view(self, conn: &mut Db, desk: &Desk, now: DateTime<Utc>) -> Result<TicketView> {

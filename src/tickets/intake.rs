@@ -16,7 +16,9 @@ const BATCH: usize = 64;
 /// Questions that may wait before new ones are refused with 503.
 const BACKLOG: usize = 2048;
 
-type Waiting = (Filing, oneshot::Sender<Result<Answer>>);
+/// Tells the caller what became of the question.
+type Teller = oneshot::Sender<Result<Answer>>;
+type Waiting = (Filing, Teller);
 
 #[derive(Clone)]
 pub struct Intake {
@@ -85,9 +87,7 @@ fn file_what_waits(store: &Store, desk: &Arc<Desk>, waiting: &Mutex<Receiver<Wai
     }
 }
 
-fn next_batch(
-    waiting: &Mutex<Receiver<Waiting>>,
-) -> Option<(Vec<Filing>, Vec<oneshot::Sender<Result<Answer>>>)> {
+fn next_batch(waiting: &Mutex<Receiver<Waiting>>) -> Option<(Vec<Filing>, Vec<Teller>)> {
     let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     let mut batch = vec![waiting.recv().ok()?];
     while batch.len() < BATCH {

@@ -6,11 +6,12 @@ use super::clocks::Clocks;
 use super::db::{self, EventRow, MessageRow, TicketRow};
 use super::history::{EventKind, record};
 use super::lifecycle::{Operation, State};
-use super::notices::Letters;
+use super::notices::resolution_due;
 use super::operations::{self, Opened};
 use crate::error::{Error, Result};
 use crate::identity::Principal;
 use crate::identity::access::Action;
+use crate::notifications::outbox::Letter;
 use crate::notifications::templates::MailKind;
 use crate::sla::policy::TargetKind;
 use crate::store::page::{Page, decode_cursor};
@@ -42,7 +43,7 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
     )?;
     if tx.principal.is_staff() {
         answer_first(tx, &mut opened, "message")?;
-        Letters {
+        Letter {
             kind: MailKind::Message,
             event,
             due_at: None,
@@ -55,10 +56,10 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
             State::Resolved => operations::reopen_opened(tx, &mut opened, "requester_replied")?,
             _ => {}
         }
-        Letters {
+        Letter {
             kind: MailKind::RequesterWrote,
             event,
-            due_at: None,
+            due_at: resolution_due(&opened.clocks),
             agent_name: None,
         }
         .to_handlers(tx, &opened.ticket)?;
@@ -162,8 +163,11 @@ pub struct StatusPage {
 
 /// `NotFound` for an unknown link. Holding the link is the permission.
 pub fn status_page(conn: &mut Db, desk: &Desk, link_token: &str, now: DateTime<Utc>) -> Result<StatusPage> {
-    let ticket =
-        db::find_ticket_by_link(conn, link_token)?.ok_or(Error::NotFound(crate::error::Resource::Page))?;
+    let unknown = || Error::NotFound(crate::error::Resource::Page);
+    if !link_token.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(unknown());
+    }
+    let ticket = db::find_ticket_by_link(conn, link_token)?.ok_or_else(unknown)?;
     let messages = db::list_messages(conn, ticket.id, false, 0, 200)?;
     let mut tx = Tx {
         conn,
@@ -173,7 +177,7 @@ pub fn status_page(conn: &mut Db, desk: &Desk, link_token: &str, now: DateTime<U
     };
     let clocks = Clocks::load(&mut tx, &ticket)?;
     let due_at = if ticket.state.is_open() {
-        super::notices::resolution_due(&clocks)
+        resolution_due(&clocks)
     } else {
         None
     };

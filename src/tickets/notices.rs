@@ -14,7 +14,7 @@ use crate::directory;
 use crate::error::{Error, Result};
 use crate::identity::{self, Principal};
 use crate::notifications::db::{DeliveryRow, insert_deliveries};
-use crate::notifications::outbox::{Addressee, Subject, mail};
+use crate::notifications::outbox::{Addressee, Letter, Subject, mail};
 use crate::notifications::templates::MailKind;
 use crate::sla::policy::TargetKind;
 use crate::store::{Db, Store, Uid};
@@ -54,13 +54,13 @@ fn tell_desk(tx: &mut Tx<'_>, ticket: &TicketRow, event: Uid, notice: &Notice) -
     } else {
         MailKind::Warning
     };
-    let letters = Letters {
+    let letter = Letter {
         kind,
         event,
         due_at: Some(notice.due_at),
         agent_name: None,
     };
-    letters.enqueue(tx, ticket, people)
+    letter.to_people(tx, ticket, people)
 }
 
 /// The assignee, or the members of the queue where nobody has taken the ticket.
@@ -72,16 +72,7 @@ fn handlers(conn: &mut Db, ticket: &TicketRow) -> Result<Vec<Addressee>> {
     Ok(users.iter().map(Addressee::from).collect())
 }
 
-/// A mail of one kind because of one event.
-pub struct Letters {
-    pub kind: MailKind,
-    pub event: Uid,
-    pub due_at: Option<DateTime<Utc>>,
-    /// Whom the mail names; absent: each addressee.
-    pub agent_name: Option<String>,
-}
-
-impl Letters {
+impl Letter {
     /// To the asking person, if they gave an address.
     pub fn to_requester(self, tx: &mut Tx<'_>, ticket: &TicketRow) -> Result<()> {
         let requester = match ticket.requester_id {
@@ -96,7 +87,11 @@ impl Letters {
                 language,
             })
         });
-        self.enqueue(tx, ticket, addressee.into_iter().collect())
+        let letters: Vec<_> = addressee
+            .into_iter()
+            .map(|person| (self.clone(), person))
+            .collect();
+        Letter::enqueue(tx, ticket, &letters)
     }
 
     /// To whoever handles the ticket, but not to the person who just acted.
@@ -105,11 +100,24 @@ impl Letters {
         if let Principal::Staff { staff, .. } = tx.principal {
             people.retain(|person| person.address != staff.email);
         }
-        self.enqueue(tx, ticket, people)
+        self.to_people(tx, ticket, people)
     }
 
-    fn enqueue(self, tx: &mut Tx<'_>, ticket: &TicketRow, people: Vec<Addressee>) -> Result<()> {
-        if people.is_empty() {
+    /// To people of the centre, each named where the letter names nobody else.
+    fn to_people(&self, tx: &mut Tx<'_>, ticket: &TicketRow, people: Vec<Addressee>) -> Result<()> {
+        let naming = |person: &Addressee| Letter {
+            agent_name: self.agent_name.clone().or_else(|| Some(person.name.clone())),
+            ..self.clone()
+        };
+        let named: Vec<_> = people
+            .into_iter()
+            .map(|person| (naming(&person), person))
+            .collect();
+        Letter::enqueue(tx, ticket, &named)
+    }
+
+    fn enqueue(tx: &mut Tx<'_>, ticket: &TicketRow, letters: &[(Letter, Addressee)]) -> Result<()> {
+        if letters.is_empty() {
             return Ok(());
         }
         let organisations = directory::db::list_organisations_by_id(tx.conn, &[ticket.organisation_id])?;
@@ -125,21 +133,9 @@ impl Letters {
             organisation_vi: &organisation.name_vi,
             organisation_en: &organisation.name_en,
         };
-        let rows = people
+        let rows = letters
             .iter()
-            .map(|person| {
-                let agent_name = self.agent_name.clone().or_else(|| Some(person.name.clone()));
-                mail(
-                    tx.desk,
-                    &about,
-                    self.kind,
-                    person,
-                    self.event,
-                    self.due_at,
-                    agent_name,
-                    tx.now,
-                )
-            })
+            .map(|(letter, person)| mail(tx.desk, &about, letter, person, tx.now))
             .collect::<Result<Vec<DeliveryRow>>>()?;
         insert_deliveries(tx.conn, &rows)
     }

@@ -8,10 +8,11 @@ use super::db::{self, TicketRow};
 use super::history::{EventKind, record, record_at};
 use super::lifecycle::{Operation, Outcome, State};
 use super::messages::{answer_first, say};
-use super::notices::{Letters, resolution_due, settle};
+use super::notices::{resolution_due, settle};
 use crate::error::{Error, FieldCode, Resource, Result};
 use crate::identity::access::{Action, Target, authorise};
 use crate::identity::{self, Principal, Role};
+use crate::notifications::outbox::Letter;
 use crate::notifications::templates::MailKind;
 use crate::queues;
 use crate::sla::policy::TargetKind;
@@ -67,12 +68,13 @@ pub fn get_for_reading(
     Ok(ticket)
 }
 
-/// Refuse where the caller's `If-Match` names another version than the ticket's.
-pub fn require_version(tx: &mut Tx<'_>, id: &str, version: Option<i64>) -> Result<()> {
-    let Some(version) = version else { return Ok(()) };
-    let seen = get_for_reading(tx.conn, tx.desk, tx.principal, id, Action::ReadTicket)?;
+/// Refuse where the caller's `If-Match` names other versions than the ticket's.
+pub fn require_version(tx: &mut Tx<'_>, id: &str, versions: Option<&[i64]>) -> Result<()> {
+    let Some(versions) = versions else { return Ok(()) };
+    // To see the ticket is enough here: what the caller may do to it, the operation decides.
+    let seen = get_for_reading(tx.conn, tx.desk, tx.principal, id, Action::ReadSelf)?;
     let ticket = db::lock_ticket(tx.conn, seen.id)?.ok_or(Error::NotFound(Resource::Ticket))?;
-    if ticket.version == version {
+    if versions.contains(&ticket.version) {
         Ok(())
     } else {
         Err(Error::PreconditionFailed)
@@ -125,7 +127,7 @@ pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
     let event = record(tx, opened.ticket.id, EventKind::Assigned, data)?;
     save(tx, &mut opened)?;
     let due_at = resolution_due(&opened.clocks);
-    Letters {
+    Letter {
         kind: MailKind::Assigned,
         event,
         due_at,
@@ -188,7 +190,7 @@ pub fn wait(tx: &mut Tx<'_>, id: &str, message: &str) -> Result<i64> {
         json!({ "message_id": said.uid }),
     )?;
     save(tx, &mut opened)?;
-    Letters {
+    Letter {
         kind: MailKind::NeedInfo,
         event,
         due_at: None,
@@ -259,7 +261,7 @@ pub fn resolve(tx: &mut Tx<'_>, id: &str, resolution: &Resolution<'_>) -> Result
     });
     let event = record(tx, opened.ticket.id, EventKind::Resolved, data)?;
     save(tx, &mut opened)?;
-    Letters {
+    Letter {
         kind: MailKind::Answered,
         event,
         due_at: Some(closes_at),
@@ -317,7 +319,7 @@ fn mark_closed(tx: &mut Tx<'_>, ticket: &mut TicketRow, at: DateTime<Utc>, event
     ticket.state = State::Closed;
     ticket.closed_at = Some(Ts::from(at));
     ticket.closes_at = None;
-    Letters {
+    Letter {
         kind: MailKind::Closed,
         event,
         due_at: None,
@@ -361,7 +363,7 @@ pub(super) fn reopen_opened(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) 
         json!({ "reason": reason }),
     )?;
     let due_at = resolution_due(&opened.clocks);
-    let letters = || Letters {
+    let letters = || Letter {
         kind: MailKind::Reopened,
         event,
         due_at,
@@ -377,17 +379,23 @@ pub fn cancel(tx: &mut Tx<'_>, id: &str, reason: &str) -> Result<i64> {
     opened.clocks.abandon(tx, &opened.ticket, "cancelled")?;
     opened.ticket.state = State::Cancelled;
     opened.ticket.closed_at = Some(Ts::from(tx.now));
-    let by = if matches!(tx.principal, Principal::Client { .. }) {
-        "asker"
-    } else {
-        "centre"
-    };
-    record(
-        tx,
-        opened.ticket.id,
-        EventKind::Cancelled,
-        json!({ "by": by, "reason": reason }),
-    )?;
+    if matches!(tx.principal, Principal::Client { .. }) {
+        let data = json!({ "by": "asker", "reason": reason });
+        record(tx, opened.ticket.id, EventKind::Cancelled, data)?;
+        save(tx, &mut opened)?;
+        return Ok(opened.ticket.id);
+    }
+    // The asker is told, and reads the reason where they read answers.
+    let said = say(tx, &opened.ticket, false, reason)?;
+    let data = json!({ "by": "centre", "reason": reason, "message_id": said.uid });
+    let event = record(tx, opened.ticket.id, EventKind::Cancelled, data)?;
     save(tx, &mut opened)?;
+    Letter {
+        kind: MailKind::Cancelled,
+        event,
+        due_at: None,
+        agent_name: None,
+    }
+    .to_requester(tx, &opened.ticket)?;
     Ok(opened.ticket.id)
 }

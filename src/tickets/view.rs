@@ -1,4 +1,6 @@
 //! A ticket with everything that an answer shows of it, for one ticket or a page of them.
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use serde::Serialize;
@@ -168,13 +170,13 @@ pub fn get_view(conn: &mut Db, desk: &Desk, ticket_id: i64, now: DateTime<Utc>) 
 
 fn complete(conn: &mut Db, desk: &Desk, rows: Vec<JoinedRow>, now: DateTime<Utc>) -> Result<Vec<TicketView>> {
     let ids: Vec<i64> = rows.iter().map(|row| row.ticket.id).collect();
-    let mut all_clocks = db::list_clocks(conn, &ids)?;
+    let mut clocks_of: HashMap<i64, Vec<ClockRow>> = HashMap::with_capacity(rows.len());
+    for clock in db::list_clocks(conn, &ids)? {
+        clocks_of.entry(clock.ticket_id).or_default().push(clock);
+    }
     let mut views = Vec::with_capacity(rows.len());
     for row in rows {
-        let (clocks, others) = all_clocks
-            .into_iter()
-            .partition(|clock: &ClockRow| clock.ticket_id == row.ticket.id);
-        all_clocks = others;
+        let clocks = clocks_of.remove(&row.ticket.id).unwrap_or_default();
         let remaining = remaining(conn, desk, &clocks, now)?;
         let reference = |(code, vi, en): (String, String, String)| Reference {
             code,
@@ -248,23 +250,36 @@ pub struct TicketFilter {
     pub due_before: Option<DateTime<Utc>>,
 }
 
+/// Which page of which list.
+#[derive(Debug, Clone, Default)]
+pub struct TicketQuestion {
+    pub filter: TicketFilter,
+    pub sort: Sort,
+    pub cursor: Option<String>,
+    pub limit: i64,
+}
+
 /// A page of the tickets that the principal may see.
 pub fn list_tickets(
     conn: &mut Db,
     desk: &Desk,
     principal: &Principal,
-    filter: &TicketFilter,
-    sort: Sort,
-    cursor: Option<&str>,
-    limit: i64,
+    question: &TicketQuestion,
     now: DateTime<Utc>,
 ) -> Result<Page<TicketView>> {
+    let TicketQuestion {
+        filter,
+        sort,
+        cursor,
+        limit,
+    } = question;
     let binding = format!("tickets {filter:?} {sort:?}");
     let after = cursor
+        .as_deref()
         .map(|cursor| decode_cursor::<(DateTime<Utc>, i64)>(&binding, cursor))
         .transpose()?;
-    let rows = list_rows(conn, desk, principal, filter, sort, after, limit + 1)?;
-    let page = Page::from_rows(rows, limit, &binding, |row| match sort {
+    let rows = list_rows(conn, desk, principal, filter, *sort, after, limit + 1)?;
+    let page = Page::from_rows(rows, *limit, &binding, |row| match sort {
         Sort::NewestFiled | Sort::OldestFiled => (row.ticket.filed_at.0, row.ticket.id),
         Sort::SoonestDue => (row.ticket.urgency_at.0, row.ticket.id),
         Sort::LatestUpdated => (row.ticket.updated_at.0, row.ticket.id),

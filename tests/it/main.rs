@@ -9,12 +9,23 @@
     reason = "test code may fail loudly; clippy's own exception covers only #[test] functions"
 )]
 
+mod bad_input;
+mod calendars;
+mod cli;
 mod concurrency;
+mod contract;
 mod crash;
+mod demo;
 mod deployment_files;
+mod idempotency;
+mod isolation;
 mod lifecycle;
+mod lists;
+mod mail;
 mod notices;
+mod operations;
 mod plans;
+mod readme;
 mod store;
 mod support;
 mod support_tests;

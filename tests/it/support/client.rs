@@ -168,7 +168,8 @@ impl Client {
             .map(|(name, value)| (name.to_string(), header(value)))
             .collect();
         let status = answer.status().as_u16();
-        let text = answer.body_mut().read_to_string()?;
+        let bytes = answer.body_mut().read_to_vec()?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let reply = Reply {
             status,
@@ -182,7 +183,7 @@ impl Client {
 }
 
 /// Every answer that any test sees is declared: its status, media type and shape. Paths that are not in the file are
-/// tests of the 404.
+/// tests of the 404; the documentation's own pages and assets are no part of the API.
 #[track_caller]
 fn hold_against_contract(method: &str, path: &str, reply: &Reply) {
     assert!(
@@ -190,6 +191,9 @@ fn hold_against_contract(method: &str, path: &str, reply: &Reply) {
         "{method} {path} has no X-Request-Id"
     );
     let path = path.split('?').next().unwrap();
+    if path == "/docs" || path.starts_with("/docs/") {
+        return;
+    }
     let contract = Contract::global();
     if reply.status == 404 && !contract.knows(path) {
         return;

@@ -4,6 +4,7 @@ pub mod app;
 pub mod client;
 pub mod contract;
 pub mod database;
+pub mod desk;
 pub mod mail;
 pub mod postgres;
 pub mod process;

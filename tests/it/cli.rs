@@ -1,0 +1,467 @@
+//! The built binary: what it prints, where, and how it fails.
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::app::seeded_database;
+use crate::support::database::{Backend, TestDatabase};
+use crate::support::{Client, TestApp};
+
+struct Binary {
+    database: String,
+    storage: TempDir,
+}
+
+impl Binary {
+    fn on(database: &str) -> Binary {
+        Binary {
+            database: database.to_owned(),
+            storage: TempDir::new().unwrap(),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_giaidap"));
+        command
+            .env_clear()
+            .env("GIAIDAP_STORAGE", self.storage.path())
+            .env("GIAIDAP_DATABASE", &self.database)
+            .env("RUST_BACKTRACE", "1")
+            .current_dir(self.storage.path())
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What it prints where it succeeds.
+    #[track_caller]
+    fn out(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        let printed = self.out(arguments);
+        assert_eq!(printed.lines().count(), 1, "{printed}");
+        serde_json::from_str(&printed).unwrap()
+    }
+
+    /// The one line that says why it failed.
+    #[track_caller]
+    fn failure(&self, arguments: &[&str]) -> String {
+        failure(&self.run(arguments))
+    }
+}
+
+#[track_caller]
+fn failure(output: &Output) -> String {
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    assert!(!complaint.contains("panicked"), "{complaint}");
+    assert_eq!(text(&output.stdout), "", "nothing to read elsewhere");
+    complaint.strip_prefix("giaidap: ").unwrap().trim_end().to_owned()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn last_line(printed: &str) -> &str {
+    printed.lines().last().unwrap()
+}
+
+#[test]
+fn people_tokens_and_keys_are_made_while_a_server_runs_and_work_at_once() {
+    let app = TestApp::start();
+    let binary = Binary::on(&app.database.url);
+    let queues = ["--queue", "technology", "--queue", "security"];
+    let person = [
+        "user",
+        "create",
+        "--email",
+        "Lan@centre.example",
+        "--name",
+        "Tr\u{1ea7}n Lan",
+        "--role",
+        "agent",
+    ];
+    let printed = binary.out(&[&person[..], &queues[..]].concat());
+    assert!(printed.contains("agent lan@centre.example"), "{printed}");
+    let token = binary.out(&["token", "create", "--user", "lan@centre.example"]);
+    let me = Client::new(&app.url, Some(last_line(&token)))
+        .get("/api/v1/me")
+        .expect(200)
+        .body;
+    assert_eq!((&me["name"], &me["role"]), (&"Trần Lan".into(), &"agent".into()));
+    let codes: Vec<&Value> = me["queues"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|queue| &queue["code"])
+        .collect();
+    assert_eq!(codes.len(), 2, "{codes:?}");
+
+    let key = binary.out(&["key", "create", "--organisation", "H57", "--name", "LGSP"]);
+    let hue = Client::new(&app.url, Some(last_line(&key)));
+    let me = hue.get("/api/v1/me").expect(200).body;
+    assert_eq!(me["scopes"], serde_json::json!(["tickets:read", "tickets:write"]));
+    let reading = [
+        "key",
+        "create",
+        "--organisation",
+        "H57",
+        "--name",
+        "x",
+        "--scope",
+        "tickets:read",
+    ];
+    let reader = Client::new(&app.url, Some(last_line(&binary.out(&reading))));
+    reader.get("/api/v1/tickets").expect(200);
+    reader
+        .post("/api/v1/tickets", &crate::support::question())
+        .expect(403);
+
+    let taken = binary.failure(&person);
+    assert!(taken.contains("email"), "{taken}");
+    let no_queue = [
+        "user", "create", "--email", "x@y.vn", "--name", "x", "--role", "agent", "--queue", "none",
+    ];
+    assert!(binary.failure(&no_queue).contains("queue"));
+    let no_address = ["user", "create", "--email", "x", "--name", "x", "--role", "agent"];
+    assert!(binary.failure(&no_address).contains("email"));
+    assert!(
+        binary
+            .failure(&["token", "create", "--user", "nobody@centre.example"])
+            .contains("no such user")
+    );
+    assert!(
+        binary
+            .failure(&["key", "create", "--organisation", "H99", "--name", "x"])
+            .contains("organisation")
+    );
+}
+
+#[test]
+fn organisations_are_listed_and_imported_whole_or_not_at_all() {
+    let database = seeded_database();
+    let binary = Binary::on(&database.url);
+    let count = || {
+        binary
+            .json(&["organisation", "list", "--json"])
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(count(), 123);
+    assert_eq!(binary.out(&["organisation", "list"]).lines().count(), 123);
+    let provinces = [
+        "organisation",
+        "list",
+        "--kind",
+        "province",
+        "--active-on",
+        "2019-11-22",
+        "--json",
+    ];
+    assert_eq!(binary.json(&provinces).as_array().unwrap().len(), 63);
+    let found = binary.json(&["organisation", "list", "--q", "thua thien", "--json"]);
+    assert_eq!(found[0]["code"], "H57");
+
+    let header = "code,kind,name_vi,name_en,short_name,gso_code,egov_code,valid_from,valid_to,successor_code,pilot,source";
+    let good = "X01,other,Trung tâm thử nghiệm,Test centre,Thử nghiệm,,X01,2019-01-01,,,0,a test";
+    let file = |name: &str, lines: &[&str]| {
+        let path = binary.storage.path().join(name);
+        std::fs::write(&path, [&[header], lines].concat().join("\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let bad_lines = [
+        ("X02,village,Xã,Village,Xã,,X02,,,,0,a test", "3"),
+        ("X02,other,,,,,,,,,0,a test", "3"),
+        ("X02,other,Xã,Village,Xã,,X02,2019-02-30,,,0,a test", "3"),
+        ("X02,other,Xã,Village,Xã,,X02,,,NONE,0,a test", "3"),
+        ("X02,other", "3"),
+    ];
+    for (bad, line) in bad_lines {
+        let refused = binary.failure(&["organisation", "import", &file("bad.csv", &[good, bad])]);
+        assert!(refused.contains(&format!("line {line}")), "{bad}: {refused}");
+        assert_eq!(count(), 123, "{bad}");
+    }
+    let imported = binary.json(&["organisation", "import", &file("good.csv", &[good]), "--json"]);
+    assert_eq!(imported["imported"], 1);
+    assert_eq!(count(), 124);
+    binary.out(&["organisation", "import", &file("good.csv", &[good])]);
+    assert_eq!(count(), 124, "the same again replaces");
+    let missing = binary.failure(&["organisation", "import", "nowhere.csv"]);
+    assert!(missing.contains("nowhere.csv"), "{missing}");
+    let latin = binary.storage.path().join("latin.csv");
+    std::fs::write(
+        &latin,
+        [header.as_bytes(), b"\nX03,other,Hu\xe9,Hue,Hue,,X03,,,,0,t"].concat(),
+    )
+    .unwrap();
+    let refused = binary.failure(&["organisation", "import", latin.to_str().unwrap()]);
+    assert!(refused.contains("line 2"), "{refused}");
+}
+
+#[test]
+fn a_calendar_answers_at_the_command_line_as_over_the_api() {
+    let database = seeded_database();
+    let binary = Binary::on(&database.url);
+    let shown = binary.json(&["calendar", "show"]);
+    assert_eq!(
+        (&shown["code"], &shown["version"]),
+        (&"vn-government".into(), &1.into())
+    );
+    let from = "2019-11-22T16:30:00+07:00";
+    let due = ["calendar", "due", "--from", from, "--business-seconds", "14400"];
+    assert_eq!(binary.out(&due), "2019-11-25T11:00:00+07:00\n");
+    let answer = binary.json(&[&due[..], &["--json"]].concat());
+    assert_eq!(
+        answer,
+        serde_json::json!({ "due_at": "2019-11-25T11:00:00+07:00", "calendar_version": 1 })
+    );
+    let elapsed = [
+        "calendar",
+        "elapsed",
+        "--from",
+        from,
+        "--to",
+        "2019-11-25T11:00:00+07:00",
+    ];
+    assert_eq!(binary.out(&elapsed), "14400\n");
+    assert_eq!(
+        binary.json(&[&elapsed[..], &["--json"]].concat())["business_seconds"],
+        14_400
+    );
+    assert!(
+        binary
+            .failure(&["calendar", "show", "none"])
+            .contains("no such calendar")
+    );
+    let never = [
+        "calendar",
+        "due",
+        "--from",
+        from,
+        "--business-seconds",
+        "315619200",
+    ];
+    assert!(binary.failure(&never).contains("business-seconds"));
+    // What clap refuses is its own affair, but it refuses.
+    for bad in ["2019-11-22", "2019-11-22T16:30:00", "yesterday"] {
+        let refused = binary.run(&["calendar", "due", "--from", bad, "--business-seconds", "60"]);
+        assert_eq!(refused.status.code(), Some(2), "{bad}");
+    }
+}
+
+#[test]
+fn the_report_is_drawn_as_a_table_as_json_and_as_csv() {
+    let app = TestApp::start();
+    crate::support::file(&app.organisation("H57"));
+    let binary = Binary::on(&app.database.url);
+    let ask = ["report", "sla", "--from", "2019-11-01", "--to", "2019-12-01"];
+    let with = |more: &[&str]| binary.out(&[&ask[..], more].concat());
+    let table = with(&[]);
+    assert!(table.lines().count() >= 3, "{table}");
+    let report: Value = serde_json::from_str(&with(&["--json", "--group-by", "organisation"])).unwrap();
+    assert_eq!(report["total"]["filed"], 1);
+    let csv = with(&["--csv", "--group-by", "month"]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("group_code,group_name_vi,"), "{csv}");
+    assert!(lines[1].starts_with("2019-11,"), "{csv}");
+    assert!(lines.last().unwrap().starts_with("total,"), "{csv}");
+    assert_ne!(with(&["--language", "en"]), table);
+    let backwards = binary.failure(&["report", "sla", "--from", "2019-12-01", "--to", "2019-11-01"]);
+    assert!(backwards.contains("to"), "{backwards}");
+}
+
+#[test]
+fn the_effective_settings_are_shown_without_their_secrets() {
+    let binary = Binary::on("postgres://giaidap:geheim-1@db.example/giaidap");
+    let mut command = binary.command(&["serve", "--check", "--listen", "127.0.0.1:9999"]);
+    command.env("GIAIDAP_MAIL_TRANSPORT", "smtps://bot:geheim-2@mail.example:465");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout) + &text(&output.stderr);
+    assert!(!printed.contains("geheim"), "{printed}");
+    assert!(printed.contains("***") && printed.contains("db.example") && printed.contains("127.0.0.1:9999"));
+    // A password that itself looks like an address must not slip through in a failure either.
+    let refused = Binary::on("mysql://u:geheim-3@db.example/x").failure(&["serve", "--check"]);
+    assert!(!refused.contains("geheim-3"), "{refused}");
+}
+
+fn config_file(binary: &Binary, content: &str) -> String {
+    let path = binary.storage.path().join("giaidap.toml");
+    std::fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn settings_come_from_flags_then_the_environment_then_the_file() {
+    let binary = Binary::on("sqlite://x.db");
+    let file = config_file(
+        &binary,
+        "listen = \"127.0.0.1:1111\"\npublic_url = \"https://file.example\"\n",
+    );
+    let check = |flags: &[&str], environment: Option<&str>| {
+        let mut command = binary.command(&[&["serve", "--check", "--config", &file], flags].concat());
+        if let Some(address) = environment {
+            command.env("GIAIDAP_LISTEN", address);
+        }
+        text(&command.output().unwrap().stdout)
+    };
+    assert!(check(&[], None).contains("127.0.0.1:1111"));
+    assert!(check(&[], Some("127.0.0.1:2222")).contains("127.0.0.1:2222"));
+    let flag = check(&["--listen", "127.0.0.1:3333"], Some("127.0.0.1:2222"));
+    assert!(
+        flag.contains("127.0.0.1:3333") && flag.contains("https://file.example"),
+        "{flag}"
+    );
+}
+
+#[test]
+fn what_cannot_be_used_is_one_clear_line_and_no_panic() {
+    let binary = Binary::on("sqlite://x.db");
+    let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap().to_string();
+    let refused = binary.failure(&["serve", "--listen", &address]);
+    assert!(refused.contains(&address), "{refused}");
+    assert!(
+        !Path::new(&binary.storage.path().join("x.db")).exists(),
+        "an occupied port changes nothing"
+    );
+
+    for (database, says) in [
+        ("mysql://localhost/x", "sqlite"),
+        ("", "database"),
+        ("nonsense", "sqlite"),
+        ("postgres://nobody@127.0.0.1:1/none?connect_timeout=2", "database"),
+        ("sqlite:///proc/nowhere/x.db", "/proc/nowhere"),
+    ] {
+        for command in [
+            &["migrate"][..],
+            &["organisation", "list"],
+            &["serve", "--listen", "127.0.0.1:0"],
+        ] {
+            let refused = Binary::on(database).failure(command);
+            assert!(refused.contains(says), "{database} {command:?}: {refused}");
+        }
+    }
+    // A file where the storage folder should be, and one that is no database.
+    let file = binary.storage.path().join("plain");
+    std::fs::write(
+        &file,
+        "not a database, but long enough to be read as the header of one by a careless reader",
+    )
+    .unwrap();
+    let plain = file.to_str().unwrap();
+    let refused = failure(
+        &binary
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .env("GIAIDAP_STORAGE", plain)
+            .output()
+            .unwrap(),
+    );
+    assert!(refused.contains(plain), "{refused}");
+    let refused = Binary::on(&format!("sqlite://{plain}")).failure(&["migrate"]);
+    assert!(refused.contains("not a database"), "{refused}");
+
+    let folder = binary.storage.path().to_str().unwrap().to_owned();
+    for (config, says) in [
+        ("/nowhere/giaidap.toml".to_owned(), "/nowhere/giaidap.toml"),
+        (folder.clone(), folder.as_str()),
+        (config_file(&binary, "listen = \n"), "giaidap.toml"),
+    ] {
+        let refused = binary.failure(&["serve", "--check", "--config", &config]);
+        assert!(refused.contains(says), "{config}: {refused}");
+    }
+    for (content, says) in [
+        ("lisen = \"127.0.0.1:80\"", "lisen"),
+        ("pool_size = \"many\"", "pool_size"),
+        ("mail_transport = \"pigeon\"", "mail_transport"),
+        ("listen = \"nowhere\"", "listen"),
+    ] {
+        let refused = binary.failure(&["serve", "--check", "--config", &config_file(&binary, content)]);
+        assert!(refused.contains(says), "{content}: {refused}");
+    }
+}
+
+/// A database without a single table, and what holds it.
+fn empty_database() -> (String, Option<TestDatabase>, TempDir) {
+    let folder = TempDir::new().unwrap();
+    match Backend::chosen() {
+        Backend::Sqlite => (
+            format!("sqlite://{}", folder.path().join("new.db").display()),
+            None,
+            folder,
+        ),
+        Backend::Postgres => {
+            let database = TestDatabase::from_template("empty", |_| {});
+            (database.url.clone(), Some(database), folder)
+        }
+    }
+}
+
+#[test]
+fn two_processes_may_migrate_an_empty_database_at_once() {
+    let (url, _held, _folder) = empty_database();
+    let binary = Binary::on(&url);
+    let start = || {
+        let mut command = binary.command(&["migrate"]);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let processes: Vec<_> = (0..4).map(|_| start()).collect();
+    for process in processes {
+        let output = process.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    assert_eq!(
+        binary
+            .json(&["organisation", "list", "--json"])
+            .as_array()
+            .unwrap()
+            .len(),
+        123
+    );
+    assert_eq!(binary.json(&["calendar", "show"])["version"], 1);
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let binary = Binary::on("sqlite://x.db");
+    for command in [
+        &[][..],
+        &["serve"],
+        &["migrate"],
+        &["demo"],
+        &["user", "create"],
+        &["token", "create"],
+        &["organisation"],
+        &["organisation", "import"],
+        &["key", "create"],
+        &["calendar", "due"],
+        &["report", "sla"],
+    ] {
+        let help = binary.out(&[command, &["--help"]].concat());
+        assert!(
+            help.contains("Usage:") && help.contains("--database"),
+            "{command:?}: {help}"
+        );
+    }
+    assert!(binary.out(&["--version"]).starts_with("giaidap "));
+    assert!(!binary.storage.path().join("x.db").exists());
+}

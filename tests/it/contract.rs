@@ -1,0 +1,265 @@
+//! The server and `openapi.yaml` are one: the same routes, the same refusals, the file itself served. What single answers
+//! look like is held by the client of every test (`support::client`).
+use std::collections::BTreeSet;
+
+use giaidap::http::routes::{Access, ROUTES};
+use giaidap::http::site::OPENAPI;
+use serde_json::Value;
+
+use crate::support::client::Reply;
+use crate::support::contract::Contract;
+use crate::support::desk::without_request_id;
+use crate::support::{Client, TestApp};
+
+/// A path of the table with something in place of its parameters.
+fn concrete(path: &str) -> String {
+    path.replace("{id}", "GD-2019-000001").replace("{token}", "x")
+}
+
+fn as_text(problem: &Reply) -> (u16, Value, Option<String>, Option<String>) {
+    let header = |name| problem.header(name).map(str::to_owned);
+    (
+        problem.status,
+        without_request_id(&problem.body),
+        header("content-type"),
+        header("content-language"),
+    )
+}
+
+#[test]
+fn the_route_table_and_the_contract_name_the_same_operations() {
+    let served: BTreeSet<(String, String, String)> = ROUTES
+        .iter()
+        .map(|route| (route.method.into(), route.path.into(), route.operation.into()))
+        .collect();
+    assert_eq!(
+        served.len(),
+        ROUTES.len(),
+        "an operation stands in the table twice"
+    );
+    let declared: BTreeSet<_> = Contract::global().operations().into_iter().collect();
+    let undeclared: Vec<_> = served.difference(&declared).collect();
+    let unserved: Vec<_> = declared.difference(&served).collect();
+    assert!(
+        undeclared.is_empty() && unserved.is_empty(),
+        "not in openapi.yaml: {undeclared:?}; not served: {unserved:?}"
+    );
+}
+
+#[test]
+fn a_caller_without_a_valid_token_learns_nothing_else() {
+    let app = TestApp::start();
+    let (expired, revoked) = (app.organisation("H57"), app.organisation("H26"));
+    let dismissed = app.agent("lan", &["technology"]);
+    let lookup = |client: &Client| client.token().split('_').nth(1).unwrap().to_owned();
+    let (expired_lookup, revoked_lookup) = (lookup(&expired), lookup(&revoked));
+    app.sql(&format!(
+        "UPDATE credentials SET expires_at = '2019-11-22T09:30:00.000000Z' WHERE lookup = '{expired_lookup}'"
+    ));
+    app.sql(&format!(
+        "UPDATE credentials SET revoked_at = '2019-11-22T09:00:00.000000Z' WHERE lookup = '{revoked_lookup}'"
+    ));
+    app.sql("UPDATE users SET active = false WHERE email = 'lan@centre.example'");
+    let known = app.admin();
+    let wrong_secret = format!("gdt_{}_{}", lookup(&known), "a".repeat(52));
+    let with = |value: String| app.anonymous().with("Authorization", &value);
+    let callers = [
+        ("an expired key", expired),
+        ("a revoked key", revoked),
+        ("a token of an inactive user", dismissed),
+        (
+            "a known token with a wrong secret",
+            with(format!("Bearer {wrong_secret}")),
+        ),
+        (
+            "an unknown token",
+            with(format!("Bearer gdk_{}_{}", "a".repeat(16), "a".repeat(52))),
+        ),
+        ("rubbish", with("Bearer x".into())),
+        ("a scheme alone", with("Bearer".into())),
+        ("nothing after the scheme", with("Bearer ".into())),
+        ("another scheme", with(format!("Basic {}", known.token()))),
+        ("a token without a scheme", with(known.token().into())),
+        (
+            "a very long token",
+            with(format!("Bearer gdt_{}", "a".repeat(4000))),
+        ),
+        ("a token with a NUL escape", with("Bearer gdt_%00_%00".into())),
+    ];
+    for route in ROUTES.iter().filter(|route| route.access != Access::Public) {
+        let path = concrete(route.path);
+        let bare = app.anonymous().send(route.method, &path, None, None).expect(401);
+        assert_eq!(bare.problem(), "unauthenticated", "{path}");
+        assert_eq!(bare.header("www-authenticate"), Some("Bearer realm=\"giaidap\""));
+        for (who, caller) in &callers {
+            let refused = caller.send(route.method, &path, None, None);
+            assert_eq!(
+                as_text(&refused),
+                as_text(&bare),
+                "{who}, {} {path}",
+                route.method
+            );
+            assert_eq!(
+                refused.header("www-authenticate"),
+                Some("Bearer realm=\"giaidap\", error=\"invalid_token\""),
+                "{who}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_scheme_of_a_token_may_be_written_in_any_case() {
+    let app = TestApp::start();
+    let token = app.admin().token().to_owned();
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let caller = app
+            .anonymous()
+            .with("Authorization", &format!("{scheme} {token}"));
+        caller.get("/api/v1/me").expect(200);
+    }
+}
+
+#[test]
+fn every_path_refuses_the_methods_it_does_not_have_and_names_those_it_has() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let paths: BTreeSet<&str> = ROUTES.iter().map(|route| route.path).collect();
+    for path in paths {
+        let mut has: Vec<&str> = Vec::new();
+        for route in ROUTES.iter().filter(|route| route.path == path) {
+            has.push(route.method);
+        }
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            if has.contains(&method) {
+                continue;
+            }
+            let refused = admin.send(method, &concrete(path), None, None).expect(405);
+            assert_eq!(refused.problem(), "method-not-allowed", "{method} {path}");
+            let allowed = refused.header("allow").unwrap();
+            let names: Vec<&str> = allowed.split(", ").collect();
+            assert_eq!(names, has, "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn the_contract_is_served_as_it_is() {
+    let app = TestApp::start();
+    let served = app.anonymous().get("/openapi.yaml").expect(200);
+    assert_eq!(served.header("content-type"), Some("application/yaml"));
+    let file = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.yaml")).unwrap();
+    assert!(
+        served.text == file && file == OPENAPI,
+        "another text than the file's"
+    );
+}
+
+/// The values of `src` and `href` in a page.
+fn references(html: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for attribute in ["src=\"", "href=\""] {
+        for rest in html.split(attribute).skip(1) {
+            found.push(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_documentation_needs_no_network() {
+    let app = TestApp::start();
+    let visitor = app.anonymous();
+    let moved = visitor.get("/docs").expect(308);
+    assert_eq!(moved.header("location"), Some("/docs/"));
+    let page = visitor.get("/docs/").expect(200);
+    assert!(!page.text.contains("://"), "an address outside: {}", page.text);
+    let references = references(&page.text);
+    assert!(references.len() >= 4, "{references:?}");
+    for reference in references {
+        assert!(!reference.starts_with("//"), "{reference}");
+        let path = reference.trim_start_matches("./");
+        let asset = visitor.get(&format!("/docs/{path}")).expect(200);
+        assert!(!asset.text.is_empty(), "{path}");
+    }
+    let start = visitor.get("/docs/swagger-initializer.js").expect(200).text;
+    assert!(start.contains("/openapi.yaml"), "{start}");
+    assert!(!start.contains("://"), "{start}");
+}
+
+#[test]
+fn an_unknown_path_is_a_problem_in_the_callers_language() {
+    let app = TestApp::start();
+    let wishes = [
+        (None, "vi", "Không tìm thấy"),
+        (Some("vi"), "vi", "Không tìm thấy"),
+        (Some("fr"), "vi", "Không tìm thấy"),
+        (Some("*"), "vi", "Không tìm thấy"),
+        (Some(";;q=,"), "vi", "Không tìm thấy"),
+        (Some("en"), "en", "Not found"),
+        (Some("en-GB,en;q=0.9"), "en", "Not found"),
+        (Some("vi;q=0.2, en;q=0.8"), "en", "Not found"),
+        (Some("en;q=0.2, vi;q=0.8"), "vi", "Không tìm thấy"),
+    ];
+    for path in [
+        "/",
+        "/nothing",
+        "/api/v1/nothing",
+        "/api/v1/tickets/x/nothing",
+        "/api/v2/me",
+    ] {
+        for (wish, language, title) in wishes {
+            let caller = match wish {
+                Some(wish) => app.anonymous().with("Accept-Language", wish),
+                None => app.anonymous(),
+            };
+            let missing = caller.get(path).expect(404);
+            assert_eq!(missing.problem(), "not-found", "{path}");
+            assert_eq!(missing.body["title"], title, "{path} {wish:?}");
+            assert_eq!(
+                missing.header("content-language"),
+                Some(language),
+                "{path} {wish:?}"
+            );
+            assert_eq!(missing.header("content-type"), Some("application/problem+json"));
+        }
+    }
+}
+
+#[test]
+fn a_request_id_is_echoed_where_it_is_harmless_and_replaced_elsewhere() {
+    let app = TestApp::start();
+    let longest = "a".repeat(128);
+    for kept in [
+        "7f0c1b6e-1f0b-4c58-9a36-3c9d2b6f1d11",
+        "a",
+        "A-z_0.9:/+=",
+        &longest,
+    ] {
+        let reply = app
+            .anonymous()
+            .with("X-Request-Id", kept)
+            .get("/nothing")
+            .expect(404);
+        assert_eq!(reply.header("x-request-id"), Some(kept));
+        assert_eq!(reply.body["request_id"], kept);
+    }
+    let too_long = "a".repeat(129);
+    for hostile in ["", "a b", "<script>", "x\"y", "{}", "a\tb", "yêu-cầu", &too_long] {
+        let reply = app
+            .anonymous()
+            .with("X-Request-Id", hostile)
+            .get("/nothing")
+            .expect(404);
+        let given = reply.header("x-request-id").unwrap();
+        assert_ne!(given, hostile);
+        assert!(uuid::Uuid::parse_str(given).is_ok(), "{given}");
+        assert_eq!(reply.body["request_id"], given);
+    }
+    let fine = app
+        .anonymous()
+        .with("X-Request-Id", "abc")
+        .get("/healthz")
+        .expect(200);
+    assert_eq!(fine.header("x-request-id"), Some("abc"), "successes carry it too");
+}

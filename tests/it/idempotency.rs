@@ -1,0 +1,294 @@
+//! The same request again, by its `Idempotency-Key`: one effect, one answer.
+use giaidap::http::routes::ROUTES;
+use serde_json::{Value, json};
+
+use crate::support::client::Reply;
+use crate::support::desk::path_of;
+use crate::support::{Client, TestApp, file, question};
+
+const TICKETS: &str = "/api/v1/tickets";
+
+/// Status, body, and the headers that belong to the answer and not to its transport.
+fn answer(reply: &Reply) -> (u16, String, Vec<Option<String>>) {
+    let header = |name| reply.header(name).map(str::to_owned);
+    let headers = ["content-type", "etag", "location"].map(header).to_vec();
+    (reply.status, reply.text.clone(), headers)
+}
+
+fn is_replayed(reply: &Reply) -> bool {
+    reply.header("idempotency-replayed") == Some("true")
+}
+
+#[test]
+fn a_question_that_is_filed_twice_is_one_ticket_one_mail_and_one_answer() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57").with("Idempotency-Key", "7d9a");
+    let first = hue.post(TICKETS, &question()).expect(201);
+    assert!(!is_replayed(&first));
+    // Later, and after the ticket has moved on, the answer is still the first one.
+    app.at("2019-11-23T09:00:00+07:00");
+    let lan = app.agent("lan", &["technology"]);
+    lan.call(&format!("{}/claim", path_of(&first.body))).expect(200);
+    let before = app.footprint();
+    for _ in 0..3 {
+        let again = hue.post(TICKETS, &question()).expect(201);
+        assert_eq!(answer(&again), answer(&first));
+        assert!(is_replayed(&again));
+    }
+    assert_eq!(app.footprint(), before);
+    app.settle();
+    assert_eq!(app.smtp.wait_for(1).len(), 1);
+}
+
+#[test]
+fn the_key_of_another_request_is_refused() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let with_key = hue.with("Idempotency-Key", "7d9a");
+    let filed = with_key.post(TICKETS, &question()).expect(201).body;
+    let before = app.footprint();
+    let mut other = question();
+    other["subject"] = json!("Câu hỏi khác");
+    let spaced = format!("{} ", question());
+    let cases = [
+        with_key.post(TICKETS, &other),
+        // The same JSON in other bytes is another body.
+        with_key.post_raw(TICKETS, "application/json", spaced.as_bytes()),
+        with_key.post(&format!("{}/cancel", path_of(&filed)), &json!({ "reason": "x" })),
+    ];
+    for refused in cases {
+        assert_eq!(
+            (refused.status, refused.problem()),
+            (422, "idempotency-key-reused")
+        );
+    }
+    assert_eq!(app.footprint(), before);
+}
+
+#[test]
+fn a_key_works_anew_after_twenty_four_hours() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57").with("Idempotency-Key", "7d9a");
+    let lan = app.agent("lan", &["technology"]).with("Idempotency-Key", "7d9a");
+    let first = hue.post(TICKETS, &question()).expect(201).body;
+    let claim = format!("{}/claim", path_of(&first));
+    lan.call(&claim).expect(200);
+    app.at("2019-11-23T16:30:00+07:00");
+    assert!(is_replayed(&hue.post(TICKETS, &question())));
+    assert!(is_replayed(&lan.call(&claim)));
+    app.at("2019-11-23T16:30:01+07:00");
+    let anew = hue.post(TICKETS, &question()).expect(201);
+    assert!(!is_replayed(&anew));
+    assert_ne!(anew.body["number"], first["number"]);
+    assert_eq!(lan.call(&claim).expect(409).problem(), "wrong-transition");
+    // Also where the worker that forgets old answers has been by.
+    app.at("2019-11-30T16:30:00+07:00").settle();
+    let third = hue.post(TICKETS, &question()).expect(201);
+    assert!(!is_replayed(&third));
+}
+
+#[test]
+fn keys_of_two_credentials_do_not_clash() {
+    let app = TestApp::start();
+    let callers = [
+        app.organisation("H57"),
+        app.organisation("H57"),
+        app.organisation("H26"),
+    ];
+    let mut numbers: Vec<Value> = Vec::new();
+    for caller in &callers {
+        let filed = caller
+            .with("Idempotency-Key", "1")
+            .post(TICKETS, &question())
+            .expect(201);
+        assert!(!is_replayed(&filed));
+        numbers.push(filed.body["number"].clone());
+    }
+    assert_eq!(numbers, ["GD-2019-000001", "GD-2019-000002", "GD-2019-000003"]);
+}
+
+#[test]
+fn a_refused_request_is_not_kept_and_may_be_mended() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57").with("Idempotency-Key", "k");
+    let mut wrong = question();
+    wrong["topic"] = json!("NONE");
+    hue.post(TICKETS, &wrong).expect(422);
+    hue.post(TICKETS, &json!({})).expect(422);
+    hue.post_raw(TICKETS, "text/plain", b"x").expect(415);
+    let filed = hue.post(TICKETS, &question()).expect(201);
+    assert!(!is_replayed(&filed));
+
+    let sup = app.supervisor();
+    let path = path_of(&filed.body);
+    let resume = sup.with("Idempotency-Key", "r");
+    assert_eq!(
+        resume.call(&format!("{path}/resume")).expect(409).problem(),
+        "wrong-transition"
+    );
+    sup.call(&format!("{path}/claim")).expect(200);
+    sup.post(&format!("{path}/wait"), &json!({ "message": "?" }))
+        .expect(200);
+    assert!(!is_replayed(&resume.call(&format!("{path}/resume")).expect(200)));
+    assert!(is_replayed(&resume.call(&format!("{path}/resume")).expect(200)));
+}
+
+/// The operations that write, with who calls them, on which path, with which body. `ticket` is queued, `held` is
+/// assigned to the supervisor, `answered` is resolved.
+fn writing_calls(app: &TestApp) -> Vec<(&'static str, Client, String, Value)> {
+    let (hue, sup, admin) = (app.organisation("H57"), app.supervisor(), app.admin());
+    app.agent("lan", &["technology"]);
+    let fresh = || path_of(&file(&hue));
+    let held = || {
+        let path = fresh();
+        sup.call(&format!("{path}/claim")).expect(200);
+        path
+    };
+    let waiting = || {
+        let path = held();
+        sup.post(&format!("{path}/wait"), &json!({ "message": "?" }))
+            .expect(200);
+        path
+    };
+    let answered = || {
+        let path = held();
+        let body = json!({ "outcome": "answered", "message": "Trả lời." });
+        sup.post(&format!("{path}/resolve"), &body).expect(200);
+        path
+    };
+    let reason = json!({ "reason": "Có lý do." });
+    let hours = json!({
+        "code": "own-hours",
+        "time_zone": "Asia/Ho_Chi_Minh",
+        "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
+    });
+    let pending = admin.get("/api/v1/deliveries?state=pending").expect(200).body;
+    assert_eq!(pending["items"], json!([]));
+    fresh();
+    let pending = admin.get("/api/v1/deliveries?state=pending").expect(200).body;
+    let delivery = pending["items"][0]["id"].as_str().unwrap().to_owned();
+    let on = |path: String, name: &str| format!("{path}/{name}");
+    vec![
+        ("file_ticket", hue.clone(), TICKETS.into(), question()),
+        (
+            "claim_next",
+            sup.clone(),
+            "/api/v1/queues/technology/next".into(),
+            json!({}),
+        ),
+        (
+            "claim_next",
+            sup.clone(),
+            "/api/v1/queues/resources/next".into(),
+            json!({}),
+        ),
+        (
+            "create_calendar",
+            admin.clone(),
+            "/api/v1/calendars".into(),
+            hours,
+        ),
+        (
+            "post_message",
+            hue.clone(),
+            on(fresh(), "messages"),
+            json!({ "body": "a" }),
+        ),
+        (
+            "post_note",
+            sup.clone(),
+            on(fresh(), "notes"),
+            json!({ "body": "a" }),
+        ),
+        ("claim_ticket", sup.clone(), on(fresh(), "claim"), json!({})),
+        (
+            "assign_ticket",
+            sup.clone(),
+            on(fresh(), "assign"),
+            json!({ "assignee": "lan@centre.example" }),
+        ),
+        ("release_ticket", sup.clone(), on(held(), "release"), json!({})),
+        (
+            "transfer_ticket",
+            sup.clone(),
+            on(held(), "transfer"),
+            json!({ "queue": "security", "reason": "x" }),
+        ),
+        (
+            "wait_ticket",
+            sup.clone(),
+            on(held(), "wait"),
+            json!({ "message": "?" }),
+        ),
+        ("resume_ticket", sup.clone(), on(waiting(), "resume"), json!({})),
+        (
+            "resolve_ticket",
+            sup.clone(),
+            on(held(), "resolve"),
+            json!({ "outcome": "raised", "message": "a" }),
+        ),
+        ("close_ticket", hue.clone(), on(answered(), "close"), json!({})),
+        (
+            "reopen_ticket",
+            hue.clone(),
+            on(answered(), "reopen"),
+            reason.clone(),
+        ),
+        ("cancel_ticket", hue.clone(), on(fresh(), "cancel"), reason),
+        (
+            "retry_delivery",
+            admin,
+            format!("/api/v1/deliveries/{delivery}/retry"),
+            json!({}),
+        ),
+    ]
+}
+
+/// Only compute; the same question has the same answer anyway.
+const COMPUTING: [&str; 2] = ["compute_due", "compute_elapsed"];
+
+#[test]
+fn every_route_that_writes_takes_a_key() {
+    let app = TestApp::start();
+    let calls = writing_calls(&app);
+    for route in ROUTES.iter().filter(|route| route.method == "POST") {
+        let known = calls.iter().any(|(operation, ..)| *operation == route.operation);
+        assert!(
+            known || COMPUTING.contains(&route.operation),
+            "{} is not tried here",
+            route.operation
+        );
+    }
+    for (position, (operation, caller, path, body)) in calls.iter().enumerate() {
+        let caller = caller.with("Idempotency-Key", &format!("key-{position}"));
+        let first = caller.post(path, body);
+        assert!((200..300).contains(&first.status), "{operation}: {}", first.text);
+        assert!(!is_replayed(&first), "{operation}");
+        let before = app.footprint();
+        app.app
+            .clock
+            .set(app.app.clock.now() + chrono::Duration::minutes(1));
+        let again = caller.post(path, body);
+        assert!(is_replayed(&again), "{operation}");
+        assert_eq!(answer(&again), answer(&first), "{operation}");
+        assert_eq!(app.footprint(), before, "{operation}");
+        let mut other = body.clone();
+        other["idempotency"] = json!("another body");
+        let refused = caller.post(path, &other);
+        assert_eq!(refused.status, 422, "{operation}");
+    }
+}
+
+#[test]
+fn a_replay_does_not_ask_for_the_version_again() {
+    let app = TestApp::start();
+    let (hue, sup) = (app.organisation("H57"), app.supervisor());
+    let filed = hue.post(TICKETS, &question()).expect(201);
+    let tag = filed.header("etag").unwrap();
+    let caller = sup.with("Idempotency-Key", "k").with("If-Match", tag);
+    let claim = format!("{}/claim", path_of(&filed.body));
+    let first = caller.call(&claim).expect(200);
+    let again = caller.call(&claim).expect(200);
+    assert_eq!(answer(&again), answer(&first));
+    assert!(is_replayed(&again));
+}

@@ -1,0 +1,336 @@
+//! Who may do what, over the whole route table: a new route without a row here fails the first test.
+use std::collections::BTreeSet;
+
+use giaidap::http::routes::ROUTES;
+use giaidap::identity::Scope;
+use serde_json::{Value, json};
+
+use crate::support::desk::{path_of, without_request_id};
+use crate::support::{Client, TestApp, question};
+
+/// Callers of every kind, as seen from a ticket of H57 that Lan of the queue `technology` works on:
+/// a key of another organisation; keys of its own that may only read, only write, both; an agent of another queue; a
+/// colleague of Lan's; an auditor; a supervisor; an administrator.
+const CALLERS: [&str; 9] = [
+    "foreign",
+    "reader",
+    "writer",
+    "own",
+    "stranger",
+    "colleague",
+    "auditor",
+    "supervisor",
+    "admin",
+];
+
+/// The status of each caller, in their order, on a ticket that is assigned to Lan.
+const EXPECTED: &[(&str, [u16; 9])] = &[
+    ("health", [200; 9]),
+    ("readiness", [200; 9]),
+    ("metrics", [200; 9]),
+    ("openapi_file", [200; 9]),
+    ("show_status_page", [200; 9]),
+    ("show_me", [200; 9]),
+    ("list_organisations", [200; 9]),
+    ("show_organisation", [200; 9]),
+    ("list_topics", [200; 9]),
+    ("show_topic", [200; 9]),
+    ("list_queues", [200; 9]),
+    ("show_queue", [200; 9]),
+    ("summarise_queue", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
+    ("claim_next", [403, 403, 403, 403, 403, 204, 403, 204, 204]),
+    ("list_calendars", [200; 9]),
+    ("create_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
+    ("show_calendar", [200; 9]),
+    ("compute_due", [200; 9]),
+    ("compute_elapsed", [200; 9]),
+    ("list_sla_policies", [200; 9]),
+    ("show_sla_policy", [200; 9]),
+    ("file_ticket", [201, 403, 201, 201, 201, 201, 403, 201, 201]),
+    ("list_tickets", [200, 200, 403, 200, 200, 200, 200, 200, 200]),
+    ("show_ticket", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
+    ("post_message", [404, 403, 201, 201, 404, 201, 403, 201, 201]),
+    ("list_messages", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
+    ("post_note", [403, 403, 403, 403, 404, 201, 403, 201, 201]),
+    ("list_notes", [403, 403, 403, 403, 404, 200, 200, 200, 200]),
+    ("list_events", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
+    ("claim_ticket", [403, 403, 403, 403, 404, 409, 403, 409, 409]),
+    ("assign_ticket", [403, 403, 403, 403, 403, 403, 403, 200, 200]),
+    ("release_ticket", [403, 403, 403, 403, 404, 403, 403, 200, 200]),
+    ("transfer_ticket", [403, 403, 403, 403, 404, 200, 403, 200, 200]),
+    ("wait_ticket", [403, 403, 403, 403, 404, 403, 403, 200, 200]),
+    ("resume_ticket", [403, 403, 403, 403, 404, 403, 403, 409, 409]),
+    ("resolve_ticket", [403, 403, 403, 403, 404, 403, 403, 200, 200]),
+    ("close_ticket", [404, 403, 409, 409, 404, 409, 403, 409, 409]),
+    ("reopen_ticket", [404, 403, 409, 409, 404, 409, 403, 409, 409]),
+    ("cancel_ticket", [404, 403, 200, 200, 404, 200, 403, 200, 200]),
+    ("list_deliveries", [403, 403, 403, 403, 403, 403, 200, 200, 200]),
+    ("show_delivery", [403, 403, 403, 403, 403, 403, 200, 200, 200]),
+    ("retry_delivery", [403, 403, 403, 403, 403, 403, 403, 200, 200]),
+    ("report_sla", [403, 403, 403, 403, 403, 403, 200, 200, 200]),
+];
+
+fn callers(app: &TestApp) -> Vec<Client> {
+    vec![
+        app.organisation("H26"),
+        app.key("H57", &[Scope::TicketsRead]),
+        app.key("H57", &[Scope::TicketsWrite]),
+        app.organisation("H57"),
+        app.agent("stranger", &["policy"]),
+        app.agent("colleague", &["technology"]),
+        app.auditor(),
+        app.supervisor(),
+        app.admin(),
+    ]
+}
+
+/// A body that the operation takes.
+fn body_for(operation: &str, caller: &str) -> Option<Value> {
+    Some(match operation {
+        "file_ticket" => {
+            let mut body = question();
+            if !matches!(caller, "foreign" | "reader" | "writer" | "own") {
+                body["organisation"] = json!("H57");
+            }
+            body
+        }
+        "create_calendar" => json!({
+            "code": "own-hours",
+            "time_zone": "Asia/Ho_Chi_Minh",
+            "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
+        }),
+        "compute_due" => json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 }),
+        "compute_elapsed" => {
+            json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })
+        }
+        "post_message" | "post_note" => json!({ "body": "Xin chào." }),
+        "assign_ticket" => json!({ "assignee": "colleague@centre.example" }),
+        "transfer_ticket" => json!({ "queue": "security", "reason": "Đúng nhóm hơn." }),
+        "wait_ticket" => json!({ "message": "Đề nghị bổ sung." }),
+        "resolve_ticket" => json!({ "outcome": "answered", "message": "Trả lời." }),
+        "reopen_ticket" | "cancel_ticket" => json!({ "reason": "Có lý do." }),
+        _ => return None,
+    })
+}
+
+fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crate::support::client::Reply {
+    match (method, body) {
+        ("GET", _) => caller.get(path),
+        (_, Some(body)) => caller.post(path, body),
+        _ => caller.call(path),
+    }
+}
+
+#[test]
+fn every_route_answers_every_kind_of_principal_as_the_table_says() {
+    let names: BTreeSet<&str> = EXPECTED.iter().map(|(operation, _)| *operation).collect();
+    let routes: BTreeSet<&str> = ROUTES.iter().map(|route| route.operation).collect();
+    assert_eq!(names, routes, "a route without a row, or the reverse");
+
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let lan = app.agent("lan", &["technology"]);
+    let callers = callers(&app);
+    let admin = callers.last().unwrap();
+    let mut wrong = Vec::new();
+    for route in ROUTES {
+        let row = EXPECTED
+            .iter()
+            .find(|(operation, _)| *operation == route.operation);
+        for ((caller, name), expected) in callers.iter().zip(CALLERS).zip(row.unwrap().1) {
+            let ticket = hue.post("/api/v1/tickets", &question()).expect(201).body;
+            let ticket_path = path_of(&ticket);
+            lan.call(&format!("{ticket_path}/claim")).expect(200);
+            let (id, missing) = match route.path.split('/').nth(3).unwrap_or_default() {
+                "organisations" => ("H57".to_owned(), "H99"),
+                "topics" => ("NGSP".to_owned(), "NONE"),
+                "queues" => ("technology".to_owned(), "none"),
+                "calendars" => ("vn-government".to_owned(), "none"),
+                "sla-policies" => ("default".to_owned(), "none"),
+                "deliveries" => {
+                    let of_ticket =
+                        format!("/api/v1/deliveries?ticket={}", ticket["number"].as_str().unwrap());
+                    let found = admin.get(&of_ticket).expect(200).body;
+                    let id = found["items"][0]["id"].as_str().unwrap().to_owned();
+                    (id, "00000000-0000-7000-8000-000000000000")
+                }
+                _ => (ticket["number"].as_str().unwrap().to_owned(), "GD-2019-999999"),
+            };
+            let token = ticket["status_link"]
+                .as_str()
+                .unwrap()
+                .rsplit('/')
+                .next()
+                .unwrap();
+            let query = if route.operation == "report_sla" {
+                "?from=2019-11-01&to=2019-11-22"
+            } else {
+                ""
+            };
+            let path_with = |id: &str| {
+                format!(
+                    "{}{query}",
+                    route.path.replace("{id}", id).replace("{token}", token)
+                )
+            };
+            let body = body_for(route.operation, name);
+            let reply = send(caller, route.method, &path_with(&id), body.as_ref());
+            if reply.status != expected {
+                wrong.push(format!(
+                    "{} as {name}: {} instead of {expected}: {}",
+                    route.operation, reply.status, reply.text
+                ));
+            }
+            // Who may not know that a ticket exists gets the same words where there is none.
+            if matches!(name, "foreign" | "stranger")
+                && reply.status >= 400
+                && route.path.contains("/tickets/{id}")
+            {
+                let nothing = send(caller, route.method, &path_with(missing), body.as_ref());
+                assert_eq!(
+                    (reply.status, without_request_id(&reply.body)),
+                    (nothing.status, without_request_id(&nothing.body)),
+                    "{} as {name}",
+                    route.operation
+                );
+                let by_id = send(
+                    caller,
+                    route.method,
+                    &path_with(ticket["id"].as_str().unwrap()),
+                    body.as_ref(),
+                );
+                assert_eq!(without_request_id(&by_id.body), without_request_id(&nothing.body));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_foreign_ticket_is_not_found_whatever_the_headers_ask() {
+    let app = TestApp::start();
+    let ticket = app
+        .organisation("H57")
+        .post("/api/v1/tickets", &question())
+        .expect(201)
+        .body;
+    let foreign = app.organisation("H26");
+    let path = path_of(&ticket);
+    for (header, value) in [
+        ("If-Match", "\"1\""),
+        ("If-Match", "\"99\""),
+        ("If-Match", "*"),
+        ("If-None-Match", "\"1\""),
+        ("If-None-Match", "*"),
+        ("Idempotency-Key", "k"),
+    ] {
+        let caller = foreign.with(header, value);
+        caller.get(&path).expect(404);
+        let cancelled = caller.post(&format!("{path}/cancel"), &json!({ "reason": "x" }));
+        assert_eq!(
+            (cancelled.status, cancelled.problem()),
+            (404, "not-found"),
+            "{header}: {value}"
+        );
+    }
+}
+
+#[test]
+fn an_organisations_list_holds_only_its_own_tickets_whatever_it_filters_by() {
+    let app = TestApp::start();
+    let (hue, hai_duong) = (app.organisation("H57"), app.organisation("H26"));
+    hue.post("/api/v1/tickets", &question()).expect(201);
+    let own = hai_duong.post("/api/v1/tickets", &question()).expect(201).body;
+    for query in [
+        "",
+        "?organisation=H26",
+        "?queue=technology",
+        "?state=queued",
+        "?sort=due_at",
+        "?topic=NGSP",
+    ] {
+        let list = hai_duong.get(&format!("/api/v1/tickets{query}")).expect(200).body;
+        let numbers: Vec<&Value> = list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| &item["number"])
+            .collect();
+        assert_eq!(numbers, [&own["number"]], "{query}");
+    }
+    let foreign = hai_duong.get("/api/v1/tickets?organisation=H57").expect(200).body;
+    assert_eq!(foreign["items"], json!([]));
+}
+
+#[test]
+fn a_note_never_leaves_the_centre() {
+    const SECRET: &str = "NOI-BO-7391";
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let lan = app.agent("lan", &["technology"]);
+    let ticket = hue.post("/api/v1/tickets", &question()).expect(201).body;
+    let path = path_of(&ticket);
+    lan.call(&format!("{path}/claim")).expect(200);
+    let before = hue.get(&path).expect(200);
+    let note = json!({ "body": format!("Hỏi thêm {SECRET} đồng chí Hùng.") });
+    lan.post(&format!("{path}/notes"), &note).expect(201);
+    lan.post(&format!("{path}/messages"), &json!({ "body": "Đang xử lý." }))
+        .expect(201);
+    let answer = json!({ "outcome": "answered", "message": "Đã trả lời." });
+    lan.post(&format!("{path}/resolve"), &answer).expect(200);
+    app.settle();
+
+    let status_page = ticket["status_link"]
+        .as_str()
+        .unwrap()
+        .split_once("/t/")
+        .unwrap()
+        .1;
+    let seen = [
+        hue.get(&path).expect(200).text,
+        hue.get("/api/v1/tickets").expect(200).text,
+        hue.get(&format!("{path}/messages")).expect(200).text,
+        hue.get(&format!("{path}/events")).expect(200).text,
+        app.anonymous().get(&format!("/t/{status_page}")).expect(200).text,
+    ];
+    for text in seen {
+        assert!(!text.contains(SECRET) && !text.contains("note_posted"), "{text}");
+    }
+    hue.get(&format!("{path}/notes")).expect(403);
+    assert!(before.header("etag").is_some());
+    let mails = app.smtp.wait_for(3);
+    assert_eq!(
+        mails.len(),
+        3,
+        "received, message, answered: a note sends nothing"
+    );
+    for mail in &mails {
+        let parts = [
+            mail.data.clone(),
+            mail.text.clone(),
+            mail.part("text/html").unwrap(),
+        ];
+        assert!(parts.iter().all(|part| !part.contains(SECRET)));
+    }
+    let staff = lan.get(&format!("{path}/notes")).expect(200);
+    assert!(staff.text.contains(SECRET));
+    let history = lan.get(&format!("{path}/events")).expect(200);
+    assert!(history.text.contains("note_posted"));
+}
+
+#[test]
+fn a_cursor_of_the_staffs_history_does_not_open_it_to_an_organisation() {
+    let app = TestApp::start();
+    let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
+    let ticket = hue.post("/api/v1/tickets", &question()).expect(201).body;
+    let path = path_of(&ticket);
+    lan.post(&format!("{path}/notes"), &json!({ "body": "Nội bộ." }))
+        .expect(201);
+    let page = lan.get(&format!("{path}/events?limit=1")).expect(200).body;
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let refused = hue.get(&format!("{path}/events?cursor={cursor}")).expect(422);
+    assert_eq!(
+        refused.field_errors(),
+        [("cursor".to_owned(), "invalid_cursor".to_owned())]
+    );
+}
