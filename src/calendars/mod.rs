@@ -42,7 +42,8 @@ pub fn create_calendar(
 ) -> Result<CalendarRecord> {
     new.spec.check().map_err(field_errors)?;
     if !is_code(&new.code) {
-        let expected = "1 to 64 lower-case letters, digits and hyphens, beginning with a letter";
+        let expected =
+            "at most 64 lower-case letters and digits, words joined by hyphens, beginning with a letter";
         return Err(Error::invalid_pointer(
             "/code",
             FieldCode::InvalidFormat { expected },
@@ -54,12 +55,18 @@ pub fn create_calendar(
     db::insert_calendar(conn, new, author, "created", now)
 }
 
+/// Words of a readable code; not a UUID, because whoever asks by it would be taken to mean an id.
 fn is_code(text: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
     text.len() <= 64
         && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && text.split('-').all(is_word)
+        && uuid::Uuid::parse_str(text).is_err()
 }
 
 /// The domain's own problems as fields of the request.

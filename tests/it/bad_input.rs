@@ -8,6 +8,12 @@ use crate::support::{Client, TestApp, file, question};
 
 const TICKETS: &str = "/api/v1/tickets";
 
+/// Bodies with `place code` of each wrong field.
+type Refusals<'a> = Vec<(Value, &'a [&'a str])>;
+
+/// Bytes and their media type, with the status, the problem and the wrong fields of the answer.
+type Unreadable<'a> = (Vec<u8>, &'a str, u16, &'a str, &'a [&'a str]);
+
 /// `place code` of each wrong field.
 fn faults(reply: &Reply) -> Vec<String> {
     let mut faults: Vec<String> = reply
@@ -21,7 +27,7 @@ fn faults(reply: &Reply) -> Vec<String> {
 
 /// Post each body and expect exactly these faults, and no row more than before.
 #[track_caller]
-fn assert_refused(app: &TestApp, caller: &Client, path: &str, cases: Vec<(Value, &[&str])>) {
+fn assert_refused(app: &TestApp, caller: &Client, path: &str, cases: Refusals) {
     let before = app.footprint();
     let mut wrong = Vec::new();
     for (body, expected) in cases {
@@ -331,7 +337,7 @@ fn a_body_that_cannot_be_read_is_refused_whole() {
         )
     };
     let json = "application/json";
-    let cases: Vec<(Vec<u8>, &str, u16, &str, &[&str])> = vec![
+    let cases: Vec<Unreadable> = vec![
         (b"{".to_vec(), json, 400, "malformed-request", &[]),
         (b"   ".to_vec(), json, 400, "malformed-request", &[]),
         (b"nonsense".to_vec(), json, 400, "malformed-request", &[]),
@@ -522,7 +528,7 @@ fn the_operations_name_their_wrong_fields() {
     let path = path_of(&file(&hue));
     lan.call(&format!("{path}/claim")).expect(200);
     let long = |n: usize| json!("x".repeat(n));
-    let cases: Vec<(&Client, &str, Vec<(Value, &[&str])>)> = vec![
+    let cases: Vec<(&Client, &str, Refusals)> = vec![
         (
             &sup,
             "assign",

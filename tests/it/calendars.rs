@@ -277,6 +277,13 @@ fn a_calendar_that_cannot_be_right_is_refused_with_where_and_why() {
         ),
         (with("patterns", json!([])), &[("/patterns", "too_short")]),
         (with("code", json!("Huế")), &[("/code", "invalid_format")]),
+        (with("code", json!("a-")), &[("/code", "invalid_format")]),
+        (with("code", json!("a--b")), &[("/code", "invalid_format")]),
+        (with("code", json!("7a")), &[("/code", "invalid_format")]),
+        (
+            with("code", json!("a190f3a2-7c11-7c3e-9b1a-2f5d8e7a7001")),
+            &[("/code", "invalid_format")],
+        ),
         (with("code", json!("")), &[("/code", "too_short")]),
         (with("code", json!("x".repeat(65))), &[("/code", "too_long")]),
         (

@@ -295,6 +295,8 @@ fn the_effective_settings_are_shown_without_their_secrets() {
     let printed = text(&output.stdout) + &text(&output.stderr);
     assert!(!printed.contains("geheim"), "{printed}");
     assert!(printed.contains("***") && printed.contains("db.example") && printed.contains("127.0.0.1:9999"));
+    let unencoded = Binary::on("postgres://giaidap:geheim/4?@db.example/giaidap").out(&["serve", "--check"]);
+    assert!(!unencoded.contains("geheim"), "{unencoded}");
     // A password that itself looks like an address must not slip through in a failure either.
     let refused = Binary::on("mysql://u:geheim-3@db.example/x").failure(&["serve", "--check"]);
     assert!(!refused.contains("geheim-3"), "{refused}");

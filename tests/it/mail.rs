@@ -314,6 +314,12 @@ fn each_event_is_mailed_to_each_person_once() {
     }
     let replica = app.replica();
     replica.settle();
+    let there = lan.on(&replica.url).get(&path).expect(200).body;
+    assert_eq!(
+        there,
+        lan.get(&path).expect(200).body,
+        "one desk, whichever instance answers"
+    );
     app.at("2019-11-23T16:30:00+07:00").settle();
     let mut subjects = to(&app.smtp.received(), ASKER);
     subjects.sort();
