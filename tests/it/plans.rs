@@ -417,7 +417,7 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
         app.agent("lan", &["technology", "standing"]),
     );
     let (sup, admin) = (app.supervisor(), app.admin());
-    file(&hue);
+    let filed = file(&hue);
     let started = std::time::Instant::now();
     seed(&app);
     println!("seeded in {:?}", started.elapsed());
@@ -455,7 +455,9 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
     let found = observer.watch("by id", || sup.get(ticket).expect(200).body);
     let by_number = format!("/api/v1/tickets/{}", found["number"].as_str().unwrap());
     observer.watch("by number", || sup.get(&by_number).expect(200));
-    observer.watch("status page", || app.anonymous().get("/t/link-4711").expect(200));
+    let link = filed["status_link"].as_str().unwrap();
+    let page = link.strip_prefix("https://giaidap.example").unwrap();
+    observer.watch("status page", || app.anonymous().get(page).expect(200));
     observer.list(&sup, &format!("{ticket}/events?limit=1"));
     observer.list(&sup, &format!("{ticket}/messages?limit=1"));
     observer.list(&sup, &format!("{ticket}/notes?limit=1"));
