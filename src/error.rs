@@ -42,6 +42,10 @@ pub enum Error {
     Forbidden,
     /// Try again later: busy, lost connection, shutting down.
     Unavailable { what: &'static str, cause: String },
+    /// The commit was sent and its answer lost: the request may have been carried out or not.
+    OutcomeUnknown { cause: String },
+    /// A savepoint could not be rolled back: the transaction around it is lost. Only the writer sees it.
+    TransactionLost { cause: String },
     /// A defect or a failure that the caller cannot mend.
     Internal { what: &'static str, cause: String },
     /// Every request of a write group failed; only the writer sees it.
@@ -157,6 +161,22 @@ impl Error {
         }
     }
 
+    pub fn outcome_unknown(cause: impl fmt::Display) -> Self {
+        Error::OutcomeUnknown {
+            cause: cause.to_string(),
+        }
+    }
+
+    /// The failure is one of a statement inside a transaction that was rolled back, perhaps because of a neighbour in
+    /// the same batch: alone the request may well succeed. Not where the database is away, or may have committed.
+    pub fn is_worth_repeating_alone(&self) -> bool {
+        match self {
+            Error::Unavailable { what, .. } => *what == BUSY,
+            Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => false,
+            _ => true,
+        }
+    }
+
     pub(crate) fn nothing_to_commit() -> Self {
         Error::NothingToCommit
     }
@@ -171,6 +191,8 @@ impl Error {
             Error::Unavailable { what, cause } | Error::Internal { what, cause } => {
                 format!("{what}: {cause}")
             }
+            Error::OutcomeUnknown { cause } => format!("the outcome of a commit is unknown: {cause}"),
+            Error::TransactionLost { cause } => format!("a transaction was lost: {cause}"),
             other => format!("{other:?}"),
         }
     }
@@ -193,7 +215,10 @@ impl From<DieselError> for Error {
                 | DatabaseErrorKind::ReadOnlyTransaction => {
                     Error::unavailable("the database is not ready", &cause)
                 }
-                _ if is_transient(info.message()) => Error::unavailable("the database is busy", &cause),
+                _ if is_lost(info.message()) => {
+                    Error::unavailable("the database connection was lost", &cause)
+                }
+                _ if is_transient(info.message()) => Error::unavailable(BUSY, &cause),
                 _ => Error::internal("a database statement failed", &cause),
             },
             DieselError::BrokenTransactionManager => {
@@ -204,22 +229,30 @@ impl From<DieselError> for Error {
     }
 }
 
-/// Failures that diesel does not classify but that pass by themselves: SQLite busy or full, PostgreSQL deadlock,
-/// timeouts, shutdown and lost connections.
+const BUSY: &str = "the database is busy";
+
+/// Failures that diesel does not classify but that pass by themselves: SQLite busy or full, PostgreSQL deadlock and
+/// timeouts.
 fn is_transient(message: &str) -> bool {
-    [
+    let signs = [
         "database is locked",
         "database or disk is full",
         "deadlock detected",
         "canceling statement due to",
+    ];
+    signs.iter().any(|sign| message.contains(sign))
+}
+
+/// The session is gone or the server is going away.
+fn is_lost(message: &str) -> bool {
+    let signs = [
         "terminating connection",
         "server closed the connection",
         "the database system is",
         "no connection to the server",
         "connection not open",
-    ]
-    .iter()
-    .any(|sign| message.contains(sign))
+    ];
+    signs.iter().any(|sign| message.contains(sign))
 }
 
 /// True where an insert ran into a unique constraint: whoever wrote the insert says what that means.

@@ -98,7 +98,9 @@ fn finish(response: ServiceResponse<BoxBody>, context: &RequestContext) -> Servi
     };
     match &error {
         Error::Internal { .. } => tracing::error!(error = %error.log_text(), "request failed"),
-        Error::Unavailable { .. } => tracing::warn!(error = %error.log_text(), "request could not be served"),
+        Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => {
+            tracing::warn!(error = %error.log_text(), "request could not be served");
+        }
         _ => {}
     }
     let body = problem::render(&error, context.language, &context.request_id);

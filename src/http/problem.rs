@@ -99,7 +99,7 @@ fn kind_of(error: &Error) -> Kind {
             "Khóa chống lặp đã dùng cho yêu cầu khác",
             "Idempotency key reused",
         ),
-        Error::Unavailable { .. } => kind(
+        Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => kind(
             "unavailable",
             S::SERVICE_UNAVAILABLE,
             "Tạm thời không phục vụ được",
@@ -295,7 +295,11 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
             "Khóa này đã dùng cho một yêu cầu khác trong 24 giờ qua.",
             "This key was used for another request within the last 24 hours.",
         ),
-        Error::Unavailable { .. } => (
+        Error::OutcomeUnknown { .. } => (
+            "Không rõ yêu cầu đã được thực hiện hay chưa; hãy gửi lại với cùng Idempotency-Key, hoặc đọc lại trước khi gửi.",
+            "It is not known whether the request was carried out; repeat it with the same Idempotency-Key, or read first.",
+        ),
+        Error::Unavailable { .. } | Error::TransactionLost { .. } => (
             "Hệ thống đang bận hoặc đang khởi động lại; hãy thử lại sau giây lát. Chưa có gì được ghi.",
             "The service is busy or restarting; try again in a moment. Nothing was written.",
         ),
@@ -366,7 +370,7 @@ impl ResponseError for Error {
             Error::InProgress => {
                 response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));
             }
-            Error::Unavailable { .. } => {
+            Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => {
                 response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
             }
             Error::MethodNotAllowed { allowed } => {

@@ -110,7 +110,7 @@ pub async fn show_status_page(
     let (desk, now) = (app.desk.clone(), app.clock.now());
     let page = app
         .store
-        .read(move |conn| messages::status_page(conn, &desk, &token, now))
+        .read_snapshot(move |conn| messages::status_page(conn, &desk, &token, now))
         .await;
     // A person reads it, so that a dead link leads to a page too.
     let (mut response, html) = match page {

@@ -331,7 +331,8 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
     let known = call.if_none_match.clone();
     let work = move |conn: &mut Db| {
         let ticket = operations::get_for_reading(conn, &desk, &principal, &id, Action::ReadTicket)?;
-        if known.is_some_and(|known| matches_etag(&known, ticket.version)) {
+        let is_known = known.is_some_and(|known| matches_etag(&known, ticket.version));
+        if is_known && !view::has_unnoticed_breach(conn, ticket.id, now)? {
             let headers = vec![(ETAG.to_string(), etag(ticket.version))];
             return Ok(Answer {
                 headers,
@@ -341,7 +342,7 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
         let view = view::get_view(conn, &desk, ticket.id, now)?;
         ticket_answer(200, &view, &desk, &principal, now)
     };
-    answer::send(call.app.store.read(work).await?)
+    answer::send(call.app.store.read_snapshot(work).await?)
 }
 
 /// `If-None-Match` (RFC 9110, section 13.1.2): a list or `*`, compared weakly.
@@ -389,7 +390,7 @@ pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpRespon
         };
         view::list_tickets(conn, &desk, &principal, &question, now)
     };
-    let page = call.app.store.read(work).await?;
+    let page = call.app.store.read_snapshot(work).await?;
     let desk = &call.app.desk;
     let items = page
         .items

@@ -189,9 +189,17 @@ fn commit(conn: &mut Db) -> diesel::QueryResult<()> {
     <Db as Connection>::TransactionManager::commit_transaction(conn)
 }
 
+/// Close transactions and savepoints until only `outside` of them are open: a panic may have left some of its own. A
+/// failure leaves a connection that reports itself broken, and the server rolls back by itself when it goes.
+fn roll_back_to(conn: &mut Db, outside: u32) -> diesel::QueryResult<()> {
+    while depth(conn)? > outside {
+        <Db as Connection>::TransactionManager::rollback_transaction(conn)?;
+    }
+    Ok(())
+}
+
 fn roll_back(conn: &mut Db) {
-    if let Err(cause) = <Db as Connection>::TransactionManager::rollback_transaction(conn) {
-        // The connection reports itself broken and the pool drops it; the server rolls back by itself.
+    if let Err(cause) = roll_back_to(conn, 0) {
         tracing::warn!(error = %cause, "rollback failed");
     }
 }
@@ -204,7 +212,7 @@ pub fn transaction<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) ->
     begin_write(conn)?;
     match work(conn) {
         Ok(value) => {
-            commit(conn)?;
+            commit(conn).map_err(Error::outcome_unknown)?;
             Ok(value)
         }
         Err(error) => {
@@ -225,11 +233,11 @@ pub fn savepoint<T>(conn: &mut Db, work: impl FnOnce(&mut Db) -> Result<T>) -> R
             Ok(value)
         }
         Err(error) => {
-            // A panic may have left savepoints of its own open. With one of them left, the group's commit would only
-            // release it, and the group be answered without being written.
-            for _ in outside..depth(conn).unwrap_or(outside).max(outside + 1) {
-                roll_back(conn);
-            }
+            // SQLite ends the whole transaction by itself where the disk is full or fails: what follows would then be
+            // committed piece by piece.
+            roll_back_to(conn, outside).map_err(|cause| Error::TransactionLost {
+                cause: cause.to_string(),
+            })?;
             Err(error)
         }
     }

@@ -15,6 +15,8 @@ const MIGRATION_LOCK: i64 = 0x6769_6169_6461_7001;
 pub(super) fn run(conn: &mut Db) -> Result<usize> {
     // SQLite needs no lock of its own: the transaction began IMMEDIATE, so the second process waits right there.
     if let Db::Pg(pg) = conn {
+        // Waiting for the other process and changing a big table may both take longer than any request.
+        diesel::sql_query("SET LOCAL statement_timeout = 0").execute(pg)?;
         diesel::sql_query(format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")).execute(pg)?;
     }
     let source = source(conn);

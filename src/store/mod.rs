@@ -23,6 +23,11 @@ pub use types::{Json, Ts, Uid};
 
 use crate::error::{Error, Result};
 
+/// How long a request waits for a connection before it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections for the intake's threads, which take theirs without asking the gate.
+const BESIDE_THE_GATE: u32 = 2;
+
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
@@ -41,7 +46,7 @@ pub struct Store {
 struct Inner {
     pool: DbPool,
     backend: Backend,
-    /// As many permits as connections, so that a blocking thread never waits inside the pool.
+    /// As many permits as `pool_size`, so that a blocking thread never waits inside the pool.
     gate: Arc<Semaphore>,
     /// SQLite's single writer; on PostgreSQL writes use the pool.
     writer: Option<writer::Writer>,
@@ -54,10 +59,10 @@ impl Store {
         let backend = manager.backend();
         manager.probe()?;
         let pool = Pool::builder()
-            .max_size(settings.pool_size)
+            .max_size(settings.pool_size.saturating_add(BESIDE_THE_GATE))
             .min_idle(Some(1))
             .test_on_check_out(false) // measured: +27 % on PostgreSQL point reads; a broken connection is dropped on return
-            .connection_timeout(Duration::from_secs(5))
+            .connection_timeout(PATIENCE)
             .build(manager.clone())
             .map_err(|cause| OpenError::Unreachable(cause.to_string()))?;
         let writer = match backend {
@@ -140,9 +145,9 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.inner.gate)
-            .acquire_owned()
+        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.inner.gate).acquire_owned())
             .await
+            .map_err(|late| Error::unavailable("every database connection is busy", late))?
             .map_err(|closed| Error::unavailable("the store is closed", closed))?;
         let pool = self.inner.pool.clone();
         let span = tracing::Span::current();

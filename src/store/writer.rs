@@ -28,6 +28,8 @@ enum Company {
 
 struct Answer {
     keep: bool,
+    /// Nothing more can be written in this group's transaction.
+    transaction_lost: bool,
     /// Called with the group's commit result, after it.
     tell: Box<dyn FnOnce(std::result::Result<(), String>) + Send>,
 }
@@ -71,9 +73,7 @@ impl Writer {
         work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let answer = self.submit(work)?;
-        answer
-            .await
-            .map_err(|lost| Error::unavailable("the write was abandoned", lost))?
+        answer.await.map_err(Error::outcome_unknown)?
     }
 
     pub fn run_blocking<T: Send + 'static>(
@@ -81,9 +81,7 @@ impl Writer {
         work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let answer = self.submit(work)?;
-        answer
-            .blocking_recv()
-            .map_err(|lost| Error::unavailable("the write was abandoned", lost))?
+        answer.blocking_recv().map_err(Error::outcome_unknown)?
     }
 
     fn submit<T: Send + 'static>(
@@ -103,13 +101,12 @@ impl Writer {
             };
             Answer {
                 keep: result.is_ok(),
+                transaction_lost: matches!(result, Err(Error::TransactionLost { .. })),
                 tell: Box::new(move |commit| {
                     let answer = match commit {
                         Ok(()) => result,
                         // A request that failed by itself keeps its own error.
-                        Err(cause) => {
-                            result.and_then(|_| Err(Error::unavailable("the commit failed", cause)))
-                        }
+                        Err(cause) => result.and_then(|_| Err(Error::outcome_unknown(cause))),
                     };
                     // The caller may have gone away (client disconnected); the write stands all the same.
                     let _ = sender.send(answer);
@@ -142,7 +139,17 @@ fn write_groups(manager: &Manager, mut conn: Db, waiting: &Receiver<Job>) {
             } else {
                 Company::Others
             };
-            answers.extend(group.into_iter().map(|job| job(conn, company)));
+            for job in group {
+                let answer: Answer = job(conn, company);
+                let lost = answer.transaction_lost;
+                answers.push(answer);
+                if lost {
+                    // The jobs that did not run are dropped, and their callers told so.
+                    return Err(Error::TransactionLost {
+                        cause: "a savepoint could not be rolled back".into(),
+                    });
+                }
+            }
             if answers.iter().any(|answer| answer.keep) {
                 Ok(())
             } else {

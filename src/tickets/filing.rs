@@ -2,7 +2,7 @@
 //!
 //! The rows of a batch are written together, a few statements whatever its size. A question that is wrong by itself
 //! is refused by itself; a failure of the database fails the batch, and the intake then files one by one.
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -397,7 +397,8 @@ impl<'a> Batch<'a> {
 
     /// Numbers run by the year in which the question was filed, in the order of the batch.
     fn number(&mut self, conn: &mut Db) -> Result<()> {
-        let mut by_year: HashMap<i32, Vec<&mut Draft>> = HashMap::new();
+        // In the order of years: two batches around New Year must not wait for each other.
+        let mut by_year: BTreeMap<i32, Vec<&mut Draft>> = BTreeMap::new();
         for draft in &mut self.drafts {
             by_year
                 .entry(self.desk.year_of(draft.ticket.filed_at.0))

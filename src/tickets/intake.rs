@@ -1,5 +1,6 @@
 //! The hot path: filing requests that wait together are filed together, one durable transaction for all, each answered
-//! after the commit. Where a batch fails, its requests are filed one by one, so that none suffers from a neighbour.
+//! after the commit. Where a statement of a batch fails, its requests are filed one by one, so that
+//! none suffers from a neighbour; not where the database is away, or where the commit may have gone through.
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -57,9 +58,7 @@ impl Intake {
                     Error::unavailable("the intake has ended", "its thread is gone")
                 }
             })?;
-        receiver
-            .await
-            .map_err(|lost| Error::unavailable("the filing was abandoned", lost))?
+        receiver.await.map_err(Error::outcome_unknown)?
     }
 }
 
@@ -72,7 +71,9 @@ fn file_what_waits(store: &Store, desk: &Arc<Desk>, waiting: &Mutex<Receiver<Wai
         let filings = Arc::new(filings);
         let answers = match file_together(store, desk, &filings, 0..filings.len()) {
             Ok(answers) => answers,
-            Err(error) if filings.len() == 1 => vec![Err(error)],
+            Err(error) if filings.len() == 1 || !error.is_worth_repeating_alone() => {
+                filings.iter().map(|_| Err(error.clone())).collect()
+            }
             Err(error) => {
                 tracing::debug!(error = %error.log_text(), "a batch failed; filing one by one");
                 (0..filings.len())

@@ -20,8 +20,9 @@ use crate::sla::policy::TargetKind;
 use crate::store::{Db, Store, Uid};
 use crate::tx::{Desk, Tx};
 
-/// Bring the ticket's clocks up to now: history, the ticket's own marks, and mails for what has come true.
-pub fn settle(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<()> {
+/// Bring the ticket's clocks up to now: history, the ticket's own marks, and mails for what has come true. Returns how much
+/// that is.
+pub fn settle(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
     let notices = clocks.settle(tx)?;
     for notice in &notices {
         let kind = if notice.breach {
@@ -36,7 +37,7 @@ pub fn settle(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> R
             tell_desk(tx, ticket, event, notice)?;
         }
     }
-    Ok(())
+    Ok(notices.len())
 }
 
 /// A warning that is found only after the breach would ask for what is too late; the overdue notice says it all.
@@ -163,9 +164,8 @@ const MOST_FAILED: usize = 500;
 pub async fn notice_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>) -> Result<usize> {
     let notice: Work = |tx, mut ticket| {
         let mut clocks = Clocks::load(tx, &ticket)?;
-        let breached = ticket.breached;
-        settle(tx, &mut ticket, &mut clocks)?;
-        if ticket.breached != breached {
+        // What was noticed shows on the ticket, so its ETag changes.
+        if settle(tx, &mut ticket, &mut clocks)? > 0 {
             ticket.version += 1;
             db::update_ticket(tx.conn, &ticket)?;
         }
@@ -243,6 +243,7 @@ fn work_on(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, id: i64, work: Work) 
         now,
         desk,
     };
+    operations::not_before(&mut tx, &ticket);
     work(&mut tx, ticket)
 }
 

@@ -30,6 +30,7 @@ pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
     let seen = db::find_ticket(tx.conn, id)?.ok_or(Error::NotFound(Resource::Ticket))?;
     let mut ticket = db::lock_ticket(tx.conn, seen.id)?.ok_or(Error::NotFound(Resource::Ticket))?;
     tx.authorise(action, ticket.target())?;
+    not_before(tx, &ticket);
     // A ticket whose time to close has come is closed, also where no worker has been by.
     if let Some(closes_at) = closing_overdue(&ticket, tx.now) {
         close_by_itself(tx, &mut ticket, closes_at)?;
@@ -37,6 +38,12 @@ pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
     let mut clocks = Clocks::load(tx, &ticket)?;
     settle(tx, &mut ticket, &mut clocks)?;
     Ok(Opened { ticket, clocks })
+}
+
+/// A request takes its time before it waits for the lock: whoever was faster has written the ticket since. On a ticket
+/// time never runs backwards, also where the clocks of two replicas differ.
+pub(super) fn not_before(tx: &mut Tx<'_>, ticket: &TicketRow) {
+    tx.now = tx.now.max(ticket.updated_at.0);
 }
 
 fn open_for(tx: &mut Tx<'_>, id: &str, operation: Operation) -> Result<Opened> {
@@ -94,6 +101,7 @@ pub fn claim_next(tx: &mut Tx<'_>, queue_id: &str) -> Result<Option<i64>> {
     let Some(mut ticket) = db::lock_most_urgent(tx.conn, queue.id)? else {
         return Ok(None);
     };
+    not_before(tx, &ticket);
     let mut clocks = Clocks::load(tx, &ticket)?;
     settle(tx, &mut ticket, &mut clocks)?;
     take(tx, Opened { ticket, clocks }).map(Some)

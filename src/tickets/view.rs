@@ -102,6 +102,12 @@ impl Operation {
     }
 }
 
+/// Has a due passed that no worker has noticed yet? Then the ticket shows more than its version says.
+pub fn has_unnoticed_breach(conn: &mut Db, ticket_id: i64, now: DateTime<Utc>) -> Result<bool> {
+    let clocks = db::list_clocks(conn, &[ticket_id])?;
+    Ok(clocks.iter().any(|clock| clock.state_at(now) != clock.state))
+}
+
 type RequesterColumns = (
     i64,
     Uid,
