@@ -25,7 +25,7 @@ const MAILS_AT_ONCE: i64 = 8;
 /// How long each loop waits when there is nothing to do, and after an error.
 const OUTBOX_INTERVAL: Duration = Duration::from_secs(1);
 const NOTICES_INTERVAL: Duration = Duration::from_secs(5);
-const CLOSINGS_INTERVAL: Duration = Duration::from_secs(60);
+const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.

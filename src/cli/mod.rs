@@ -84,9 +84,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     log_to_stderr(&config, is_server)?;
     actix_web::rt::System::new().block_on(async move {
         match command {
-            Command::Serve(args) => serve::run(args, config).await?,
+            Command::Serve(args) => leave(serve::run(args, config).await),
             Command::Migrate(args) => migrate::run(&args, config).await?,
-            Command::Demo(args) => demo::run(args, config).await?,
+            Command::Demo(args) => leave(demo::run(args, config).await),
             Command::User(command) => user::run(command, &config).await?,
             Command::Token(command) => token::run(command, &config).await?,
             Command::Organisation(command) => organisation::run(command, &config).await?,
@@ -97,6 +97,18 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// End the process of a server. Its runtime would wait for mail sessions that a slow server draws out, for minutes; their
+/// leases run out by themselves.
+fn leave(outcome: anyhow::Result<()>) -> ! {
+    match outcome {
+        Ok(()) => std::process::exit(0),
+        Err(error) => {
+            out::fail(&error);
+            std::process::exit(1)
+        }
+    }
 }
 
 /// Logs go to standard error, so that standard output is only what was asked for. Commands other than the server

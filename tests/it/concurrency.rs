@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::prelude::*;
+use giaidap::identity::Principal;
 use giaidap::store::schema::{clocks, ticket_events, tickets};
 use giaidap::store::{Json, Ts};
+use giaidap::tickets::operations;
+use giaidap::tx::Tx;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -488,4 +491,39 @@ fn assert_each_notice_once(app: &TestApp) {
     }
     assert_eq!(told, expected);
     assert!(!expected.is_empty());
+}
+
+/// A request takes its time when it arrives; then it may wait, for its body or for a lock.
+#[test]
+fn a_request_that_is_overtaken_by_a_later_one_leaves_sound_clocks() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let number = crate::support::file(&hue)["number"].as_str().unwrap().to_owned();
+    let transfer_at = |at: &str, queue: &'static str| {
+        let (desk, now, number) = (
+            app.app.desk.clone(),
+            crate::support::app::instant(at),
+            number.clone(),
+        );
+        app.write(move |conn| {
+            let mut tx = Tx {
+                conn,
+                principal: &Principal::System,
+                now,
+                desk: &desk,
+            };
+            operations::transfer(&mut tx, &number, queue, "Thuộc nhóm khác.")
+        })
+    };
+    transfer_at("2019-11-25T10:00:00+07:00", "security");
+    transfer_at("2019-11-25T09:00:00+07:00", "policy");
+
+    app.at("2019-11-25T11:00:00+07:00");
+    let supervisor = app.supervisor();
+    let path = format!("/api/v1/tickets/{number}");
+    let cancelled = supervisor
+        .post(&format!("{path}/cancel"), &json!({ "reason": "Trùng câu hỏi." }))
+        .expect(200);
+    assert_eq!(cancelled.body["queue"]["code"], "policy");
+    assert_eq!(cancelled.body["clocks"][0]["state"], "stopped");
 }
