@@ -7,11 +7,11 @@ use super::messages::page_parameters;
 use super::wire::{self, WireInstant};
 use crate::calendars::Name;
 use crate::error::Result;
-use crate::queues::{self, Queue, Summary, TopicView};
+use crate::queues::{self, Queue, TopicView};
 use crate::sla::Priority;
 use crate::store::{Db, Uid};
-use crate::tickets::priority_of_rank;
 use crate::tickets::view::Reference;
+use crate::tickets::{self, QueueSummary};
 
 #[derive(Serialize)]
 struct QueueOut {
@@ -65,7 +65,7 @@ impl From<TopicView> for TopicOut {
             queue: reference(&view.queue),
             co_queue: view.co_queue.as_ref().map(reference),
             external_owner: topic.external_owner,
-            default_priority: priority_of_rank(topic.default_priority),
+            default_priority: Priority::of_rank(topic.default_priority),
             legal_basis: Some(topic.legal_basis).filter(|basis| !basis.is_empty()),
         }
     }
@@ -82,7 +82,7 @@ struct SummaryOut {
 }
 
 impl SummaryOut {
-    fn new(queue: &Queue, summary: &Summary) -> Self {
+    fn new(queue: &Queue, summary: &QueueSummary) -> Self {
         SummaryOut {
             queue: reference(queue),
             waiting: summary.waiting,
@@ -113,7 +113,7 @@ pub async fn show_queue(call: Call, id: web::Path<String>) -> Result<HttpRespons
 pub async fn summarise_queue(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
     let work = move |conn: &mut Db| {
         let queue = queues::get_queue(conn, &id)?;
-        let summary = queues::summarise(conn, queue.id)?;
+        let summary = tickets::summarise_queue(conn, queue.id)?;
         Ok(SummaryOut::new(&queue, &summary))
     };
     Ok(HttpResponse::Ok().json(call.app.store.read_snapshot(work).await?))

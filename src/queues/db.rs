@@ -1,13 +1,11 @@
 //! Queries over queues and topics.
 use chrono::{DateTime, Utc};
-use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::sla::policy::Priority;
-use crate::store::schema::{queues, tickets, topics};
+use crate::store::schema::{queues, topics};
 use crate::store::{Db, Ts, Uid};
-use crate::tickets::State;
 
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = queues)]
@@ -34,16 +32,6 @@ pub struct Topic {
     pub external_owner: Option<String>,
     pub default_priority: i16,
     pub legal_basis: String,
-}
-
-/// A queue's figures at this moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary {
-    pub waiting: i64,
-    pub assigned: i64,
-    pub waiting_for_asker: i64,
-    pub breached: i64,
-    pub next_due_at: Option<Ts>,
 }
 
 pub fn find_queue_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Queue>> {
@@ -102,35 +90,6 @@ pub fn list_topics(conn: &mut Db, after: &str, limit: i64) -> Result<Vec<Topic>>
         .load(conn)?)
 }
 
-pub fn summarise(conn: &mut Db, queue_id: i64) -> Result<Summary> {
-    let open = [State::Queued, State::Assigned, State::Waiting];
-    let counts: Vec<(State, bool, i64)> = tickets::table
-        .filter(tickets::queue_id.eq(queue_id).and(tickets::state.eq_any(open)))
-        .group_by((tickets::state, tickets::breached))
-        .select((tickets::state, tickets::breached, count_star()))
-        .load(conn)?;
-    let next_due_at: Option<Ts> = tickets::table
-        .filter(tickets::queue_id.eq(queue_id).and(tickets::state.eq_any(open)))
-        .filter(tickets::urgency_at.lt(crate::tickets::never()))
-        .select(min(tickets::urgency_at))
-        .first(conn)?;
-    let mut summary = Summary {
-        next_due_at,
-        ..Summary::default()
-    };
-    for (state, breached, count) in counts {
-        match state {
-            State::Queued => summary.waiting += count,
-            State::Assigned => summary.assigned += count,
-            _ => summary.waiting_for_asker += count,
-        }
-        if breached {
-            summary.breached += count;
-        }
-    }
-    Ok(summary)
-}
-
 /// A queue as the shipped data has it.
 pub struct NewQueue<'a> {
     pub code: &'a str,
@@ -178,7 +137,7 @@ pub fn insert_topic(conn: &mut Db, new: &NewTopic<'_>, now: DateTime<Utc>) -> Re
             topics::queue_id.eq(new.queue_id),
             topics::co_queue_id.eq(new.co_queue_id),
             topics::external_owner.eq(new.external_owner),
-            topics::default_priority.eq(crate::tickets::priority_rank(new.default_priority)),
+            topics::default_priority.eq(new.default_priority.rank()),
             topics::keywords.eq(new.keywords),
             topics::legal_basis.eq(new.legal_basis),
             topics::created_at.eq(Ts::from(now)),

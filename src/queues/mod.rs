@@ -4,7 +4,7 @@ pub(crate) mod db;
 
 use std::collections::HashMap;
 
-pub use db::{Queue, Summary, Topic};
+pub use db::{Queue, Topic};
 
 use crate::error::{Error, Resource, Result};
 use crate::store::page::{Page, decode_cursor};
@@ -97,11 +97,6 @@ fn with_queues(conn: &mut Db, topics: Vec<Topic>) -> Result<Vec<TopicView>> {
             })
         })
         .collect()
-}
-
-/// A queue's figures at this moment.
-pub fn summarise(conn: &mut Db, queue_id: i64) -> Result<Summary> {
-    db::summarise(conn, queue_id)
 }
 
 pub fn list_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Queue>> {

@@ -62,6 +62,26 @@ impl Priority {
         }
     }
 
+    /// 1 for low to 4 for urgent, so that a database can order by urgency.
+    pub fn rank(self) -> i16 {
+        match self {
+            Priority::Low => 1,
+            Priority::Normal => 2,
+            Priority::High => 3,
+            Priority::Urgent => 4,
+        }
+    }
+
+    /// The priority of a stored rank; one that nobody stores counts as the nearest.
+    pub fn of_rank(rank: i16) -> Priority {
+        match rank {
+            ..=1 => Priority::Low,
+            2 => Priority::Normal,
+            3 => Priority::High,
+            4.. => Priority::Urgent,
+        }
+    }
+
     pub fn parse(text: &str) -> Option<Priority> {
         Self::ALL.into_iter().find(|priority| priority.as_str() == text)
     }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 
 use super::db::{self, ClockRow, ClockState, SegmentRow, TicketRow};
-use super::{never, priority_of_rank};
+use super::never;
 use crate::calendars::PolicyVersion;
 use crate::error::{Conflict, Error, Result};
 use crate::sla::policy::{Amount, ReopenRule, TargetKind};
-use crate::sla::{self, NoWorkingTime, Segment, Timeline};
+use crate::sla::{self, NoWorkingTime, Priority, Segment, Timeline};
 use crate::store::{Json, Ts};
 use crate::tx::Tx;
 
@@ -38,7 +38,7 @@ pub fn start_all(
     policy: &PolicyVersion,
     timeline: &Timeline,
     calendar_version_id: i64,
-    priority: sla::Priority,
+    priority: Priority,
     at: DateTime<Utc>,
 ) -> Result<Vec<ClockRow>> {
     [TargetKind::FirstResponse, TargetKind::Resolution]
@@ -266,7 +266,11 @@ impl Clocks {
         let mut clock = old
             .reopen(rule, tx.now)
             .map_err(|cause| Error::internal("a clock cannot go on", cause))?;
-        if let Some(amount) = self.policy.spec.target(target, priority_of_rank(ticket.priority)) {
+        if let Some(amount) = self
+            .policy
+            .spec
+            .target(target, Priority::of_rank(ticket.priority))
+        {
             clock.amount = amount;
         }
         let calendar_version_id = match rule {

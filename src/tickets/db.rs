@@ -167,6 +167,46 @@ pub fn insert_message(conn: &mut Db, row: &MessageRow) -> Result<()> {
     Ok(())
 }
 
+/// A queue's figures at this moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueSummary {
+    pub waiting: i64,
+    pub assigned: i64,
+    pub waiting_for_asker: i64,
+    pub breached: i64,
+    pub next_due_at: Option<Ts>,
+}
+
+/// How many questions of a queue wait, are worked on, wait for their askers, and are late.
+pub fn summarise_queue(conn: &mut Db, queue_id: i64) -> Result<QueueSummary> {
+    let open = [State::Queued, State::Assigned, State::Waiting];
+    let counts: Vec<(State, bool, i64)> = tickets::table
+        .filter(tickets::queue_id.eq(queue_id).and(tickets::state.eq_any(open)))
+        .group_by((tickets::state, tickets::breached))
+        .select((tickets::state, tickets::breached, diesel::dsl::count_star()))
+        .load(conn)?;
+    let next_due_at: Option<Ts> = tickets::table
+        .filter(tickets::queue_id.eq(queue_id).and(tickets::state.eq_any(open)))
+        .filter(tickets::urgency_at.lt(super::never()))
+        .select(diesel::dsl::min(tickets::urgency_at))
+        .first(conn)?;
+    let mut summary = QueueSummary {
+        next_due_at,
+        ..QueueSummary::default()
+    };
+    for (state, breached, count) in counts {
+        match state {
+            State::Queued => summary.waiting += count,
+            State::Assigned => summary.assigned += count,
+            _ => summary.waiting_for_asker += count,
+        }
+        if breached {
+            summary.breached += count;
+        }
+    }
+    Ok(summary)
+}
+
 /// By UUID or number, without a lock.
 pub fn find_ticket(conn: &mut Db, id: &str) -> Result<Option<TicketRow>> {
     let query = tickets::table

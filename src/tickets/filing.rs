@@ -14,7 +14,6 @@ use super::db::{self, ClockRow, TicketRow};
 use super::history::{EventKind, event};
 use super::lifecycle::{Channel, State};
 use super::view::{Reference, TicketView, remaining};
-use super::{priority_of_rank, priority_rank};
 use crate::calendars::PolicyVersion;
 use crate::directory::{self, Organisation, Requester, RequesterInput};
 use crate::error::{Error, FieldCode, FieldError, Result};
@@ -301,7 +300,7 @@ impl<'a> Batch<'a> {
             .or_else(|| {
                 topic
                     .as_ref()
-                    .map(|topic| priority_of_rank(topic.default_priority))
+                    .map(|topic| Priority::of_rank(topic.default_priority))
             })
             .unwrap_or(Priority::Normal);
         let clocks = start_all(
@@ -325,7 +324,7 @@ impl<'a> Batch<'a> {
             state: State::Queued,
             outcome: None,
             referred_to: None,
-            priority: priority_rank(priority),
+            priority: priority.rank(),
             channel,
             organisation_id: organisation.id,
             requester_id: None,
@@ -382,7 +381,7 @@ impl<'a> Batch<'a> {
             let data = json!({
                 "queue": draft.queue.code,
                 "topic": draft.topic.as_ref().map(|topic| &topic.code),
-                "priority": priority_of_rank(draft.ticket.priority),
+                "priority": Priority::of_rank(draft.ticket.priority),
                 "channel": draft.ticket.channel,
             });
             let filed = event(&filing.principal, id, EventKind::Filed, filing.filed_at, data);

@@ -16,11 +16,11 @@ pub mod view;
 
 use chrono::{DateTime, Utc};
 
+pub use db::QueueSummary;
 pub use lifecycle::{Channel, Operation, Outcome, State};
 pub use view::TicketView;
 
 use crate::error::Result;
-use crate::sla::policy::Priority;
 use crate::store::{Db, Ts};
 
 /// The instant that stands for "no clock runs" in `tickets.urgency_at`, so that the column sorts without nulls
@@ -29,23 +29,9 @@ pub fn never() -> Ts {
     Ts(DateTime::<Utc>::from_timestamp(253_402_214_400, 0).unwrap_or(DateTime::<Utc>::MAX_UTC))
 }
 
-/// Priorities are stored as ranks, so that the database can order by urgency.
-pub fn priority_rank(priority: Priority) -> i16 {
-    match priority {
-        Priority::Low => 1,
-        Priority::Normal => 2,
-        Priority::High => 3,
-        Priority::Urgent => 4,
-    }
-}
-
-pub fn priority_of_rank(rank: i16) -> Priority {
-    match rank {
-        ..=1 => Priority::Low,
-        2 => Priority::Normal,
-        3 => Priority::High,
-        4.. => Priority::Urgent,
-    }
+/// A queue's figures at this moment.
+pub fn summarise_queue(conn: &mut Db, queue_id: i64) -> Result<QueueSummary> {
+    db::summarise_queue(conn, queue_id)
 }
 
 /// Inside key of the ticket with this UUID or number.

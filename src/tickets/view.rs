@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::db::{self, ClockRow, TicketRow};
 use super::lifecycle::{Channel, Operation, State};
-use super::{priority_of_rank, priority_rank};
 use crate::calendars::Name;
 use crate::directory::Requester;
 use crate::error::Result;
@@ -60,7 +59,7 @@ pub struct TicketView {
 
 impl TicketView {
     pub fn priority(&self) -> Priority {
-        priority_of_rank(self.ticket.priority)
+        Priority::of_rank(self.ticket.priority)
     }
 
     /// What the ticket's state allows this principal.
@@ -340,7 +339,7 @@ fn list_rows(
         None => {}
     }
     if let Some(priority) = filter.priority {
-        query = query.filter(tickets::priority.eq(priority_rank(priority)));
+        query = query.filter(tickets::priority.eq(priority.rank()));
     }
     if let Some(channel) = filter.channel {
         query = query.filter(tickets::channel.eq(channel));
