@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::{Compress, from_fn};
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
 use actix_web::{App as WebApp, HttpResponse, HttpServer, web};
 use tokio_util::sync::CancellationToken;
 use utoipa_swagger_ui::{Config as DocsConfig, SwaggerUi};
@@ -25,6 +26,10 @@ use crate::workers::Workers;
 /// How long accepted requests and the workers' present steps may take after a shutdown began.
 const SHUTDOWN_SECONDS: u64 = 25;
 
+/// How often the samples of histograms are counted into their buckets. Until then each is kept, and where nobody asks
+/// for `/metrics` nothing else would ever count them.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
 /// Everything that handlers and workers share.
 pub struct App {
     pub config: Config,
@@ -34,6 +39,8 @@ pub struct App {
     pub intake: Intake,
     pub carrier: Carrier,
     pub pages: StatusPages,
+    /// Cancelled when the server begins to go away; readiness says so.
+    pub stopping: CancellationToken,
 }
 
 /// An application and what its first start brought.
@@ -61,6 +68,7 @@ impl App {
             intake,
             carrier,
             pages,
+            stopping: CancellationToken::new(),
         };
         Ok(Opened {
             app,
@@ -91,7 +99,7 @@ pub fn server(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Ser
             .wrap(from_fn(context::surround))
             .configure(routes::configure)
             .route("/docs", web::get().to(to_docs))
-            .service(SwaggerUi::new("/docs/{_:.*}").config(DocsConfig::from("/openapi.yaml")))
+            .service(web::scope("/docs").wrap(docs_headers()).service(docs()))
             .default_service(web::to(no_such_page))
     });
     Ok(server
@@ -104,6 +112,21 @@ pub fn server(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Ser
 
 fn worker_threads() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// The contract, readable. Without a validator, which would be somebody else's server on the internet.
+fn docs() -> SwaggerUi {
+    let config = DocsConfig::from("/openapi.yaml").validator_url("none");
+    SwaggerUi::new("/{_:.*}").config(config)
+}
+
+/// The page may hold a token that somebody typed: it takes scripts from here only, and nobody may frame it.
+fn docs_headers() -> DefaultHeaders {
+    let policy =
+        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+    DefaultHeaders::new()
+        .add((CONTENT_SECURITY_POLICY, policy))
+        .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
 
 async fn to_docs() -> HttpResponse {
@@ -123,19 +146,35 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut workers = Workers::start(&app.store, &app.desk, &app.clock, &app.carrier, &shutdown);
+    let stopping = app.stopping.clone();
     let server = server(app, listener)?;
     let handle = server.handle();
+    actix_web::rt::spawn(keep_metrics(shutdown.clone()));
     let serving = actix_web::rt::spawn(server);
     let outcome = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         dead = workers.watch() => dead,
     };
+    stopping.cancel();
     shutdown.cancel();
     stop(&handle).await;
     serving.await??;
     // Mails that a slow server draws out are sent again after the restart; waiting longer helps nobody.
     let _ = tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECONDS), workers.watch()).await;
     outcome.map_err(Into::into)
+}
+
+async fn keep_metrics(shutdown: CancellationToken) {
+    let mut rounds = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = rounds.tick() => {}
+        }
+        if let Some(handle) = site::metrics_handle() {
+            handle.run_upkeep();
+        }
+    }
 }
 
 async fn stop(handle: &ServerHandle) {

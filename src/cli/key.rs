@@ -1,5 +1,5 @@
 //! `giaidap key`.
-use super::{Desk, out};
+use super::{Desk, checked_name, out};
 use crate::config::Config;
 use crate::identity::{self, Scope};
 
@@ -24,6 +24,7 @@ pub struct Create {
 
 pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Create(args) = command;
+    let name = checked_name(&args.name)?;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
     let scopes = if args.scopes.is_empty() {
@@ -31,7 +32,7 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     } else {
         args.scopes
     };
-    let (organisation, name) = (args.organisation, crate::text::nfc(&args.name));
+    let organisation = args.organisation;
     let secret = desk
         .write(move |conn| identity::create_key(conn, &organisation, &name, &scopes, now))
         .await?;

@@ -1,5 +1,5 @@
 //! `giaidap token`.
-use super::{Desk, out};
+use super::{Desk, checked_name, out};
 use crate::config::Config;
 use crate::identity;
 
@@ -21,10 +21,11 @@ pub struct Create {
 
 pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Create(args) = command;
+    let name = checked_name(&args.name)?;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
     let secret = desk
-        .write(move |conn| identity::create_token(conn, &args.user, &args.name, now))
+        .write(move |conn| identity::create_token(conn, &args.user, &name, now))
         .await?;
     out::line(secret.reveal());
     Ok(())

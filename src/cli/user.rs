@@ -1,7 +1,7 @@
 //! `giaidap user`.
 use serde::Serialize;
 
-use super::{Desk, out};
+use super::{Desk, checked_name, out};
 use crate::config::Config;
 use crate::identity::{self, NewUser, Role};
 use crate::language::Language;
@@ -41,11 +41,12 @@ struct Created {
 
 pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Create(args) = command;
+    let name = checked_name(&args.name)?;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
     let new = NewUser {
         email: args.email,
-        name: crate::text::nfc(&args.name),
+        name,
         role: args.role,
         language: Language::parse(&args.language).unwrap_or_default(),
         queues: args.queues,

@@ -3,8 +3,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::answer::{self, write_once};
-use super::extract::{Body, Call, Params};
+use super::extract::{Body, Call};
 use super::operations::Nothing;
+use super::params::Params;
 use super::wire::{self, WireInstant};
 use crate::error::{Error, FieldCode, Result};
 use crate::language::Language;
@@ -65,7 +66,7 @@ pub async fn list_deliveries(call: Call, request: HttpRequest) -> Result<HttpRes
     let mut params = Params::read(&request, &["state", "ticket", "limit", "cursor"]);
     let state = params.parsed("state", "pending, sent or dead", DeliveryState::parse);
     let ticket = params.text("ticket");
-    let (limit, cursor) = (params.limit(), params.text("cursor"));
+    let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
     let work = move |conn: &mut Db| {
         let ticket_id = match ticket {

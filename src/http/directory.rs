@@ -5,7 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::extract::{Call, Params};
+use super::extract::Call;
+use super::params::Params;
 use super::wire;
 use crate::calendars::Name;
 use crate::directory::{self, Organisation, OrganisationFilter};
@@ -71,9 +72,9 @@ pub async fn list_organisations(call: Call, request: HttpRequest) -> Result<Http
     let filter = OrganisationFilter {
         active_on: params.date("active_on"),
         kind: params.parsed("kind", "ministry, agency, province or other", is_kind),
-        q: params.text("q"),
+        q: params.words("q", 100),
     };
-    let (limit, cursor) = (params.limit(), params.text("cursor"));
+    let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
     let work = move |conn: &mut Db| {
         let page = directory::list_organisations(conn, &filter, cursor.as_deref(), limit)?;

@@ -1,4 +1,4 @@
-//! What handlers take from a request: the caller (`Call`), a checked JSON body (`Body`), query parameters (`Params`).
+//! What handlers take from a request: the caller (`Call`), a checked JSON body (`Body`); query parameters are in `params`.
 //! Wrong input is refused here with the field's name, before any rule of the domain is asked.
 use std::future::Future;
 use std::pin::Pin;
@@ -7,20 +7,19 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use super::context::RequestContext;
-use super::wire::object;
+use super::wire::{YEARS_IN_WORDS, object};
 use crate::app::App;
-use crate::error::{Error, FieldCode, FieldError, Place, Result};
+use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::idempotency::Key;
 use crate::identity::Principal;
 use crate::language::Language;
-use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT};
 
 /// An authenticated request: who calls, when, and on which application.
 #[derive(Clone)]
@@ -313,6 +312,9 @@ fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
         "bad_instant" => FieldCode::InvalidFormat {
             expected: "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00",
         },
+        "far_instant" => FieldCode::OutOfRange {
+            expected: YEARS_IN_WORDS.into(),
+        },
         _ if text.starts_with("unknown variant") => FieldCode::OutOfRange {
             expected: expected().trim_start_matches("one of ").replace('`', ""),
         },
@@ -376,122 +378,5 @@ fn validation_code(problem: &validator::ValidationError) -> FieldCode {
         _ => FieldCode::InvalidFormat {
             expected: "see the API description",
         },
-    }
-}
-
-/// The query parameters of a list or report: declared names only, typed getters that name what is wrong.
-pub struct Params {
-    pairs: Vec<(String, String)>,
-    errors: Vec<FieldError>,
-}
-
-impl Params {
-    pub fn read(request: &HttpRequest, allowed: &[&str]) -> Params {
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-            .map(web::Query::into_inner)
-            .unwrap_or_default();
-        let mut errors = Vec::new();
-        for (name, value) in &pairs {
-            if !allowed.contains(&name.as_str()) {
-                errors.push(FieldError::parameter(name, FieldCode::UnknownField));
-            } else if value.chars().any(char::is_control) {
-                errors.push(FieldError::parameter(name, FieldCode::ControlCharacter));
-            } else if value.contains(char::REPLACEMENT_CHARACTER) {
-                errors.push(FieldError::parameter(
-                    name,
-                    FieldCode::InvalidFormat { expected: "UTF-8" },
-                ));
-            }
-        }
-        Params { pairs, errors }
-    }
-
-    /// The value of a parameter that may stand once.
-    pub fn text(&mut self, name: &str) -> Option<String> {
-        let mut values = self
-            .pairs
-            .iter()
-            .filter(|(given, _)| given == name)
-            .map(|(_, value)| value.clone());
-        let first = values.next();
-        if values.next().is_some() {
-            self.refuse(name, FieldCode::Duplicate);
-        }
-        first.map(|value| crate::text::nfc(&value))
-    }
-
-    /// All values of a parameter that may be repeated or separated by commas.
-    pub fn list(&self, name: &str) -> Vec<String> {
-        self.pairs
-            .iter()
-            .filter(|(given, _)| given == name)
-            .flat_map(|(_, value)| value.split(','))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    pub fn parsed<T>(
-        &mut self,
-        name: &str,
-        expected: &'static str,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Option<T> {
-        let text = self.text(name)?;
-        let value = parse(&text);
-        if value.is_none() {
-            self.refuse(name, FieldCode::InvalidFormat { expected });
-        }
-        value
-    }
-
-    pub fn instant(&mut self, name: &str) -> Option<DateTime<Utc>> {
-        self.parsed(
-            name,
-            "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00",
-            |text| {
-                DateTime::parse_from_rfc3339(text)
-                    .ok()
-                    .map(|at| at.with_timezone(&Utc))
-            },
-        )
-    }
-
-    pub fn date(&mut self, name: &str) -> Option<NaiveDate> {
-        self.parsed(name, "YYYY-MM-DD", |text| {
-            NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
-        })
-    }
-
-    pub fn flag(&mut self, name: &str) -> Option<bool> {
-        self.parsed(name, "true or false", |text| text.parse().ok())
-    }
-
-    pub fn limit(&mut self) -> i64 {
-        let given = self.parsed("limit", "a number from 1 to 200", |text| {
-            text.parse::<i64>()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-        });
-        given.unwrap_or(DEFAULT_LIMIT)
-    }
-
-    pub fn refuse(&mut self, name: &str, code: FieldCode) {
-        self.errors.push(FieldError::parameter(name, code));
-    }
-
-    /// Has this parameter been refused already?
-    pub fn refused(&self, name: &str) -> bool {
-        self.errors
-            .iter()
-            .any(|error| error.place == Place::Parameter(name.to_owned()))
-    }
-
-    /// All that is wrong with the parameters, or nothing.
-    pub fn finish(self) -> Result<()> {
-        if self.errors.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Invalid(self.errors))
-        }
     }
 }

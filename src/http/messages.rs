@@ -5,7 +5,8 @@ use serde_json::Value;
 use validator::Validate;
 
 use super::answer::{self, write_once};
-use super::extract::{Body, Call, Params};
+use super::extract::{Body, Call};
+use super::params::Params;
 use super::wire::{self, Prose, WireInstant};
 use crate::error::Result;
 use crate::identity::ActorKind;
@@ -128,7 +129,7 @@ pub async fn list_events(call: Call, id: web::Path<String>, request: HttpRequest
 /// `limit` and `cursor` of a list that has no filters.
 pub fn page_parameters(request: &HttpRequest) -> Result<(i64, Option<String>)> {
     let mut params = Params::read(request, &["limit", "cursor"]);
-    let parameters = (params.limit(), params.text("cursor"));
+    let parameters = (params.limit(), params.cursor());
     params.finish()?;
     Ok(parameters)
 }

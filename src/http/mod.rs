@@ -9,6 +9,7 @@ pub mod extract;
 mod guard;
 mod identity;
 mod messages;
+mod params;
 mod operations;
 mod policies;
 pub mod problem;

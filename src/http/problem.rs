@@ -226,8 +226,37 @@ pub fn field_detail(code: &FieldCode, language: Language) -> String {
             "Con trỏ trang không hợp lệ hoặc thuộc về câu hỏi khác; hãy bắt đầu lại từ trang đầu.".into(),
             "The cursor is not valid or belongs to another question; start again from the first page.".into(),
         ),
-        FieldCode::Domain { text, .. } => text.clone(),
+        FieldCode::Domain { code, text } => match domain_text_vi(code) {
+            Some(vi) => language.choose(vi.to_owned(), text.clone()),
+            None => text.clone(),
+        },
     }
+}
+
+/// What the checks of calendars and policies refuse, in Vietnamese; they say it themselves in English, where some add
+/// with what it clashes. The pointer says where.
+fn domain_text_vi(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "unknown_time_zone" => "Không phải tên múi giờ IANA, ví dụ Asia/Ho_Chi_Minh.",
+        "no_pattern" => "Lịch phải có ít nhất một mẫu tuần làm việc.",
+        "no_working_time" => "Mẫu tuần mới nhất không có giờ làm việc nào, nên không thể tính thời hạn.",
+        "duplicate_valid_from" => "Đã có mẫu tuần khác bắt đầu từ ngày này.",
+        "duplicate_date" => "Đã có ngoại lệ khác cho ngày này.",
+        "bad_date" => "Ngày phải có dạng YYYY-MM-DD, trong các năm từ 1900 đến 2199.",
+        "bad_time" => {
+            "Giờ phải có dạng HH:MM hoặc HH:MM:SS; giờ mở từ 00:00 đến 23:59:59, giờ đóng từ 00:00 đến 24:00."
+        }
+        "empty_interval" => {
+            "Giờ mở và giờ đóng trùng nhau; cả ngày là 00:00 đến 24:00, ngày nghỉ là danh sách trống."
+        }
+        "overlapping_intervals" => "Khoảng giờ này chồng lên khoảng khác trong cùng ngày.",
+        "too_many_intervals" => "Quá nhiều khoảng giờ trong một ngày.",
+        "zero_amount" => "Thời hạn phải lớn hơn 0; nếu không có thời hạn thì bỏ mục này.",
+        "amount_too_large" => "Thời hạn quá dài.",
+        "bad_percent" => "Tỷ lệ phải từ 1 đến 99.",
+        "bad_close_after" => "Số ngày làm việc trước khi kết thúc nằm ngoài phạm vi cho phép.",
+        _ => return None,
+    })
 }
 
 fn detail(error: &Error, language: Language) -> String {
@@ -381,5 +410,65 @@ impl ResponseError for Error {
         let mut response = response.finish();
         response.extensions_mut().insert(Draft(self.clone()));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendars::field_errors;
+    use crate::sla::{CalendarSpec, PolicySpec};
+
+    fn details(error: &Error, language: Language) -> Vec<(String, String)> {
+        let problem: serde_json::Value = serde_json::from_str(&render(error, language, "x")).unwrap();
+        let errors = problem["errors"].as_array().unwrap();
+        let text = |error: &serde_json::Value, name: &str| error[name].as_str().unwrap().to_owned();
+        errors
+            .iter()
+            .map(|error| (text(error, "code"), text(error, "detail")))
+            .collect()
+    }
+
+    #[test]
+    fn what_a_calendar_or_policy_breaks_is_said_in_both_languages() {
+        let day = serde_json::json!({ "sat": [["x", "25:00"], ["08:00", "08:00"], ["08:00", "12:00"], ["11:00", "13:00"]] });
+        let many = serde_json::json!({ "mon": vec![["08:00", "09:00"]; 200] });
+        let pattern = |from: &str, weekly| serde_json::json!({ "valid_from": from, "weekly": weekly });
+        let off = |date: &str| serde_json::json!({ "date": date, "intervals": [] });
+        let calendars = [
+            serde_json::json!({ "time_zone": "x", "patterns": [], "exceptions": [off("x"), off("2019-01-01"), off("2019-01-01")] }),
+            serde_json::json!({ "time_zone": "UTC", "exceptions": [], "patterns": [
+                pattern("2019-01-01", day), pattern("2019-01-01", many), pattern("2020-01-01", serde_json::json!({})),
+            ] }),
+        ];
+        let policy = serde_json::json!({
+            "targets": { "resolution": { "low": { "business_minutes": 0 }, "high": { "business_days": 4_000_000 } } },
+            "warn_at_percent": 0, "close_after_business_days": 0, "pauses": [], "reopen": "continue",
+        });
+        let mut broken: Vec<_> = calendars
+            .into_iter()
+            .filter_map(|spec| {
+                serde_json::from_value::<CalendarSpec>(spec)
+                    .unwrap()
+                    .check()
+                    .err()
+            })
+            .collect();
+        broken.extend(
+            serde_json::from_value::<PolicySpec>(policy)
+                .unwrap()
+                .check()
+                .err(),
+        );
+        let mut codes = std::collections::BTreeSet::new();
+        for problems in broken {
+            let error = field_errors(problems);
+            let (vi, en) = (details(&error, Language::Vi), details(&error, Language::En));
+            for ((code, vi), (_, en)) in vi.into_iter().zip(en) {
+                assert!(vi != en && !vi.is_ascii(), "{code}: {vi}");
+                codes.insert(code);
+            }
+        }
+        assert_eq!(codes.len(), 14, "{codes:?}");
     }
 }

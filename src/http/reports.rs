@@ -1,9 +1,10 @@
 //! `/reports`.
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION};
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 
-use super::extract::{Call, Params};
+use super::extract::Call;
+use super::params::{DateOrInstant, Params};
 use crate::calendars;
 use crate::error::{FieldCode, Result};
 use crate::reports::{self, GroupBy, SlaQuestion};
@@ -18,7 +19,7 @@ enum Format {
 
 pub async fn report_sla(call: Call, request: HttpRequest) -> Result<HttpResponse> {
     let mut params = Params::read(&request, &["from", "to", "group_by", "as_of", "format"]);
-    let (from, to) = (moment(&mut params, "from"), moment(&mut params, "to"));
+    let (from, to) = (params.date_or_instant("from"), params.date_or_instant("to"));
     let as_of = params.instant("as_of");
     let expected = "organisation, queue, topic or month";
     let group_by = params
@@ -34,8 +35,8 @@ pub async fn report_sla(call: Call, request: HttpRequest) -> Result<HttpResponse
     params.finish()?;
     let (desk, now) = (call.app.desk.clone(), call.now);
     let work = move |conn: &mut Db| {
-        let mut start = |moment: Option<Moment>| match moment {
-            Some(moment) => moment.resolve(conn, &desk),
+        let mut start = |moment: Option<DateOrInstant>| match moment {
+            Some(moment) => resolve(moment, conn, &desk),
             None => Ok(now),
         };
         let (from, to) = (start(from)?, start(to)?);
@@ -74,30 +75,10 @@ fn accepted_format(request: &HttpRequest) -> Format {
     }
 }
 
-/// A bound of a period: an instant, or a date that begins at midnight in the default calendar's zone.
-enum Moment {
-    At(DateTime<Utc>),
-    Midnight(NaiveDate),
-}
-
-impl Moment {
-    fn resolve(self, conn: &mut Db, desk: &Desk) -> Result<DateTime<Utc>> {
-        match self {
-            Moment::At(at) => Ok(at),
-            Moment::Midnight(date) => calendars::midnight(conn, &desk.rules, date),
-        }
+/// A date begins at midnight in the default calendar's zone.
+fn resolve(moment: DateOrInstant, conn: &mut Db, desk: &Desk) -> Result<DateTime<Utc>> {
+    match moment {
+        DateOrInstant::Instant(at) => Ok(at),
+        DateOrInstant::Date(date) => calendars::midnight(conn, &desk.rules, date),
     }
-}
-
-fn moment(params: &mut Params, name: &str) -> Option<Moment> {
-    params.parsed(name, "YYYY-MM-DD, or RFC 3339 with offset", |text| {
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()
-            .map(Moment::Midnight);
-        date.or_else(|| {
-            DateTime::parse_from_rfc3339(text)
-                .ok()
-                .map(|at| Moment::At(at.with_timezone(&Utc)))
-        })
-    })
 }

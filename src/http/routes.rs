@@ -1,7 +1,7 @@
 //! Every route, in one list. Tests walk it: each is in `openapi.yaml` and the reverse, each that is not public refuses a
 //! caller without a credential.
 use actix_web::middleware::from_fn;
-use actix_web::{Route as Handler, web};
+use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
@@ -38,7 +38,7 @@ macro_rules! routes {
             handler: || routes!(@method $method).to($module::$handler),
         }),+]
     };
-    (@method GET) => { web::get() };
+    (@method GET) => { web::route().guard(on::Any(on::Get()).or(on::Head())) };
     (@method POST) => { web::post() };
 }
 
@@ -98,6 +98,19 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/reports/sla" => report_sla = reports::report_sla, Needs(A::ReadReports);
 };
 
+/// The methods that a path has, as `Allow` names them. `HEAD` comes with `GET` (RFC 9110, section 9.1); the connection
+/// layer leaves the body out.
+fn allowed_methods<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
+    let mut methods = Vec::new();
+    for route in routes {
+        methods.push(route.method);
+        if route.method == "GET" {
+            methods.push("HEAD");
+        }
+    }
+    methods.join(", ")
+}
+
 /// Mount the table: one resource per path, which answers 405 with `Allow` for the methods that it does not have.
 pub fn configure(service: &mut web::ServiceConfig) {
     let mut paths: Vec<&str> = Vec::new();
@@ -114,7 +127,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
             let guarded = move |request, next| guard(access, request, next);
             resource = resource.route((route.handler)().wrap(from_fn(guarded)));
         }
-        let allowed = on_path().map(|route| route.method).collect::<Vec<_>>().join(", ");
+        let allowed = allowed_methods(on_path());
         let refuse = move || {
             let allowed = allowed.clone();
             std::future::ready(Err::<actix_web::HttpResponse, Error>(Error::MethodNotAllowed {

@@ -1,7 +1,9 @@
 //! What is about the server and not about tickets: health, metrics, the contract, the public status page.
 use std::sync::OnceLock;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
@@ -40,20 +42,25 @@ pub async fn health() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok" })
 }
 
-/// The process can serve: its database answers and has the schema of this binary.
+/// The process can serve and will go on: no shutdown has begun, its database answers and has the schema of this binary.
 pub async fn readiness(app: web::Data<App>) -> HttpResponse {
     let database = app.store.read(|conn: &mut Db| pending_migrations(conn)).await;
-    let checks = match database {
+    let stopping = app
+        .stopping
+        .is_cancelled()
+        .then(|| "the server is shutting down".into());
+    let mut checks = vec![check("shutdown", stopping)];
+    match database {
         Ok(pending) => {
             let missing =
                 (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));
-            vec![check("database", None), check("schema", missing)]
+            checks.extend([check("database", None), check("schema", missing)]);
         }
         Err(error) => {
             tracing::warn!(error = %error.log_text(), "not ready");
-            vec![check("database", Some("the database does not answer".into()))]
+            checks.push(check("database", Some("the database does not answer".into())));
         }
-    };
+    }
     let ready = checks.iter().all(|check| check.detail.is_none());
     let (mut response, status) = match ready {
         true => (HttpResponse::Ok(), "ready"),
@@ -77,12 +84,21 @@ fn check(name: &'static str, failure: Option<String>) -> Check {
     }
 }
 
+/// Bounds of the histograms, all of which measure seconds: from a read of the cache to a request that was given up.
+const SECONDS: [f64; 13] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
 /// The recorder is one for the process; the first to ask installs it.
 pub fn metrics_handle() -> Option<&'static PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    HANDLE
-        .get_or_init(|| PrometheusBuilder::new().install_recorder().ok())
-        .as_ref()
+    let install = || {
+        PrometheusBuilder::new()
+            .set_buckets(&SECONDS)
+            .and_then(PrometheusBuilder::install_recorder)
+            .ok()
+    };
+    HANDLE.get_or_init(install).as_ref()
 }
 
 pub async fn metrics() -> HttpResponse {
@@ -121,10 +137,10 @@ pub async fn show_status_page(
     response
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
-        .insert_header((HeaderName::from_static("x-content-type-options"), "nosniff"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((
             CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'",
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         ));
     Ok(response.content_type("text/html; charset=utf-8").body(html))
 }

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use super::answer;
-use super::extract::{Body, Call, Params};
+use super::extract::{Body, Call};
+use super::params::Params;
 use super::wire::{self, Line, Prose, WireInstant};
 use crate::directory::{self, RequesterInput};
 use crate::error::{Error, FieldCode, Result};
@@ -377,7 +378,7 @@ pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpRespon
     let sort = params
         .parsed("sort", "-filed_at, filed_at, due_at or -updated_at", parse_sort)
         .unwrap_or_default();
-    let (limit, cursor) = (params.limit(), params.text("cursor"));
+    let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| {
@@ -438,7 +439,7 @@ impl AskedFilter {
         let filter = TicketFilter {
             states,
             priority: params.parsed("priority", "low, normal, high or urgent", Priority::parse),
-            external_ref: params.text("external_ref"),
+            external_ref: params.bounded("external_ref", 100),
             breached: params.flag("breached"),
             filed_from: params.instant("filed_from"),
             filed_to: params.instant("filed_to"),

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 
 use actix_web::HttpResponse;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -103,6 +104,11 @@ impl validator::ValidateEmail for Line {
     }
 }
 
+/// The years that an instant or a date of a request may lie in: those of calendars. Text of such instants is of one
+/// width, which databases that compare it rely on.
+pub const YEARS: RangeInclusive<i32> = 1900..=2199;
+pub const YEARS_IN_WORDS: &str = "in the years 1900 to 2199";
+
 /// An instant: any offset on the way in, `Z` on the way out, microseconds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WireInstant(pub DateTime<Utc>);
@@ -110,10 +116,14 @@ pub struct WireInstant(pub DateTime<Utc>);
 impl<'de> Deserialize<'de> for WireInstant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let parsed = DateTime::parse_from_rfc3339(&text).ok();
-        parsed
-            .map(|at| WireInstant(at.with_timezone(&Utc)))
-            .ok_or_else(|| D::Error::custom("bad_instant"))
+        let parsed = DateTime::parse_from_rfc3339(&text);
+        let at = parsed
+            .map_err(|_| D::Error::custom("bad_instant"))?
+            .with_timezone(&Utc);
+        match YEARS.contains(&at.year()) {
+            true => Ok(WireInstant(at)),
+            false => Err(D::Error::custom("far_instant")),
+        }
     }
 }
 

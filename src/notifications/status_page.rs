@@ -64,6 +64,7 @@ impl StatusPages {
             filed_at => self.moment(ticket.filed_at),
             due_at => page.due_at.map(|due| self.moment(Ts(due))),
             closes_at => closes_at.map(|at| self.moment(at)),
+            has_earlier_messages => page.has_earlier_messages,
         };
         self.fill(question, messages, language)
     }
@@ -161,6 +162,7 @@ mod tests {
                 message(ActorKind::Staff, "<b>Trả lời</b>"),
                 message(ActorKind::Client, "Cảm ơn"),
             ],
+            has_earlier_messages: false,
             due_at: state.is_open().then(|| at("2019-11-29T10:30:00Z").0),
         }
     }
@@ -218,6 +220,19 @@ mod tests {
             .unwrap();
         assert!(html.contains("Chuyển cơ quan có thẩm quyền") && html.contains("02/12/2019 17:30"));
         assert!(!html.contains("Hạn trả lời"));
+    }
+
+    #[test]
+    fn the_page_says_when_earlier_messages_are_left_out() {
+        for (language, text) in [
+            (Language::Vi, "Trang này chỉ hiển thị các trao đổi mới nhất"),
+            (Language::En, "This page shows the newest messages only"),
+        ] {
+            let mut shown = page(State::Assigned, None);
+            assert!(!pages().render(&shown, language).unwrap().contains(text));
+            shown.has_earlier_messages = true;
+            assert!(pages().render(&shown, language).unwrap().contains(text));
+        }
     }
 
     #[test]

@@ -396,6 +396,22 @@ pub fn list_messages(
         .load(conn)?)
 }
 
+/// The newest of a ticket's public messages, oldest first.
+pub fn list_latest_messages(conn: &mut Db, ticket_id: i64, limit: i64) -> Result<Vec<MessageRow>> {
+    let mut rows: Vec<MessageRow> = messages::table
+        .filter(
+            messages::ticket_id
+                .eq(ticket_id)
+                .and(messages::internal.eq(false)),
+        )
+        .order(messages::id.desc())
+        .limit(limit)
+        .select(MessageRow::as_select())
+        .load(conn)?;
+    rows.reverse();
+    Ok(rows)
+}
+
 /// An error for a ticket row that must exist.
 pub fn vanished(id: i64) -> Error {
     Error::internal("a locked ticket vanished", id)

@@ -154,10 +154,15 @@ pub fn list_events(
     Page::from_rows(rows, limit, &binding, |row| row.id)
 }
 
+/// As many messages as the public page shows.
+const PAGE_MESSAGES: i64 = 200;
+
 /// A ticket's public page: what was asked and answered, for whoever holds its link.
 pub struct StatusPage {
     pub ticket: TicketRow,
+    /// The newest public ones, oldest first.
     pub messages: Vec<MessageRow>,
+    pub has_earlier_messages: bool,
     pub due_at: Option<DateTime<Utc>>,
 }
 
@@ -168,7 +173,11 @@ pub fn status_page(conn: &mut Db, desk: &Desk, link_token: &str, now: DateTime<U
         return Err(unknown());
     }
     let ticket = db::find_ticket_by_link(conn, link_token)?.ok_or_else(unknown)?;
-    let messages = db::list_messages(conn, ticket.id, false, 0, 200)?;
+    let mut messages = db::list_latest_messages(conn, ticket.id, PAGE_MESSAGES + 1)?;
+    let has_earlier_messages = i64::try_from(messages.len()).is_ok_and(|count| count > PAGE_MESSAGES);
+    if has_earlier_messages {
+        messages.remove(0);
+    }
     let mut tx = Tx {
         conn,
         principal: &Principal::System,
@@ -184,6 +193,7 @@ pub fn status_page(conn: &mut Db, desk: &Desk, link_token: &str, now: DateTime<U
     Ok(StatusPage {
         ticket,
         messages,
+        has_earlier_messages,
         due_at,
     })
 }

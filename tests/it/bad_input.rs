@@ -742,9 +742,25 @@ fn the_calendar_questions_name_their_wrong_fields() {
             json!({ "from": from, "to": "2019-11-25" }),
             &["/to invalid_format"],
         ),
+        (
+            json!({ "from": from, "to": "2200-01-01T00:00:00Z" }),
+            &["/to out_of_range"],
+        ),
+        (
+            json!({ "from": "1900-01-01T00:00:00+00:01", "to": from }),
+            &["/from out_of_range"],
+        ),
+        (
+            json!({ "from": "0000-01-01T00:00:00+23:59", "to": "9999-12-31T23:59:59-23:59" }),
+            &["/from out_of_range"],
+        ),
+        (
+            json!({ "from": from, "to": from, "pauses": [[from, "9999-12-31T23:59:59Z"]] }),
+            &["/pauses/0/1 out_of_range"],
+        ),
     ];
     assert_refused(&app, &hue, "/api/v1/calendars/vn-government/elapsed", cases);
-    let far = json!({ "from": "0000-01-01T00:00:00+23:59", "to": "9999-12-31T23:59:59-23:59" });
+    let far = json!({ "from": "1900-01-01T00:00:00Z", "to": "2199-12-31T23:59:59Z" });
     hue.post("/api/v1/calendars/vn-government/elapsed", &far)
         .expect(200);
 }
@@ -775,7 +791,15 @@ fn wrong_query_parameters_are_named() {
             "limit invalid_format",
         ),
         ("/api/v1/tickets?limit=1&limit=2".into(), "limit duplicate"),
-        ("/api/v1/tickets?cursor=".into(), "cursor invalid_cursor"),
+        ("/api/v1/tickets?cursor=".into(), "cursor too_short"),
+        (
+            format!("/api/v1/tickets?cursor={}", "a".repeat(1001)),
+            "cursor too_long",
+        ),
+        (
+            format!("/api/v1/deliveries?cursor={}", "a".repeat(1001)),
+            "cursor too_long",
+        ),
         ("/api/v1/tickets?cursor=rubbish!".into(), "cursor invalid_cursor"),
         (
             format!("/api/v1/tickets?cursor={of_filtered}"),
@@ -869,6 +893,49 @@ fn wrong_query_parameters_are_named() {
         ),
         ("/api/v1/organisations?kind=village".into(), "kind invalid_format"),
         ("/api/v1/organisations?q=%00".into(), "q control_character"),
+        ("/api/v1/organisations?q=".into(), "q too_short"),
+        (
+            format!("/api/v1/organisations?q={}", "h".repeat(101)),
+            "q too_long",
+        ),
+        ("/api/v1/organisations?q=%20!?".into(), "q invalid_format"),
+        ("/api/v1/tickets?external_ref=".into(), "external_ref too_short"),
+        (
+            format!("/api/v1/tickets?external_ref={}", "1".repeat(101)),
+            "external_ref too_long",
+        ),
+        (
+            "/api/v1/organisations?active_on=-9999-01-01".into(),
+            "active_on out_of_range",
+        ),
+        (
+            "/api/v1/organisations?active_on=2200-01-01".into(),
+            "active_on out_of_range",
+        ),
+        (
+            "/api/v1/tickets?filed_from=1899-12-31T23:59:59Z".into(),
+            "filed_from out_of_range",
+        ),
+        (
+            "/api/v1/tickets?due_before=9999-12-31T23:59:59-23:59".into(),
+            "due_before out_of_range",
+        ),
+        (
+            "/api/v1/reports/sla?from=-262143-01-01&to=2019-11-20".into(),
+            "from out_of_range",
+        ),
+        (
+            "/api/v1/reports/sla?from=1900-01-01&to=2019-11-20".into(),
+            "from out_of_range",
+        ),
+        (
+            "/api/v1/reports/sla?from=2019-11-01&to=%2B262142-12-31".into(),
+            "to out_of_range",
+        ),
+        (
+            "/api/v1/reports/sla?from=2019-11-01&to=2019-11-20&as_of=0001-01-01T00:00:00Z".into(),
+            "as_of out_of_range",
+        ),
         ("/api/v1/deliveries?state=lost".into(), "state invalid_format"),
         (
             "/api/v1/deliveries?ticket=GD-2019-999999".into(),

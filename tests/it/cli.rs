@@ -139,6 +139,20 @@ fn people_tokens_and_keys_are_made_while_a_server_runs_and_work_at_once() {
     assert!(binary.failure(&no_queue).contains("queue"));
     let no_address = ["user", "create", "--email", "x", "--name", "x", "--role", "agent"];
     assert!(binary.failure(&no_address).contains("email"));
+    for name in ["", "  ", "a\nb", "a\u{7f}b", &"x".repeat(201)] {
+        let person = [
+            "user", "create", "--email", "x@y.vn", "--role", "agent", "--name", name,
+        ];
+        let token = ["token", "create", "--user", "lan@centre.example", "--name", name];
+        let key = ["key", "create", "--organisation", "H57", "--name", name];
+        for refused in [&person[..], &token, &key] {
+            let complaint = binary.failure(refused);
+            assert_eq!(
+                complaint,
+                "--name must have 1 to 200 characters and no control characters"
+            );
+        }
+    }
     assert!(
         binary
             .failure(&["token", "create", "--user", "nobody@centre.example"])

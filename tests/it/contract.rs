@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::support::client::Reply;
 use crate::support::contract::Contract;
-use crate::support::desk::without_request_id;
-use crate::support::{Client, TestApp};
+use crate::support::desk::{path_of, without_request_id};
+use crate::support::{Client, TestApp, file};
 
 /// A path of the table with something in place of its parameters.
 fn concrete(path: &str) -> String {
@@ -129,18 +129,47 @@ fn every_path_refuses_the_methods_it_does_not_have_and_names_those_it_has() {
         let mut has: Vec<&str> = Vec::new();
         for route in ROUTES.iter().filter(|route| route.path == path) {
             has.push(route.method);
+            if route.method == "GET" {
+                has.push("HEAD");
+            }
         }
-        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
             if has.contains(&method) {
                 continue;
             }
             let refused = admin.send(method, &concrete(path), None, None).expect(405);
-            assert_eq!(refused.problem(), "method-not-allowed", "{method} {path}");
+            if method != "HEAD" {
+                assert_eq!(refused.problem(), "method-not-allowed", "{method} {path}");
+            }
             let allowed = refused.header("allow").unwrap();
             let names: Vec<&str> = allowed.split(", ").collect();
             assert_eq!(names, has, "{method} {path}");
         }
     }
+}
+
+#[test]
+fn head_is_answered_like_get_without_a_body() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let ticket = file(&app.organisation("H57"));
+    let link = ticket["status_link"].as_str().unwrap();
+    let page = link.trim_start_matches("https://giaidap.example").to_owned();
+    let shown = path_of(&ticket);
+    for route in ROUTES.iter().filter(|route| route.method == "GET") {
+        let path = match route.path {
+            "/t/{token}" => page.clone(),
+            "/api/v1/tickets/{id}" => shown.clone(),
+            path => concrete(path),
+        };
+        let (got, head) = (admin.get(&path), admin.send("HEAD", &path, None, None));
+        assert_eq!((head.status, head.text.as_str()), (got.status, ""), "{path}");
+        for name in ["content-type", "etag", "cache-control", "content-language"] {
+            assert_eq!(head.header(name), got.header(name), "{name} of {path}");
+        }
+    }
+    let bare = app.anonymous().send("HEAD", &shown, None, None).expect(401);
+    assert!(bare.header("www-authenticate").is_some());
 }
 
 #[test]
@@ -182,7 +211,18 @@ fn the_documentation_needs_no_network() {
         let asset = visitor.get(&format!("/docs/{path}")).expect(200);
         assert!(!asset.text.is_empty(), "{path}");
     }
+    for path in ["/docs/", "/docs/swagger-initializer.js"] {
+        let reply = visitor.get(path);
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(
+            policy.starts_with("default-src 'self';") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
     let start = visitor.get("/docs/swagger-initializer.js").expect(200).text;
+    let validator = start.replace([' ', '\n'], "");
+    assert!(validator.contains("\"validatorUrl\":\"none\""), "{start}");
     assert!(start.contains("/openapi.yaml"), "{start}");
     assert!(!start.contains("://"), "{start}");
 }
@@ -262,4 +302,45 @@ fn a_request_id_is_echoed_where_it_is_harmless_and_replaced_elsewhere() {
         .get("/healthz")
         .expect(200);
     assert_eq!(fine.header("x-request-id"), Some("abc"), "successes carry it too");
+}
+
+#[test]
+fn metrics_count_requests_in_buckets_of_seconds() {
+    let app = TestApp::start();
+    app.anonymous().get("/healthz").expect(200);
+    let metrics = app.anonymous().get("/metrics").expect(200).text;
+    let counted = |start: &str, rest: &str| {
+        metrics
+            .lines()
+            .any(|line| line.starts_with(start) && line.contains(rest))
+    };
+    assert!(
+        counted("giaidap_http_requests_total{", "route=\"/healthz\""),
+        "{metrics}"
+    );
+    for bound in ["0.001", "0.25", "10", "+Inf"] {
+        let bound = format!("le=\"{bound}\"");
+        assert!(
+            counted("giaidap_http_request_seconds_bucket{", &bound),
+            "{metrics}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_begins_to_go_away_is_not_ready() {
+    let app = TestApp::start();
+    let ready = app.anonymous().get("/readyz").expect(200).body;
+    let names: Vec<&str> = ready["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["shutdown", "database", "schema"]);
+    app.app.stopping.cancel();
+    let leaving = app.anonymous().get("/readyz").expect(503);
+    assert_eq!(leaving.body["checks"][0]["status"], "failed");
+    assert!(leaving.header("retry-after").is_some());
+    app.anonymous().get("/healthz").expect(200);
 }

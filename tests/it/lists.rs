@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::desk::path_of;
-use crate::support::{Client, TestApp, question};
+use crate::support::{Client, TestApp, file, question};
 
 /// Numbers of a page's tickets, as counted: 3 for GD-2019-000003.
 fn numbers(page: &Value) -> Vec<u32> {
@@ -269,4 +269,32 @@ fn an_agent_sees_the_tickets_of_their_queues_and_their_own() {
     assert_eq!(list(&lan, "assignee=me"), [2]);
     let auditor = app.auditor();
     assert_eq!(list(&auditor, ""), [2, 1]);
+}
+
+#[test]
+fn the_status_page_shows_the_newest_messages_and_says_that_there_are_earlier_ones() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let ticket = file(&hue);
+    let link = ticket["status_link"].as_str().unwrap();
+    let link = link.trim_start_matches("https://giaidap.example");
+    let messages = format!("/api/v1/tickets/{}/messages", ticket["number"].as_str().unwrap());
+    let say = |number: usize| {
+        hue.post(&messages, &json!({ "body": format!("Bổ sung số {number}.") }))
+            .expect(201);
+    };
+    for number in 1..=200 {
+        say(number);
+    }
+    let all = app.anonymous().get(link).expect(200).text;
+    let left_out = "các trao đổi trước đó không hiển thị";
+    assert!(all.contains("Bổ sung số 1.") && !all.contains(left_out), "{all}");
+    say(201);
+    let page = app.anonymous().get(link).expect(200).text;
+    assert!(
+        page.contains(left_out) && !page.contains("Bổ sung số 1."),
+        "{page}"
+    );
+    let place = |number: usize| page.find(&format!("Bổ sung số {number}.")).unwrap();
+    assert!(place(2) < place(3) && place(3) < place(200) && place(200) < place(201));
 }

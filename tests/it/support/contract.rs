@@ -150,9 +150,14 @@ impl Contract {
             .max_by_key(|operation| literals(operation))
             .map(|operation| operation.path.as_str())
             .ok_or_else(|| format!("{path}: path not declared"))?;
-        self.operations
-            .iter()
-            .find(|o| o.path == template && o.method.eq_ignore_ascii_case(method))
+        let with_method = |method: &str| {
+            self.operations
+                .iter()
+                .find(|o| o.path == template && o.method.eq_ignore_ascii_case(method))
+        };
+        // RFC 9110: HEAD comes with GET, and need not be written down beside it.
+        with_method(method)
+            .or_else(|| with_method("GET").filter(|_| method.eq_ignore_ascii_case("head")))
             .ok_or_else(|| format!("{method} {template}: operation not declared"))
     }
 

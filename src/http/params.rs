@@ -1,0 +1,183 @@
+//! The query parameters of a list or report: declared names only, in declared bounds.
+use actix_web::{HttpRequest, web};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+
+use super::wire::{YEARS, YEARS_IN_WORDS};
+use crate::error::{Error, FieldCode, FieldError, Place, Result};
+use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT};
+use crate::text::{fold, nfc};
+
+/// A bound of a period.
+pub enum DateOrInstant {
+    Date(NaiveDate),
+    Instant(DateTime<Utc>),
+}
+
+fn parse_date(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
+}
+
+fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
+    let at = DateTime::parse_from_rfc3339(text).ok()?;
+    Some(at.with_timezone(&Utc))
+}
+
+/// The given parameters, with typed getters that name what is wrong.
+pub struct Params {
+    pairs: Vec<(String, String)>,
+    errors: Vec<FieldError>,
+}
+
+impl Params {
+    pub fn read(request: &HttpRequest, allowed: &[&str]) -> Params {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+            .map(web::Query::into_inner)
+            .unwrap_or_default();
+        let mut errors = Vec::new();
+        for (name, value) in &pairs {
+            if !allowed.contains(&name.as_str()) {
+                errors.push(FieldError::parameter(name, FieldCode::UnknownField));
+            } else if value.chars().any(char::is_control) {
+                errors.push(FieldError::parameter(name, FieldCode::ControlCharacter));
+            } else if value.contains(char::REPLACEMENT_CHARACTER) {
+                errors.push(FieldError::parameter(
+                    name,
+                    FieldCode::InvalidFormat { expected: "UTF-8" },
+                ));
+            }
+        }
+        Params { pairs, errors }
+    }
+
+    /// The value of a parameter that may stand once.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let mut values = self
+            .pairs
+            .iter()
+            .filter(|(given, _)| given == name)
+            .map(|(_, value)| value.clone());
+        let first = values.next();
+        if values.next().is_some() {
+            self.refuse(name, FieldCode::Duplicate);
+        }
+        first.map(|value| nfc(&value))
+    }
+
+    /// All values of a parameter that may be repeated or separated by commas.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.pairs
+            .iter()
+            .filter(|(given, _)| given == name)
+            .flat_map(|(_, value)| value.split(','))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub fn parsed<T>(
+        &mut self,
+        name: &str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        let value = parse(&text);
+        if value.is_none() {
+            self.refuse(name, FieldCode::InvalidFormat { expected });
+        }
+        value
+    }
+
+    pub fn instant(&mut self, name: &str) -> Option<DateTime<Utc>> {
+        let expected = "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00";
+        let at = self.parsed(name, expected, parse_instant)?;
+        self.in_years(name, at)
+    }
+
+    pub fn date(&mut self, name: &str) -> Option<NaiveDate> {
+        let date = self.parsed(name, "YYYY-MM-DD", parse_date)?;
+        self.in_years(name, date)
+    }
+
+    /// Midnight of a date or an instant, as the caller tells them apart.
+    pub fn date_or_instant(&mut self, name: &str) -> Option<DateOrInstant> {
+        let moment = self.parsed(name, "YYYY-MM-DD, or RFC 3339 with offset", |text| {
+            let date = parse_date(text).map(DateOrInstant::Date);
+            date.or_else(|| parse_instant(text).map(DateOrInstant::Instant))
+        })?;
+        match moment {
+            DateOrInstant::Date(date) => self.in_years(name, date).map(DateOrInstant::Date),
+            DateOrInstant::Instant(at) => self.in_years(name, at).map(DateOrInstant::Instant),
+        }
+    }
+
+    fn in_years<T: Datelike>(&mut self, name: &str, given: T) -> Option<T> {
+        if YEARS.contains(&given.year()) {
+            return Some(given);
+        }
+        let expected = YEARS_IN_WORDS.into();
+        self.refuse(name, FieldCode::OutOfRange { expected });
+        None
+    }
+
+    /// A text of one character to `max`.
+    pub fn bounded(&mut self, name: &str, max: u64) -> Option<String> {
+        let text = self.text(name)?;
+        if text.is_empty() {
+            self.refuse(name, FieldCode::TooShort { min: 1 });
+            return None;
+        }
+        if u64::try_from(text.chars().count()).is_ok_and(|length| length <= max) {
+            return Some(text);
+        }
+        self.refuse(name, FieldCode::TooLong { max });
+        None
+    }
+
+    /// Words to search for. What folds to nothing would find everything.
+    pub fn words(&mut self, name: &str, max: u64) -> Option<String> {
+        let text = self.bounded(name, max)?;
+        if self.refused(name) || !fold(&text).is_empty() {
+            return Some(text);
+        }
+        let expected = "at least one letter or digit";
+        self.refuse(name, FieldCode::InvalidFormat { expected });
+        None
+    }
+
+    pub fn cursor(&mut self) -> Option<String> {
+        self.bounded("cursor", 1000)
+    }
+
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        self.parsed(name, "true or false", |text| text.parse().ok())
+    }
+
+    pub fn limit(&mut self) -> i64 {
+        let given = self.parsed("limit", "a number from 1 to 200", |text| {
+            text.parse::<i64>()
+                .ok()
+                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+        });
+        given.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    pub fn refuse(&mut self, name: &str, code: FieldCode) {
+        self.errors.push(FieldError::parameter(name, code));
+    }
+
+    /// Has this parameter been refused already?
+    pub fn refused(&self, name: &str) -> bool {
+        self.errors
+            .iter()
+            .any(|error| error.place == Place::Parameter(name.to_owned()))
+    }
+
+    /// All that is wrong with the parameters, or nothing.
+    pub fn finish(self) -> Result<()> {
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(self.errors))
+        }
+    }
+}
