@@ -1,34 +1,16 @@
-//! The application: opened once (database, schema, reference data, mail), then served with its workers until a signal.
-//! One shutdown token for all; a worker that dies ends the process instead of leaving a desk that sends nothing.
-use std::net::TcpListener;
+//! The application: opened once (database, schema, reference data, mail), shared by handlers and workers.
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
-use actix_web::middleware::{Compress, DefaultHeaders, from_fn};
-use actix_web::{App as WebApp, HttpResponse, HttpServer, web};
 use tokio_util::sync::CancellationToken;
-use utoipa_swagger_ui::{Config as DocsConfig, SwaggerUi};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::{Error, Resource};
-use crate::http::{context, routes, site};
 use crate::notifications::carrier::Carrier;
 use crate::notifications::status_page::StatusPages;
 use crate::seed::{self, Seeded};
 use crate::store::Store;
 use crate::tickets::intake::Intake;
 use crate::tx::Desk;
-use crate::workers::Workers;
-
-/// How long accepted requests and the workers' present steps may take after a shutdown began.
-const SHUTDOWN_SECONDS: u64 = 25;
-
-/// How often the samples of histograms are counted into their buckets. Until then each is kept, and where nobody asks
-/// for `/metrics` nothing else would ever count them.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Everything that handlers and workers share.
 pub struct App {
@@ -81,119 +63,4 @@ impl App {
     pub async fn settle(&self) -> crate::error::Result<()> {
         crate::workers::settle(&self.store, &self.desk, &self.clock, &self.carrier).await
     }
-}
-
-/// Take the address before anything else is opened, so that an occupied port changes nothing.
-pub fn bind(config: &Config) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(config.listen)
-        .map_err(|cause| anyhow::anyhow!("cannot listen on {}: {cause}", config.listen))
-}
-
-/// The HTTP server on a bound listener; runs when awaited.
-pub fn server(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Server> {
-    site::metrics_handle();
-    let server = HttpServer::new(move || {
-        WebApp::new()
-            .app_data(app.clone())
-            .wrap(Compress::default())
-            .wrap(from_fn(context::surround))
-            .configure(routes::configure)
-            .route("/docs", web::get().to(to_docs))
-            .service(web::scope("/docs").wrap(docs_headers()).service(docs()))
-            .default_service(web::to(no_such_page))
-    });
-    Ok(server
-        .workers(worker_threads())
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .disable_signals()
-        .listen(listener)?
-        .run())
-}
-
-fn worker_threads() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from)
-}
-
-/// The contract, readable. Without a validator, which would be somebody else's server on the internet.
-fn docs() -> SwaggerUi {
-    let config = DocsConfig::from("/openapi.yaml").validator_url("none");
-    SwaggerUi::new("/{_:.*}").config(config)
-}
-
-/// The page may hold a token that somebody typed: it takes scripts from here only, and nobody may frame it.
-fn docs_headers() -> DefaultHeaders {
-    let policy =
-        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
-    DefaultHeaders::new()
-        .add((CONTENT_SECURITY_POLICY, policy))
-        .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-}
-
-async fn to_docs() -> HttpResponse {
-    HttpResponse::PermanentRedirect()
-        .insert_header(("Location", "/docs/"))
-        .finish()
-}
-
-async fn no_such_page() -> Result<HttpResponse, Error> {
-    Err(Error::NotFound(Resource::Page))
-}
-
-/// Serve with workers until `shutdown`, then finish what was accepted.
-pub async fn serve(
-    app: web::Data<App>,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let mut workers = Workers::start(&app.store, &app.desk, &app.clock, &app.carrier, &shutdown);
-    let stopping = app.stopping.clone();
-    let server = server(app, listener)?;
-    let handle = server.handle();
-    actix_web::rt::spawn(keep_metrics(shutdown.clone()));
-    let serving = actix_web::rt::spawn(server);
-    let outcome = tokio::select! {
-        () = shutdown.cancelled() => Ok(()),
-        dead = workers.watch() => dead,
-    };
-    stopping.cancel();
-    shutdown.cancel();
-    stop(&handle).await;
-    serving.await??;
-    // Mails that a slow server draws out are sent again after the restart; waiting longer helps nobody.
-    let _ = tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECONDS), workers.watch()).await;
-    outcome.map_err(Into::into)
-}
-
-async fn keep_metrics(shutdown: CancellationToken) {
-    let mut rounds = tokio::time::interval(METRICS_UPKEEP);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = rounds.tick() => {}
-        }
-        if let Some(handle) = site::metrics_handle() {
-            handle.run_upkeep();
-        }
-    }
-}
-
-async fn stop(handle: &ServerHandle) {
-    tracing::info!("shutting down");
-    handle.stop(true).await;
-}
-
-/// Cancelled by SIGINT or SIGTERM.
-pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let token = CancellationToken::new();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let cancelled = token.clone();
-    actix_web::rt::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        cancelled.cancel();
-    });
-    Ok(token)
 }

@@ -343,7 +343,7 @@ impl Config {
                 }
             },
             mail_from: &self.mail_from,
-            owner: self.owner.as_deref(),
+            owner: self.owner.as_deref().unwrap_or(""),
             time_zone: self.time_zone.name(),
             pool_size: self.database.pool_size,
             database_allow_plaintext: self.database.allow_plaintext,
@@ -364,7 +364,8 @@ struct Effective<'a> {
     public_url: &'a str,
     mail_transport: String,
     mail_from: &'a str,
-    owner: Option<&'a str>,
+    /// Empty: the centre's own name in the language of the mail.
+    owner: &'a str,
     time_zone: &'a str,
     pool_size: u32,
     database_allow_plaintext: bool,

@@ -43,6 +43,13 @@ impl Workers {
         carrier: &Carrier,
         shutdown: &CancellationToken,
     ) -> Workers {
+        // A series that appears with its first failure hides that failure from `increase()`.
+        for worker in ["outbox", "notices", "closings", "idempotency"] {
+            metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
+        }
+        for outcome in ["sent", "again", "dead"] {
+            metrics::counter!("giaidap_deliveries_total", "outcome" => outcome).absolute(0);
+        }
         let mut workers = Workers {
             loops: JoinSet::new(),
             shutdown: shutdown.clone(),

@@ -3,7 +3,9 @@
 pub(crate) mod db;
 mod rules;
 
-use chrono::{DateTime, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use db::{CalendarRecord, PolicyRecord};
@@ -140,6 +142,29 @@ pub fn list_policies(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<
         .transpose()?;
     let rows = db::list_policies(conn, after.as_deref(), limit + 1)?;
     Page::from_rows(rows, limit, "sla-policies", |policy| policy.code.clone())
+}
+
+/// The years until `horizon` for which the default calendar knows no day off: announced late, they are counted as if
+/// every weekday were worked.
+pub fn undecided_years(
+    conn: &mut Db,
+    rules: &Rules,
+    now: DateTime<Utc>,
+    horizon: Duration,
+) -> Result<Vec<i32>> {
+    let version_id = db::get_default_calendar_version_id(conn)?;
+    let timeline = rules.timeline(conn, version_id)?;
+    let decided: BTreeSet<i32> = timeline
+        .calendar()
+        .exceptions()
+        .iter()
+        .map(|day| day.date.year())
+        .collect();
+    let (first, last) = (
+        timeline.local_date(now).year(),
+        timeline.local_date(now + horizon).year(),
+    );
+    Ok((first..=last).filter(|year| !decided.contains(year)).collect())
 }
 
 /// When a date begins in the default calendar's time zone.

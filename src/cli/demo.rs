@@ -7,11 +7,12 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::out;
-use crate::app::{self, App};
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, MailTransport};
 use crate::demo::summary::Summary;
 use crate::demo::{self, Client, Play, Played};
+use crate::http::server;
 use crate::identity::{Principal, Role};
 use crate::language::Language;
 use crate::store::Db;
@@ -43,8 +44,8 @@ pub struct Args {
 
 pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
     // The address first, so that an occupied port changes nothing.
-    let listener = app::bind(&config)?;
-    let shutdown = app::shutdown_on_signal()?;
+    let listener = server::bind(&config)?;
+    let shutdown = server::shutdown_on_signal()?;
     config.bound_to(listener.local_addr()?);
     let base = format!("http://{}", reachable(config.listen));
     let folder = fresh_folder(&config)?;
@@ -70,7 +71,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
     let app = Data::new(opened.app);
     out::note(&format!("Demo in {}, seed {}", folder.display(), args.seed));
 
-    let server = app::server(app.clone(), listener.try_clone()?)?;
+    let server = server::server(app.clone(), listener.try_clone()?)?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     let client = Client::new(&base);
@@ -100,7 +101,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         let again = format!("giaidap serve --storage {}", folder.display());
         out::line(&format!("\nTo serve this demo again later: {again}"));
     }
-    app::serve(app, listener, shutdown).await
+    server::serve(app, listener, shutdown).await
 }
 
 /// The database that a storage folder has unless a setting names another.

@@ -13,6 +13,7 @@ mod serve;
 mod token;
 mod user;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -124,7 +125,8 @@ fn log_to_stderr(config: &Config, is_server: bool) -> anyhow::Result<()> {
         EnvFilter::try_new(filter).map_err(|cause| anyhow::anyhow!("setting `log` is not valid: {cause}"))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match config.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),
@@ -136,7 +138,10 @@ fn log_to_stderr(config: &Config, is_server: bool) -> anyhow::Result<()> {
 fn checked_name(given: &str) -> anyhow::Result<String> {
     let name = crate::text::nfc(given.trim());
     let is_fitting = (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    anyhow::ensure!(is_fitting, "--name must have 1 to 200 characters and no control characters");
+    anyhow::ensure!(
+        is_fitting,
+        "--name must have 1 to 200 characters and no control characters"
+    );
     Ok(name)
 }
 

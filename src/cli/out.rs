@@ -12,7 +12,11 @@ use crate::language::Language;
 
 /// A line of the answer, to standard output.
 pub fn line(text: &str) {
-    println!("{text}");
+    use std::io::Write as _;
+    // Whoever reads may have seen enough (`| head`): nothing is left to say then.
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
 }
 
 /// Something the person should know, to standard error.
@@ -22,7 +26,7 @@ pub fn note(text: &str) {
 
 /// The answer for programs, on one line.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(value)?);
+    line(&serde_json::to_string(value)?);
     Ok(())
 }
 

@@ -24,6 +24,9 @@ pub struct Sla {
     to: NaiveDate,
     #[arg(long, value_parser = ["organisation", "queue", "topic", "month"], default_value = "queue")]
     group_by: String,
+    /// As the tickets stood at this instant, RFC 3339 with offset [default: now]
+    #[arg(long, value_name = "INSTANT")]
+    as_of: Option<chrono::DateTime<chrono::FixedOffset>>,
     /// Language of the table
     #[arg(long, value_parser = ["vi", "en"], default_value = "vi")]
     language: String,
@@ -39,12 +42,13 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Sla(args) = command;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
+    let as_of = args.as_of.map(|at| at.with_timezone(&chrono::Utc));
     let group_by = GroupBy::parse(&args.group_by).unwrap_or(GroupBy::Queue);
     let rules = tx::Desk::new(&desk.config);
     let work = move |conn: &mut crate::store::Db| {
         let from = calendars::midnight(conn, &rules.rules, args.from)?;
         let to = calendars::midnight(conn, &rules.rules, args.to)?;
-        let question = SlaQuestion::put_at(now, from, to, None, group_by)?;
+        let question = SlaQuestion::put_at(now, from, to, as_of, group_by)?;
         reports::sla_report(conn, &rules, &question)
     };
     let report = desk.store.read_snapshot(work).await.map_err(out::explain)?;

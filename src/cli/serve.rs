@@ -2,9 +2,10 @@
 use actix_web::web::Data;
 
 use super::out;
-use crate::app::{self, App};
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::http::server;
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
@@ -18,9 +19,9 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         out::line(config.to_masked_toml().trim_end());
         return Ok(());
     }
-    let listener = app::bind(&config)?;
+    let listener = server::bind(&config)?;
     config.bound_to(listener.local_addr()?);
-    let shutdown = app::shutdown_on_signal()?;
+    let shutdown = server::shutdown_on_signal()?;
     let opened = App::open(config, Clock::system()).await?;
     let app = Data::new(opened.app);
     tracing::info!(migrations = opened.migrations, "database ready");
@@ -32,5 +33,5 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         out::line("First start: the reference data was loaded. Administrator's token, shown this once:");
         out::line(token.reveal());
     }
-    app::serve(app, listener, shutdown).await
+    server::serve(app, listener, shutdown).await
 }

@@ -169,10 +169,18 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
             .headers()
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.split(';').next().is_some_and(is_json_type));
+            .is_some_and(|value| {
+                let mut parts = value.split(';');
+                parts.next().is_some_and(is_json_type) && parts.all(is_utf8_label)
+            });
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = read_whole(payload, limit).await?;
+            let late = |_| Error::Malformed {
+                reason: format!("the body took longer than {} s", BODY_PATIENCE.as_secs()),
+            };
+            let bytes = tokio::time::timeout(BODY_PATIENCE, read_whole(payload, limit))
+                .await
+                .map_err(late)??;
             if bytes.is_empty() {
                 return Ok(Body {
                     value: parse_json(b"{}")?,
@@ -190,11 +198,24 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
     }
 }
 
+/// JSON on the wire is UTF-8 (RFC 8259, section 8.1); a label that says otherwise is not believed but refused.
+fn is_utf8_label(parameter: &str) -> bool {
+    match parameter.trim().split_once('=') {
+        Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    }
+}
+
 fn is_json_type(media_type: &str) -> bool {
     let media_type = media_type.trim().to_ascii_lowercase();
     media_type == "application/json"
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
+
+/// How long a body may take to arrive, so that slow senders do not hold connections for ever.
+const BODY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// What is read and thrown away beyond the limit, so that a client that still sends can read the refusal.
 const DRAIN_BYTES: usize = 32 << 20;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::context::RequestContext;
 use crate::app::App;
+use crate::calendars;
 use crate::error::{Error, Result};
 use crate::store::{Db, pending_migrations};
 use crate::tickets::messages;
@@ -37,6 +38,9 @@ struct Check {
     detail: Option<String>,
 }
 
+/// How far ahead deadlines usually reach; a year that begins within it should be decided.
+const WARNING_HORIZON: chrono::Duration = chrono::Duration::days(60);
+
 /// The process runs.
 pub async fn health() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok" })
@@ -44,14 +48,28 @@ pub async fn health() -> HttpResponse {
 
 /// The process can serve and will go on: no shutdown has begun, its database answers and has the schema of this binary.
 pub async fn readiness(app: web::Data<App>) -> HttpResponse {
-    let database = app.store.read(|conn: &mut Db| pending_migrations(conn)).await;
+    let (desk, now) = (app.desk.clone(), app.clock.now());
+    let asked = move |conn: &mut Db| {
+        let pending = pending_migrations(conn)?;
+        let undecided = if pending.is_empty() {
+            calendars::undecided_years(conn, &desk.rules, now, WARNING_HORIZON)?
+        } else {
+            Vec::new()
+        };
+        Ok((pending, undecided))
+    };
+    let database = app.store.read(asked).await;
+    let mut warnings = Vec::new();
     let stopping = app
         .stopping
         .is_cancelled()
         .then(|| "the server is shutting down".into());
     let mut checks = vec![check("shutdown", stopping)];
     match database {
-        Ok(pending) => {
+        Ok((pending, undecided)) => {
+            warnings.extend(undecided.iter().map(|year| {
+                format!("the default calendar knows no day off in {year}: its holidays count as working days")
+            }));
             let missing =
                 (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));
             checks.extend([check("database", None), check("schema", missing)]);
@@ -72,7 +90,7 @@ pub async fn readiness(app: web::Data<App>) -> HttpResponse {
     response.json(Readiness {
         status,
         checks,
-        warnings: Vec::new(),
+        warnings,
     })
 }
 

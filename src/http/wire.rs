@@ -65,7 +65,10 @@ impl<'de> Deserialize<'de> for Line {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let text = nfc(text.trim());
-        if text.chars().any(char::is_control) {
+        if text
+            .chars()
+            .any(|letter| letter.is_control() || turns_direction(letter))
+        {
             Err(D::Error::custom("control_character"))
         } else {
             Ok(Line(text))
@@ -84,6 +87,12 @@ impl<'de> Deserialize<'de> for Prose {
             Ok(Prose(text))
         }
     }
+}
+
+/// Bidirectional controls (Unicode TR36, "Bidirectional Text Spoofing"): in a subject line they make text read as what it
+/// is not.
+fn turns_direction(letter: char) -> bool {
+    matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 impl ValidateLength<u64> for Line {

@@ -8,9 +8,10 @@ use std::thread::JoinHandle;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use chrono::{DateTime, Utc};
-use giaidap::app::{self, App};
+use giaidap::app::App;
 use giaidap::clock::Clock;
 use giaidap::config::{Config, Overrides};
+use giaidap::http::server;
 use giaidap::identity::{self, NewUser, Role, Scope};
 use giaidap::language::Language;
 use giaidap::store::{Db, Store};
@@ -118,7 +119,7 @@ impl TestApp {
                 let app = Data::new(opened.app);
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
                 let address = listener.local_addr().unwrap();
-                let server = app::server(app.clone(), listener).unwrap();
+                let server = server::server(app.clone(), listener).unwrap();
                 sender
                     .send((app, format!("http://{address}"), server.handle()))
                     .unwrap();
