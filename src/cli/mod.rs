@@ -124,7 +124,10 @@ fn log_to_stderr(config: &Config, is_server: bool) -> anyhow::Result<()> {
 fn checked_name(given: &str) -> anyhow::Result<String> {
     let name = crate::text::nfc(given.trim());
     let is_fitting = (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    anyhow::ensure!(is_fitting, "--name must have 1 to 200 characters and no control characters");
+    anyhow::ensure!(
+        is_fitting,
+        "--name must have 1 to 200 characters and no control characters"
+    );
     Ok(name)
 }
 
