@@ -125,9 +125,9 @@ pub struct WireInstant(pub DateTime<Utc>);
 impl<'de> Deserialize<'de> for WireInstant {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let parsed = DateTime::parse_from_rfc3339(&text);
+        let parsed = DateTime::parse_from_rfc3339(&text).ok();
         let at = parsed
-            .map_err(|_| D::Error::custom("bad_instant"))?
+            .ok_or_else(|| D::Error::custom("bad_instant"))?
             .with_timezone(&Utc);
         match YEARS.contains(&at.year()) {
             true => Ok(WireInstant(at)),
