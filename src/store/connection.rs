@@ -2,6 +2,7 @@
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::r2d2::{Error as PoolError, ManageConnection, Pool, R2D2Connection};
@@ -149,20 +150,17 @@ impl ManageConnection for Manager {
             Backend::Sqlite => Db::Lite(SqliteConnection::establish(&self.target)?),
             Backend::Postgres => Db::Pg(PgConnection::establish(&self.target)?),
         };
-        let setup = match conn {
-            // busy_timeout first: switching to WAL can itself find the file busy.
-            Db::Lite(_) => {
-                "PRAGMA busy_timeout=10000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
-                 PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384; PRAGMA mmap_size=268435456; \
-                 PRAGMA wal_autocheckpoint=4000;"
-            }
-            Db::Pg(_) => {
-                "SET TIME ZONE 'UTC'; SET application_name='giaidap'; SET statement_timeout='30s'; \
-                 SET idle_in_transaction_session_timeout='60s';"
-            }
+        let refused = |cause: diesel::result::Error| {
+            PoolError::ConnectionError(ConnectionError::BadConnection(cause.to_string()))
         };
-        conn.batch_execute(setup)
-            .map_err(|cause| PoolError::ConnectionError(ConnectionError::BadConnection(cause.to_string())))?;
+        match conn {
+            Db::Lite(ref mut lite) => set_up_sqlite(lite),
+            Db::Pg(ref mut pg) => pg.batch_execute(
+                "SET TIME ZONE 'UTC'; SET application_name='giaidap'; SET statement_timeout='30s'; \
+                 SET idle_in_transaction_session_timeout='60s';",
+            ),
+        }
+        .map_err(refused)?;
         Ok(conn)
     }
 
@@ -174,6 +172,26 @@ impl ManageConnection for Manager {
         // A panic may have left a transaction open.
         std::thread::panicking() || conn.is_broken()
     }
+}
+
+/// Turning a new file to WAL needs it alone for a moment and does not wait for `busy_timeout` when another process is
+/// just doing the same: it is tried again for as long.
+fn set_up_sqlite(lite: &mut SqliteConnection) -> diesel::QueryResult<()> {
+    const TRIES: u32 = 200;
+    const PAUSE: Duration = Duration::from_millis(50);
+    lite.batch_execute("PRAGMA busy_timeout=10000;")?;
+    let mut tries = 1;
+    while let Err(cause) = lite.batch_execute("PRAGMA journal_mode=WAL;") {
+        if tries == TRIES || !cause.to_string().contains("database is locked") {
+            return Err(cause);
+        }
+        tries += 1;
+        std::thread::sleep(PAUSE);
+    }
+    lite.batch_execute(
+        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384; \
+         PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=4000;",
+    )
 }
 
 /// Begin a write: IMMEDIATE on SQLite, because a deferred transaction that turns from reading to writing fails at once
