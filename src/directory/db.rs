@@ -114,7 +114,7 @@ pub fn list_organisations(
 }
 
 #[derive(Debug, Clone, Insertable, AsChangeset)]
-#[diesel(table_name = organisations)]
+#[diesel(table_name = organisations, treat_none_as_null = true)]
 pub struct OrganisationRow {
     pub code: String,
     pub kind: String,

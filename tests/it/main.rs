@@ -17,6 +17,7 @@ mod contract;
 mod crash;
 mod demo;
 mod deployment_files;
+mod directory;
 mod idempotency;
 mod isolation;
 mod lifecycle;
