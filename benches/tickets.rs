@@ -193,7 +193,7 @@ fn filing(principal: &Arc<Principal>, answering: &Answering, filed_at: DateTime<
                 email: Some("hoa@hue.example.vn".into()),
                 unit: None,
                 phone: None,
-                language: Language::default(),
+                language: Some(Language::default()),
             }),
             ..FileTicket::default()
         },

@@ -1,9 +1,10 @@
-//! The directory: what a second import changes and which successors it refuses.
+//! The directory: what a second import changes, which successors it refuses, and what is kept of the persons who ask.
 use diesel::Connection;
 use giaidap::directory::{self, ImportError, Organisation};
 use giaidap::error::Error;
+use serde_json::{Value, json};
 
-use crate::support::TestApp;
+use crate::support::{TestApp, file, question};
 
 const HEADER: &str = "code,kind,name_vi,gso_code,egov_code,valid_from,valid_to,successor_code\n";
 
@@ -81,4 +82,34 @@ fn nobody_succeeds_themselves_however_long_the_way() {
         "line 3: the successors of `X3` lead back to it through `X1`"
     );
     assert_eq!(organisation(&app, "X3").successor_id, None);
+}
+
+#[test]
+fn what_a_later_question_leaves_out_of_a_known_person_stays() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let ask = |person: Value| {
+        let mut asked = question();
+        asked["requester"] = person;
+        hue.post("/api/v1/tickets", &asked).expect(201).body["requester"].clone()
+    };
+    let email = "hoa@hue.example";
+    let full = ask(json!({
+        "name": "Hòa", "email": email, "unit": "Sở TT&TT", "phone": "0234", "language": "en"
+    }));
+    assert_eq!(ask(json!({ "name": "Hòa", "email": email })), full);
+    let moved = ask(json!({ "name": "Nguyễn Thị Hòa", "email": email, "unit": "Văn phòng" }));
+    assert_eq!(
+        (&moved["name"], &moved["unit"]),
+        (&json!("Nguyễn Thị Hòa"), &json!("Văn phòng"))
+    );
+    assert_eq!(
+        (&moved["phone"], &moved["language"]),
+        (&json!("0234"), &json!("en"))
+    );
+    assert_eq!(
+        ask(json!({ "name": "Nguyễn Thị Hòa", "email": email, "language": "vi" }))["language"],
+        "vi"
+    );
+    assert_eq!(file(&hue)["requester"]["language"], "vi", "new and nothing said");
 }
