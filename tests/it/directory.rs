@@ -1,9 +1,9 @@
 //! The directory: what a second import changes, which successors it refuses, and what is kept of the persons who ask.
-use diesel::Connection;
 use giaidap::directory::{self, ImportError, Organisation};
 use giaidap::error::Error;
 use serde_json::{Value, json};
 
+use crate::support::app::block_on;
 use crate::support::{TestApp, file, question};
 
 const HEADER: &str = "code,kind,name_vi,gso_code,egov_code,valid_from,valid_to,successor_code\n";
@@ -11,18 +11,17 @@ const HEADER: &str = "code,kind,name_vi,gso_code,egov_code,valid_from,valid_to,s
 /// Import these lines; the refusal, if there is one, with nothing of the file left.
 fn import(app: &TestApp, lines: &str) -> Result<usize, String> {
     let (text, now) = (format!("{HEADER}{lines}"), app.app.clock.now());
-    app.write(move |conn| {
-        let mut refusal = None;
-        let imported = conn.transaction(|conn| {
-            directory::import_organisations(conn, text.as_bytes(), now).map_err(|error| match error {
-                ImportError::Store(error) => error,
-                refused => {
-                    refusal = Some(refused.to_string());
-                    Error::Forbidden
-                }
-            })
-        });
-        Ok(refusal.map_or_else(|| Ok(imported.unwrap()), Err))
+    let imported = app.app.store.write(move |conn| {
+        directory::import_organisations(conn, text.as_bytes(), now).map_err(|error| match error {
+            ImportError::Store(error) => error,
+            refused => Error::Malformed {
+                reason: refused.to_string(),
+            },
+        })
+    });
+    block_on(imported).map_err(|error| match error {
+        Error::Malformed { reason } => reason,
+        other => panic!("{other:?}"),
     })
 }
 
