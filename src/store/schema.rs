@@ -303,7 +303,9 @@ diesel::table! {
         running -> Bool,
         reason -> Text,
         queue_id -> BigInt,
+        assignee_id -> Nullable<BigInt>,
         calendar_version_id -> BigInt,
+        carried -> Bool,
     }
 }
 
@@ -372,6 +374,7 @@ diesel::joinable!(clocks -> calendar_versions (calendar_version_id));
 diesel::joinable!(clocks -> sla_policy_versions (policy_version_id));
 diesel::joinable!(clock_segments -> clocks (clock_id));
 diesel::joinable!(clock_segments -> queues (queue_id));
+diesel::joinable!(clock_segments -> users (assignee_id));
 diesel::joinable!(clock_segments -> calendar_versions (calendar_version_id));
 diesel::joinable!(deliveries -> tickets (ticket_id));
 diesel::allow_tables_to_appear_in_same_query!(

@@ -261,6 +261,9 @@ CREATE TABLE clocks (
 );
 CREATE INDEX clocks_notice ON clocks (next_notice_at) WHERE next_notice_at IS NOT NULL;
 
+-- Closed parts of clocks, each with who held the ticket then: the queue, and the agent if it had one. The open part's
+-- holder is the ticket's present one. Who adds up seconds by holder leaves out `carried`, which says again what an
+-- earlier cycle says.
 CREATE TABLE clock_segments (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   clock_id BIGINT NOT NULL REFERENCES clocks (id),
@@ -269,7 +272,9 @@ CREATE TABLE clock_segments (
   running BOOLEAN NOT NULL,
   reason TEXT NOT NULL,
   queue_id BIGINT NOT NULL REFERENCES queues (id),
-  calendar_version_id BIGINT NOT NULL REFERENCES calendar_versions (id)
+  assignee_id BIGINT REFERENCES users (id),
+  calendar_version_id BIGINT NOT NULL REFERENCES calendar_versions (id),
+  carried BOOLEAN NOT NULL              -- true: copied from the cycle before, by the reopen rule `continue`
 );
 CREATE INDEX clock_segments_clock ON clock_segments (clock_id, id);
 
