@@ -29,8 +29,8 @@ INSERT INTO deliveries (uid, ticket_id, dedupe_key, channel, kind, recipient, re
     '{"ticket_number": "GD-2026-000001", "subject": "Tiêu chí xác định tỉnh điểm, mẫu về Chính phủ điện tử", "organisation": "UBND tỉnh Thừa Thiên Huế", "due_at": "2026-11-23T10.00.00+07.00", "link": "https://hoidap.example.vn/t/abcdefghijklmnopqrstuvwxyz234567"}',
     '<0190f0a0-0000-7000-8000-000000000000@localhost>', '<ticket.0190f0a0-0000-7000-8000-000000000000@localhost>',
     'pending', 0, now(), now());
-INSERT INTO idempotency_records (credential_id, key, request_hash, status, headers, body, created_at)
-  VALUES (1, CAST(gen_random_uuid() AS text) || CAST(:serial AS text), repeat('0', 64), 201,
+INSERT INTO idempotency_records (owner_kind, owner_id, key, request_hash, status, headers, body, created_at)
+  VALUES ('client', 1, CAST(gen_random_uuid() AS text) || CAST(:serial AS text), repeat('0', 64), 201,
     '[["etag", "\"1\""], ["location", "/api/v1/tickets/0190f0a0-0000-7000-8000-000000000000"]]',
     repeat('x', 1600), now());
 COMMIT;

@@ -181,7 +181,7 @@ fn answering(app: &App) -> Answering {
 
 fn filing(principal: &Arc<Principal>, answering: &Answering, filed_at: DateTime<Utc>) -> Filing {
     let name = Uid::new().to_string();
-    let credential = principal.credential_id().unwrap_or_default();
+    let owner = principal.owner().unwrap_or_else(|| panic!("a program files"));
     Filing {
         principal: Arc::clone(principal),
         question: FileTicket {
@@ -193,17 +193,11 @@ fn filing(principal: &Arc<Principal>, answering: &Answering, filed_at: DateTime<
                 email: Some("hoa@hue.example.vn".into()),
                 unit: None,
                 phone: None,
-                language: Language::default(),
+                language: Some(Language::default()),
             }),
             ..FileTicket::default()
         },
-        key: Some(Key::new(
-            credential,
-            &name,
-            "POST",
-            "/api/v1/tickets",
-            BODY.as_bytes(),
-        )),
+        key: Some(Key::new(owner, &name, "POST", "/api/v1/tickets", BODY.as_bytes())),
         filed_at,
         answering: Arc::clone(answering),
     }

@@ -14,7 +14,7 @@ pub struct Create {
     /// Code of the organisation, e.g. H57
     #[arg(long, value_name = "CODE")]
     organisation: String,
-    /// Name of the program; history shows it
+    /// Name of the program; history shows it. A further key of the same name is the same program's, for changing over
     #[arg(long)]
     name: String,
     /// What the key may do; may be repeated [default: all]

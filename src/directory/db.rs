@@ -41,15 +41,14 @@ pub struct Requester {
 }
 
 impl Requester {
+    /// Whether nothing that is given here would change this person; what is left out changes nothing.
     pub fn says_the_same_as(&self, input: &RequesterInput) -> bool {
-        (&self.name, &self.email, &self.unit, &self.phone, self.language)
-            == (
-                &input.name,
-                &input.email,
-                &input.unit,
-                &input.phone,
-                input.language,
-            )
+        let same = |given: &Option<String>, known| given.is_none() || given == known;
+        self.name == input.name
+            && same(&input.email, &self.email)
+            && same(&input.unit, &self.unit)
+            && same(&input.phone, &self.phone)
+            && input.language.is_none_or(|given| given == self.language)
     }
 }
 
@@ -114,7 +113,7 @@ pub fn list_organisations(
 }
 
 #[derive(Debug, Clone, Insertable, AsChangeset)]
-#[diesel(table_name = organisations)]
+#[diesel(table_name = organisations, treat_none_as_null = true)]
 pub struct OrganisationRow {
     pub code: String,
     pub kind: String,
@@ -219,7 +218,7 @@ pub fn insert_requester(
         requesters::email.eq(&input.email),
         requesters::unit.eq(&input.unit),
         requesters::phone.eq(&input.phone),
-        requesters::language.eq(input.language),
+        requesters::language.eq(input.language.unwrap_or_default()),
         requesters::created_at.eq(now),
         requesters::updated_at.eq(now),
     );
@@ -240,18 +239,19 @@ pub fn insert_requester(
     }
 }
 
+/// Overwrite what is given and keep the rest.
 pub fn update_requester(
     conn: &mut Db,
-    id: i64,
+    known: &Requester,
     input: &RequesterInput,
     now: DateTime<Utc>,
 ) -> Result<Requester> {
-    Ok(diesel::update(requesters::table.find(id))
+    Ok(diesel::update(requesters::table.find(known.id))
         .set((
             requesters::name.eq(&input.name),
-            requesters::unit.eq(&input.unit),
-            requesters::phone.eq(&input.phone),
-            requesters::language.eq(input.language),
+            requesters::unit.eq(input.unit.as_ref().or(known.unit.as_ref())),
+            requesters::phone.eq(input.phone.as_ref().or(known.phone.as_ref())),
+            requesters::language.eq(input.language.unwrap_or(known.language)),
             requesters::updated_at.eq(Ts::from(now)),
         ))
         .returning((

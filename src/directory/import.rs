@@ -1,5 +1,5 @@
 //! The directory as a CSV file: read whole, checked whole, written in one transaction or not at all.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -79,7 +79,39 @@ pub fn import_organisations(
         };
         db::set_successor(conn, row.code.trim(), successor_id)?;
     }
+    refuse_circles(conn, &lines)?;
     Ok(lines.len())
+}
+
+/// Who follows the successors of an organisation must come to an end. Asked once all are written, because a circle may
+/// lead through organisations that the file does not name.
+fn refuse_circles(conn: &mut Db, lines: &[(u64, Line)]) -> Result<(), ImportError> {
+    let all = super::list_all(conn, &super::OrganisationFilter::default())?;
+    let ids: HashMap<&str, i64> = all
+        .iter()
+        .map(|organisation| (organisation.code.as_str(), organisation.id))
+        .collect();
+    let successors: HashMap<i64, i64> = all
+        .iter()
+        .filter_map(|organisation| Some((organisation.id, organisation.successor_id?)))
+        .collect();
+    for (line, row) in lines {
+        let (code, successor) = (row.code.trim(), row.successor_code.trim());
+        if successor == code {
+            return Err(refuse(*line, format!("`{code}` cannot be its own successor")));
+        }
+        let start = ids.get(code);
+        let mut seen = HashSet::new();
+        let mut next = start.and_then(|id| successors.get(id));
+        while let Some(id) = next.filter(|id| seen.insert(**id)) {
+            if start == Some(id) {
+                let reason = format!("the successors of `{code}` lead back to it through `{successor}`");
+                return Err(refuse(*line, reason));
+            }
+            next = successors.get(id);
+        }
+    }
+    Ok(())
 }
 
 fn read_lines(file: impl Read) -> Result<Vec<(u64, Line)>, ImportError> {

@@ -87,17 +87,18 @@ pub fn list_all(conn: &mut Db, filter: &OrganisationFilter) -> Result<Vec<Organi
     db::list_organisations(conn, filter, None, i64::MAX)
 }
 
-/// A person as an organisation names them with a question.
+/// A person as an organisation names them with a question. What it leaves out says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequesterInput {
     pub name: String,
     pub email: Option<String>,
     pub unit: Option<String>,
     pub phone: Option<String>,
-    pub language: Language,
+    pub language: Option<Language>,
 }
 
-/// The person of this organisation: known by address, else by name and unit; added when new, kept up to date.
+/// The person of this organisation: known by address, else by name and unit; added when new, kept up to date
+/// with what is given.
 pub fn remember_requester(
     conn: &mut Db,
     organisation_id: i64,
@@ -110,7 +111,7 @@ pub fn remember_requester(
     };
     match known {
         Some(known) if known.says_the_same_as(input) => Ok(known),
-        Some(known) => db::update_requester(conn, known.id, input, now),
+        Some(known) => db::update_requester(conn, &known, input, now),
         None => db::insert_requester(conn, organisation_id, input, now),
     }
 }

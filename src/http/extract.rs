@@ -39,9 +39,9 @@ pub struct Call {
 impl Call {
     /// The idempotency key of this request with this body, if the caller sent one.
     pub fn key(&self, body: &[u8]) -> Option<Key> {
-        let credential_id = self.principal.credential_id()?;
+        let owner = self.principal.owner()?;
         let key = self.idempotency_key.as_deref()?;
-        Some(Key::new(credential_id, key, &self.method, &self.path, body))
+        Some(Key::new(owner, key, &self.method, &self.path, body))
     }
 }
 

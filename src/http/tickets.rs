@@ -72,8 +72,7 @@ pub struct RequesterIn {
     unit: Option<Line>,
     #[validate(length(min = 1, max = 50))]
     phone: Option<Line>,
-    #[serde(default)]
-    language: Language,
+    language: Option<Language>,
 }
 
 /// Names and texts in NFC. A name that stands twice is refused: which of the two was meant?

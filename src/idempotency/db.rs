@@ -7,8 +7,9 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool};
 use sha2::{Digest, Sha256};
 
-use super::{Answer, Key};
+use super::{Answer, Key, Owner};
 use crate::error::{Error, Result};
+use crate::identity::ActorKind;
 use crate::store::schema::idempotency_records as records;
 use crate::store::{Db, Json, Ts};
 use crate::{each_db, in_batches};
@@ -16,7 +17,8 @@ use crate::{each_db, in_batches};
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = records)]
 pub struct Record {
-    pub credential_id: i64,
+    pub owner_kind: ActorKind,
+    pub owner_id: i64,
     pub key: String,
     pub request_hash: String,
     pub status: i32,
@@ -27,7 +29,8 @@ pub struct Record {
 #[derive(Insertable)]
 #[diesel(table_name = records)]
 struct NewRecord {
-    credential_id: i64,
+    owner_kind: ActorKind,
+    owner_id: i64,
     key: String,
     request_hash: String,
     status: i32,
@@ -37,6 +40,13 @@ struct NewRecord {
 }
 
 impl Record {
+    pub fn owner(&self) -> Owner {
+        Owner {
+            kind: self.owner_kind,
+            id: self.owner_id,
+        }
+    }
+
     pub fn answer(&self) -> Result<Answer> {
         let unreadable = |cause: String| Error::internal("a stored answer cannot be read", cause);
         let headers =
@@ -68,7 +78,8 @@ pub fn lock_keys(conn: &mut Db, keys: &[Key]) -> Result<()> {
 }
 
 fn lock_number(key: &Key) -> i64 {
-    let digest = Sha256::digest(format!("{}:{}", key.credential_id, key.key).as_bytes());
+    let digest =
+        Sha256::digest(format!("{}:{}:{}", key.owner.kind.as_str(), key.owner.id, key.key).as_bytes());
     let mut bytes = [0_u8; 8];
     bytes
         .iter_mut()
@@ -100,12 +111,17 @@ impl QueryFragment<Pg> for TryLocks {
     }
 }
 
+fn owners<'a>(keys: impl Iterator<Item = &'a Key>) -> (Vec<ActorKind>, Vec<i64>) {
+    keys.map(|key| (key.owner.kind, key.owner.id)).unzip()
+}
+
 pub fn list_records(conn: &mut Db, keys: &[Key], not_before: DateTime<Utc>) -> Result<Vec<Record>> {
-    let credentials: Vec<i64> = keys.iter().map(|key| key.credential_id).collect();
+    let (kinds, owners) = owners(keys.iter());
     let names: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
     // On the concrete connection PostgreSQL takes the keys as arrays, so that the statement is prepared once.
     Ok(each_db!(conn, c => records::table
-        .filter(records::credential_id.eq_any(credentials).and(records::key.eq_any(names)))
+        .filter(records::owner_kind.eq_any(kinds).and(records::owner_id.eq_any(owners)))
+        .filter(records::key.eq_any(names))
         .filter(records::created_at.ge(Ts::from(not_before)))
         .select(Record::as_select())
         .load(c))?)
@@ -122,7 +138,8 @@ pub fn insert_answers(conn: &mut Db, answers: &[(&Key, &Answer)], now: DateTime<
             let headers = serde_json::to_value(&answer.headers)
                 .map_err(|cause| Error::internal("an answer cannot be stored", cause))?;
             Ok(NewRecord {
-                credential_id: key.credential_id,
+                owner_kind: key.owner.kind,
+                owner_id: key.owner.id,
                 key: key.key.clone(),
                 request_hash: key.request_hash.clone(),
                 status: i32::from(answer.status),
@@ -133,11 +150,12 @@ pub fn insert_answers(conn: &mut Db, answers: &[(&Key, &Answer)], now: DateTime<
         })
         .collect::<Result<Vec<_>>>()?;
     let outlived: Vec<&str> = answers.iter().map(|(key, _)| key.key.as_str()).collect();
-    let credentials: Vec<i64> = answers.iter().map(|(key, _)| key.credential_id).collect();
+    let (kinds, owners) = owners(answers.iter().map(|(key, _)| *key));
     let limit = Ts::from(now - super::retention());
     each_db!(conn, c => diesel::delete(
         records::table
-            .filter(records::credential_id.eq_any(credentials).and(records::key.eq_any(outlived)))
+            .filter(records::owner_kind.eq_any(kinds).and(records::owner_id.eq_any(owners)))
+            .filter(records::key.eq_any(outlived))
             .filter(records::created_at.lt(limit)),
     )
     .execute(c))?;

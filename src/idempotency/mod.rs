@@ -10,6 +10,7 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::identity::ActorKind;
 use crate::store::Db;
 
 pub use db::{insert_answers, lock_keys};
@@ -19,26 +20,38 @@ pub fn retention() -> Duration {
     Duration::hours(24)
 }
 
-/// The key of one request of one credential.
+/// Who repeats a request: a person or a program, with whichever of its credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    pub kind: ActorKind,
+    pub id: i64,
+}
+
+/// The key of one request of one owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    pub credential_id: i64,
+    pub owner: Owner,
     pub key: String,
     pub request_hash: String,
 }
 
 impl Key {
-    pub fn new(credential_id: i64, key: &str, method: &str, path: &str, body: &[u8]) -> Key {
+    pub fn new(owner: Owner, key: &str, method: &str, path: &str, body: &[u8]) -> Key {
         let mut hash = Sha256::new();
         for part in [method.as_bytes(), path.as_bytes(), body] {
             hash.update(part);
             hash.update([0]);
         }
         Key {
-            credential_id,
+            owner,
             key: key.to_owned(),
             request_hash: HEXLOWER.encode(&hash.finalize()),
         }
+    }
+
+    /// Whether both stand for one request, or for two that must not have the same key.
+    pub fn clashes_with(&self, other: &Key) -> bool {
+        self.owner == other.owner && self.key == other.key
     }
 }
 
@@ -79,7 +92,7 @@ pub fn lookup(conn: &mut Db, keys: &[Key], now: DateTime<Utc>) -> Result<Vec<(us
     for (position, key) in keys.iter().enumerate() {
         let record = records
             .iter()
-            .find(|record| record.credential_id == key.credential_id && record.key == key.key);
+            .find(|record| record.owner() == key.owner && record.key == key.key);
         if let Some(record) = record {
             let same = record.request_hash == key.request_hash;
             found.push((

@@ -170,23 +170,18 @@ mod tests {
             role,
             queues: queues.to_vec(),
         };
-        Principal::Staff {
-            credential_id: 1,
-            staff,
-        }
+        Principal::Staff { staff }
     }
 
     fn client(organisation_id: i64, scopes: &[Scope]) -> Principal {
         let client = Client {
+            client_id: 2,
             uid: Uid::new(),
             name: "LGSP".into(),
             organisation_id,
             scopes: scopes.to_vec(),
         };
-        Principal::Client {
-            credential_id: 2,
-            client,
-        }
+        Principal::Client { client }
     }
 
     const TICKET: Target = Target::Ticket {

@@ -6,22 +6,29 @@ use super::{Role, Secret};
 use crate::each_db;
 use crate::error::{Result, is_unique_violation};
 use crate::language::Language;
-use crate::store::schema::{credentials, queue_members, users};
+use crate::store::schema::{clients, credentials, queue_members, users};
 use crate::store::{Db, Ts, Uid};
 
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = credentials)]
 pub struct Credential {
     pub id: i64,
-    pub uid: Uid,
     pub secret_hash: String,
-    pub name: String,
-    pub organisation_id: Option<i64>,
     pub user_id: Option<i64>,
     pub scopes: String,
     pub expires_at: Option<Ts>,
     pub revoked_at: Option<Ts>,
     pub last_used_at: Option<Ts>,
+}
+
+/// A program of an organisation.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = clients)]
+pub struct ClientRow {
+    pub id: i64,
+    pub uid: Uid,
+    pub organisation_id: i64,
+    pub name: String,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -38,13 +45,15 @@ pub struct User {
 
 pub enum Owner {
     User(i64),
-    Organisation(i64),
+    Client(i64),
 }
 
-pub fn find_credential(conn: &mut Db, lookup: &str) -> Result<Option<Credential>> {
+/// A credential, of a key with its program.
+pub fn find_credential(conn: &mut Db, lookup: &str) -> Result<Option<(Credential, Option<ClientRow>)>> {
     Ok(credentials::table
+        .left_join(clients::table)
         .filter(credentials::lookup.eq(lookup))
-        .select(Credential::as_select())
+        .select((Credential::as_select(), Option::<ClientRow>::as_select()))
         .first(conn)
         .optional()?)
 }
@@ -64,9 +73,9 @@ pub fn insert_credential(
     scopes: &str,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let (user_id, organisation_id) = match owner {
+    let (user_id, client_id) = match owner {
         Owner::User(id) => (Some(id), None),
-        Owner::Organisation(id) => (None, Some(id)),
+        Owner::Client(id) => (None, Some(id)),
     };
     diesel::insert_into(credentials::table)
         .values((
@@ -75,12 +84,34 @@ pub fn insert_credential(
             credentials::secret_hash.eq(secret.hash()),
             credentials::name.eq(name),
             credentials::user_id.eq(user_id),
-            credentials::organisation_id.eq(organisation_id),
+            credentials::client_id.eq(client_id),
             credentials::scopes.eq(scopes),
             credentials::created_at.eq(Ts::from(now)),
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// The organisation's program of this name, added when new.
+pub fn ensure_client(conn: &mut Db, organisation_id: i64, name: &str, now: DateTime<Utc>) -> Result<i64> {
+    let row = (
+        clients::uid.eq(Uid::new()),
+        clients::organisation_id.eq(organisation_id),
+        clients::name.eq(name),
+        clients::created_at.eq(Ts::from(now)),
+    );
+    each_db!(conn, c => diesel::insert_into(clients::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(clients::table
+        .filter(
+            clients::organisation_id
+                .eq(organisation_id)
+                .and(clients::name.eq(name)),
+        )
+        .select(clients::id)
+        .first(conn)?)
 }
 
 pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {

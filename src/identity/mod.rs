@@ -10,6 +10,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, FieldCode, Result};
+use crate::idempotency::Owner;
 use crate::language::Language;
 use crate::store::{Db, Uid};
 use crate::text_enum;
@@ -58,6 +59,7 @@ pub struct Staff {
 /// A program of an organisation.
 #[derive(Debug, Clone)]
 pub struct Client {
+    pub client_id: i64,
     pub uid: Uid,
     pub name: String,
     pub organisation_id: i64,
@@ -68,11 +70,9 @@ pub struct Client {
 #[derive(Debug, Clone)]
 pub enum Principal {
     Staff {
-        credential_id: i64,
         staff: Staff,
     },
     Client {
-        credential_id: i64,
         client: Client,
     },
     /// The product itself: workers, seeding.
@@ -102,22 +102,19 @@ impl Principal {
         }
     }
 
-    /// `users.id` of staff, `credentials.id` of a client.
+    /// `users.id` of staff, `clients.id` of a client: the same whichever credential is presented.
     pub fn actor_id(&self) -> Option<i64> {
         match self {
             Principal::Staff { staff, .. } => Some(staff.user_id),
-            Principal::Client { credential_id, .. } => Some(*credential_id),
+            Principal::Client { client, .. } => Some(client.client_id),
             Principal::System => None,
         }
     }
 
-    pub fn credential_id(&self) -> Option<i64> {
-        match self {
-            Principal::Staff { credential_id, .. } | Principal::Client { credential_id, .. } => {
-                Some(*credential_id)
-            }
-            Principal::System => None,
-        }
+    /// Whose `Idempotency-Key`s are meant.
+    pub fn owner(&self) -> Option<Owner> {
+        let kind = self.kind();
+        self.actor_id().map(|id| Owner { kind, id })
     }
 
     pub fn staff(&self) -> Option<&Staff> {
@@ -150,7 +147,7 @@ pub struct Authenticated {
 /// user are not told apart. Only reads; the caller records the use with `record_use`.
 pub fn authenticate(conn: &mut Db, bearer: &str, now: DateTime<Utc>) -> Result<Authenticated> {
     let presented = token::Presented::parse(bearer).ok_or(Error::Unauthenticated)?;
-    let credential = db::find_credential(conn, presented.lookup)?.ok_or(Error::Unauthenticated)?;
+    let (credential, client) = db::find_credential(conn, presented.lookup)?.ok_or(Error::Unauthenticated)?;
     let alive = credential.revoked_at.is_none() && credential.expires_at.is_none_or(|at| at.0 > now);
     if !(presented.matches(&credential.secret_hash) && alive) {
         return Err(Error::Unauthenticated);
@@ -159,7 +156,7 @@ pub fn authenticate(conn: &mut Db, bearer: &str, now: DateTime<Utc>) -> Result<A
         .last_used_at
         .is_none_or(|at| now - at.0 >= LAST_USE_PRECISION)
         .then_some(credential.id);
-    let principal = match (credential.user_id, credential.organisation_id) {
+    let principal = match (credential.user_id, client) {
         (Some(user_id), _) => {
             let user = db::find_active_user(conn, user_id)?.ok_or(Error::Unauthenticated)?;
             let queues = db::list_queue_ids_of(conn, user_id)?;
@@ -171,26 +168,21 @@ pub fn authenticate(conn: &mut Db, bearer: &str, now: DateTime<Utc>) -> Result<A
                 role: user.role,
                 queues,
             };
-            Principal::Staff {
-                credential_id: credential.id,
-                staff,
-            }
+            Principal::Staff { staff }
         }
-        (None, Some(organisation_id)) => {
+        (None, Some(program)) => {
             let scopes = Scope::ALL
                 .into_iter()
                 .filter(|scope| credential.scopes.split(' ').any(|name| name == scope.as_str()))
                 .collect();
             let client = Client {
-                uid: credential.uid,
-                name: credential.name,
-                organisation_id,
+                client_id: program.id,
+                uid: program.uid,
+                name: program.name,
+                organisation_id: program.organisation_id,
                 scopes,
             };
-            Principal::Client {
-                credential_id: credential.id,
-                client,
-            }
+            Principal::Client { client }
         }
         (None, None) => return Err(Error::internal("a credential without an owner", credential.id)),
     };
@@ -258,7 +250,8 @@ pub fn create_token(conn: &mut Db, email: &str, name: &str, now: DateTime<Utc>) 
     Ok(secret)
 }
 
-/// A key for a program of an organisation. The secret is not stored.
+/// A key for the program of this name of an organisation, which may have further ones: while it changes over to the new
+/// key it acts, and repeats its requests, with either. The secret is not stored.
 pub fn create_key(
     conn: &mut Db,
     organisation: &str,
@@ -270,11 +263,12 @@ pub fn create_key(
         .ok_or(Error::NotFound(crate::error::Resource::Organisation))?;
     let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let secret = Secret::generate(token::Kind::OrganisationKey)?;
+    let client_id = db::ensure_client(conn, organisation.id, name, now)?;
     db::insert_credential(
         conn,
         &secret,
         name,
-        db::Owner::Organisation(organisation.id),
+        db::Owner::Client(client_id),
         &scopes.join(" "),
         now,
     )?;

@@ -159,13 +159,25 @@ diesel::table! {
 diesel::table! {
     use diesel::sql_types::*;
     use crate::store::types::{DbUuid, TsUtc};
+    clients (id) {
+        id -> BigInt,
+        uid -> DbUuid,
+        organisation_id -> BigInt,
+        name -> Text,
+        created_at -> TsUtc,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::{DbUuid, TsUtc};
     credentials (id) {
         id -> BigInt,
         uid -> DbUuid,
         lookup -> Text,
         secret_hash -> Text,
         name -> Text,
-        organisation_id -> Nullable<BigInt>,
+        client_id -> Nullable<BigInt>,
         user_id -> Nullable<BigInt>,
         scopes -> Text,
         created_at -> TsUtc,
@@ -291,7 +303,9 @@ diesel::table! {
         running -> Bool,
         reason -> Text,
         queue_id -> BigInt,
+        assignee_id -> Nullable<BigInt>,
         calendar_version_id -> BigInt,
+        carried -> Bool,
     }
 }
 
@@ -326,7 +340,8 @@ diesel::table! {
     use crate::store::types::{DbJson, TsUtc};
     idempotency_records (id) {
         id -> BigInt,
-        credential_id -> BigInt,
+        owner_kind -> Text,
+        owner_id -> BigInt,
         key -> Text,
         request_hash -> Text,
         status -> Integer,
@@ -343,7 +358,8 @@ diesel::joinable!(sla_policy_versions -> calendars (calendar_id));
 diesel::joinable!(queue_members -> queues (queue_id));
 diesel::joinable!(queue_members -> users (user_id));
 diesel::joinable!(topics -> queues (queue_id));
-diesel::joinable!(credentials -> organisations (organisation_id));
+diesel::joinable!(clients -> organisations (organisation_id));
+diesel::joinable!(credentials -> clients (client_id));
 diesel::joinable!(credentials -> users (user_id));
 diesel::joinable!(tickets -> organisations (organisation_id));
 diesel::joinable!(tickets -> requesters (requester_id));
@@ -358,12 +374,13 @@ diesel::joinable!(clocks -> calendar_versions (calendar_version_id));
 diesel::joinable!(clocks -> sla_policy_versions (policy_version_id));
 diesel::joinable!(clock_segments -> clocks (clock_id));
 diesel::joinable!(clock_segments -> queues (queue_id));
+diesel::joinable!(clock_segments -> users (assignee_id));
 diesel::joinable!(clock_segments -> calendar_versions (calendar_version_id));
 diesel::joinable!(deliveries -> tickets (ticket_id));
-diesel::joinable!(idempotency_records -> credentials (credential_id));
 diesel::allow_tables_to_appear_in_same_query!(
     calendar_versions,
     calendars,
+    clients,
     clock_segments,
     clocks,
     credentials,

@@ -22,6 +22,27 @@ pub struct Clocks {
     pub policy: Arc<PolicyVersion>,
 }
 
+/// Whom the time of a ticket is put down to: the agent, or the queue where nobody has taken it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    pub queue_id: i64,
+    pub assignee_id: Option<i64>,
+}
+
+impl Holder {
+    pub fn of(ticket: &TicketRow) -> Holder {
+        Holder {
+            queue_id: ticket.queue_id,
+            assignee_id: ticket.assignee_id,
+        }
+    }
+
+    /// The same queue, another agent or none.
+    pub fn with_agent(self, assignee_id: Option<i64>) -> Holder {
+        Holder { assignee_id, ..self }
+    }
+}
+
 /// A warning or breach that fell due and is now known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -233,16 +254,28 @@ impl Clocks {
         Ok(())
     }
 
-    /// Close the open segments and go on in new ones, because another queue holds the ticket from now on. Call before
-    /// the ticket's queue changes.
-    pub fn hand_over(&mut self, tx: &mut Tx<'_>, ticket: &TicketRow, reason: &str) -> Result<()> {
+    /// Give the ticket to another queue or agent, or to none: the only place that changes its holder. The open segments
+    /// close on the account of the holder until now and go on, running or paused as they were, on that of the next.
+    pub fn hand_over(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ticket: &mut TicketRow,
+        to: Holder,
+        reason: &str,
+    ) -> Result<()> {
+        let from = Holder::of(ticket);
+        if from == to {
+            return Ok(());
+        }
         let now = Ts::from(tx.now);
         for row in self.rows.iter_mut().filter(|row| row.stopped_at.is_none()) {
-            close_segment(tx, row, ticket, now)?;
+            close_segment(tx, row, from, now)?;
             row.segment_from = Some(now);
             row.segment_reason = reason.to_owned();
             db::update_clock(tx.conn, row)?;
         }
+        ticket.queue_id = to.queue_id;
+        ticket.assignee_id = to.assignee_id;
         Ok(())
     }
 
@@ -310,6 +343,7 @@ impl Clocks {
                 .into_iter()
                 .map(|segment| SegmentRow {
                     clock_id: new_id,
+                    carried: true,
                     ..segment
                 })
                 .collect();
@@ -334,7 +368,7 @@ impl Clocks {
             if clock == before {
                 continue;
             }
-            close_segment(tx, row, ticket, Ts::from(tx.now))?;
+            close_segment(tx, row, Holder::of(ticket), Ts::from(tx.now))?;
             let open = clock.segments.last().filter(|segment| segment.to.is_none());
             row.segment_from = open.map(|segment| Ts::from(segment.from));
             row.segment_running = open.is_some_and(|segment| segment.running);
@@ -348,8 +382,9 @@ impl Clocks {
     }
 }
 
-fn close_segment(tx: &mut Tx<'_>, row: &ClockRow, ticket: &TicketRow, to_at: Ts) -> Result<()> {
-    let Some(from_at) = row.segment_from else {
+/// Write the open segment down as closed; one without any length says nothing.
+fn close_segment(tx: &mut Tx<'_>, row: &ClockRow, holder: Holder, to_at: Ts) -> Result<()> {
+    let Some(from_at) = row.segment_from.filter(|from| *from < to_at) else {
         return Ok(());
     };
     let closed = SegmentRow {
@@ -358,8 +393,10 @@ fn close_segment(tx: &mut Tx<'_>, row: &ClockRow, ticket: &TicketRow, to_at: Ts)
         to_at,
         running: row.segment_running,
         reason: row.segment_reason.clone(),
-        queue_id: ticket.queue_id,
+        queue_id: holder.queue_id,
+        assignee_id: holder.assignee_id,
         calendar_version_id: row.calendar_version_id,
+        carried: false,
     };
     db::insert_segments(tx.conn, &[closed])
 }
@@ -381,6 +418,14 @@ pub fn rebuild(row: &ClockRow, history: &[SegmentRow]) -> Result<sla::Clock> {
             from: from.0,
             to: None,
             running: row.segment_running,
+        });
+    }
+    if segments.is_empty() {
+        // It stopped in the instant in which it started.
+        segments.push(Segment {
+            from: row.started_at.0,
+            to: Some(row.started_at.0),
+            running: true,
         });
     }
     sla::Clock::from_segments(amount, segments, row.stopped_at.map(|at| at.0))

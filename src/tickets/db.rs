@@ -79,7 +79,7 @@ pub struct ClockRow {
 
 /// A closed part of a clock's history; the open one is in the clock's row.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = clock_segments)]
+#[diesel(table_name = clock_segments, treat_none_as_default_value = false)]
 pub struct SegmentRow {
     pub clock_id: i64,
     pub from_at: Ts,
@@ -87,7 +87,10 @@ pub struct SegmentRow {
     pub running: bool,
     pub reason: String,
     pub queue_id: i64,
+    pub assignee_id: Option<i64>,
     pub calendar_version_id: i64,
+    /// A copy of what an earlier cycle says.
+    pub carried: bool,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]

@@ -109,10 +109,7 @@ fn replay_known(
     let mut keys: Vec<Key> = Vec::new();
     for (position, filing) in filings.iter().enumerate() {
         let Some(key) = &filing.key else { continue };
-        match keys
-            .iter()
-            .find(|other| other.credential_id == key.credential_id && other.key == key.key)
-        {
+        match keys.iter().find(|other| other.clashes_with(key)) {
             None => {
                 positions.push(position);
                 keys.push(key.clone());

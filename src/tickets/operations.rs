@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::clocks::{Clocks, no_working_time, urgency};
+use super::clocks::{Clocks, Holder, no_working_time, urgency};
 use super::db::{self, TicketRow};
 use super::history::{EventKind, record, record_at};
 use super::lifecycle::{Operation, Outcome, State};
@@ -44,6 +44,14 @@ pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
 /// time never runs backwards, also where the clocks of two replicas differ.
 pub(super) fn not_before(tx: &mut Tx<'_>, ticket: &TicketRow) {
     tx.now = tx.now.max(ticket.updated_at.0);
+}
+
+impl Opened {
+    /// To another agent of the same queue, or to none.
+    fn give_to(&mut self, tx: &mut Tx<'_>, agent: Option<i64>, reason: &str) -> Result<()> {
+        let to = Holder::of(&self.ticket).with_agent(agent);
+        self.clocks.hand_over(tx, &mut self.ticket, to, reason)
+    }
 }
 
 fn open_for(tx: &mut Tx<'_>, id: &str, operation: Operation) -> Result<Opened> {
@@ -109,8 +117,8 @@ pub fn claim_next(tx: &mut Tx<'_>, queue_id: &str) -> Result<Option<i64>> {
 
 fn take(tx: &mut Tx<'_>, mut opened: Opened) -> Result<i64> {
     let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
+    opened.give_to(tx, Some(staff.user_id), "claimed")?;
     opened.ticket.state = State::Assigned;
-    opened.ticket.assignee_id = Some(staff.user_id);
     let data = json!({ "assignee": { "id": staff.uid, "name": staff.name } });
     record(tx, opened.ticket.id, EventKind::Claimed, data)?;
     save(tx, &mut opened)?;
@@ -129,8 +137,8 @@ pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
     if user.role == Role::Auditor {
         return Err(Error::invalid_pointer("/assignee", FieldCode::NotAllowed));
     }
+    opened.give_to(tx, Some(user.id), "assigned")?;
     opened.ticket.state = State::Assigned;
-    opened.ticket.assignee_id = Some(user.id);
     let data = json!({ "assignee": { "id": user.uid, "name": user.name } });
     let event = record(tx, opened.ticket.id, EventKind::Assigned, data)?;
     save(tx, &mut opened)?;
@@ -148,8 +156,8 @@ pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
 /// Back to the queue, for somebody else.
 pub fn release(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
     let mut opened = open_for(tx, id, Operation::Release)?;
+    opened.give_to(tx, None, "released")?;
     opened.ticket.state = State::Queued;
-    opened.ticket.assignee_id = None;
     record(
         tx,
         opened.ticket.id,
@@ -169,10 +177,14 @@ pub fn transfer(tx: &mut Tx<'_>, id: &str, queue: &str, reason: &str) -> Result<
         return Err(Error::invalid_pointer("/queue", FieldCode::NotAllowed));
     }
     let from = queues::db::list_queues_by_id(tx.conn, &[opened.ticket.queue_id])?;
-    opened.clocks.hand_over(tx, &opened.ticket, "transferred")?;
-    opened.ticket.queue_id = to.id;
+    let holder = Holder {
+        queue_id: to.id,
+        assignee_id: None,
+    };
+    opened
+        .clocks
+        .hand_over(tx, &mut opened.ticket, holder, "transferred")?;
     opened.ticket.state = State::Queued;
-    opened.ticket.assignee_id = None;
     let from = from.first().map(|queue| queue.code.clone());
     record(
         tx,
@@ -350,6 +362,7 @@ pub(super) fn reopen_opened(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) 
         Some(id) => identity::db::find_active_user(tx.conn, id)?,
         None => None,
     };
+    opened.give_to(tx, agent.as_ref().map(|user| user.id), "reopened")?;
     opened.clocks.reopen(tx, &opened.ticket, "reopened")?;
     settle(tx, &mut opened.ticket, &mut opened.clocks)?;
     let ticket = &mut opened.ticket;
@@ -358,7 +371,6 @@ pub(super) fn reopen_opened(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) 
     } else {
         State::Queued
     };
-    ticket.assignee_id = agent.as_ref().map(|user| user.id);
     ticket.outcome = None;
     ticket.referred_to = None;
     ticket.resolved_at = None;

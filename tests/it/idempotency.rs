@@ -1,5 +1,9 @@
 //! The same request again, by its `Idempotency-Key`: one effect, one answer.
+use diesel::RunQueryDsl;
+use diesel::dsl::sql;
+use diesel::sql_types::BigInt;
 use giaidap::http::routes::ROUTES;
+use giaidap::identity::{self, Scope};
 use serde_json::{Value, json};
 
 use crate::support::client::Reply;
@@ -88,11 +92,11 @@ fn a_key_works_anew_after_twenty_four_hours() {
 }
 
 #[test]
-fn keys_of_two_credentials_do_not_clash() {
+fn keys_of_two_programs_do_not_clash() {
     let app = TestApp::start();
     let callers = [
         app.organisation("H57"),
-        app.organisation("H57"),
+        app.key_of("H57", "Dịch vụ công", &Scope::ALL),
         app.organisation("H26"),
     ];
     let mut numbers: Vec<Value> = Vec::new();
@@ -105,6 +109,60 @@ fn keys_of_two_credentials_do_not_clash() {
         numbers.push(filed.body["number"].clone());
     }
     assert_eq!(numbers, ["GD-2019-000001", "GD-2019-000002", "GD-2019-000003"]);
+}
+
+#[test]
+fn a_program_that_changes_its_key_stays_who_it_is() {
+    let app = TestApp::start();
+    let old = app.organisation("H57");
+    let filed = old
+        .with("Idempotency-Key", "7d9a")
+        .post(TICKETS, &question())
+        .expect(201);
+    let path = path_of(&filed.body);
+    old.post(&format!("{path}/messages"), &json!({ "body": "Bổ sung." }))
+        .expect(201);
+    let new = app.organisation("H57");
+    assert_ne!(new.token(), old.token());
+    // The answer was lost on the way and the key was changed before the repetition.
+    let again = new
+        .with("Idempotency-Key", "7d9a")
+        .post(TICKETS, &question())
+        .expect(201);
+    assert_eq!(answer(&again), answer(&filed));
+    assert!(is_replayed(&again));
+    assert_eq!(app.rows_in("tickets"), 1);
+    assert_eq!(
+        old.get("/api/v1/me").expect(200).body,
+        new.get("/api/v1/me").expect(200).body
+    );
+    new.post(&format!("{path}/messages"), &json!({ "body": "Thêm nữa." }))
+        .expect(201);
+    let (authors, actors): (i64, i64) = app.read(|conn| {
+        let distinct = |column: &str, table: &str| {
+            sql::<BigInt>(&format!(
+                "(SELECT count(DISTINCT {column}) FROM {table} WHERE {column} IS NOT NULL)"
+            ))
+        };
+        let authors = diesel::select(distinct("author_id", "messages")).get_result(conn)?;
+        let actors = diesel::select(distinct("actor_id", "ticket_events")).get_result(conn)?;
+        Ok((authors, actors))
+    });
+    assert_eq!((authors, actors), (1, 1));
+}
+
+#[test]
+fn staff_repeat_with_another_token_of_theirs() {
+    let app = TestApp::start();
+    let path = path_of(&file(&app.organisation("H57")));
+    let lan = app.agent("lan", &["technology"]).with("Idempotency-Key", "7d9a");
+    let claimed = lan.call(&format!("{path}/claim")).expect(200);
+    let now = app.app.clock.now();
+    let token = app.write(move |conn| identity::create_token(conn, "lan@centre.example", "another", now));
+    let other = Client::new(&app.url, Some(token.reveal())).with("Idempotency-Key", "7d9a");
+    let again = other.call(&format!("{path}/claim")).expect(200);
+    assert_eq!(answer(&again), answer(&claimed));
+    assert!(is_replayed(&again));
 }
 
 #[test]

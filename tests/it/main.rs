@@ -9,6 +9,7 @@
     reason = "test code may fail loudly; clippy's own exception covers only #[test] functions"
 )]
 
+mod attribution;
 mod bad_input;
 mod calendars;
 mod cli;
@@ -17,6 +18,7 @@ mod contract;
 mod crash;
 mod demo;
 mod deployment_files;
+mod directory;
 mod idempotency;
 mod isolation;
 mod lifecycle;

@@ -117,8 +117,8 @@ fn seed(app: &TestApp) {
             uid(4, "n")
         ),
         format!(
-            "INSERT INTO idempotency_records (credential_id, key, request_hash, status, headers, body, created_at) \
-             SELECT 1, 'key-' || n, 'x', 201, '[]', '', {soon} FROM {series} WHERE n % 5 = 0"
+            "INSERT INTO idempotency_records (owner_kind, owner_id, key, request_hash, status, headers, body, created_at) \
+             SELECT 'client', 1, 'key-' || n, 'x', 201, '[]', '', {soon} FROM {series} WHERE n % 5 = 0"
         ),
     ];
     // Without the checks of foreign keys, which take longer than everything else: these rows name what exists, or what

@@ -7,6 +7,7 @@ DROP TABLE messages;
 DROP TABLE tickets;
 DROP TABLE ticket_numbers;
 DROP TABLE credentials;
+DROP TABLE clients;
 DROP TABLE topics;
 DROP TABLE queue_members;
 DROP TABLE queues;

@@ -131,6 +131,16 @@ CREATE TABLE topics (
   created_at TEXT NOT NULL
 );
 
+-- Programs of organisations. A program outlives its keys: what it did and may repeat is its own, not the key's.
+CREATE TABLE clients (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  organisation_id BIGINT NOT NULL REFERENCES organisations (id),
+  name TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (organisation_id, name)
+);
+
 -- Keys of organisations' programs and personal tokens of staff. Only a hash of the secret is stored.
 CREATE TABLE credentials (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -138,14 +148,14 @@ CREATE TABLE credentials (
   lookup TEXT NOT NULL UNIQUE,          -- the public half of the token
   secret_hash TEXT NOT NULL,            -- SHA-256 of the secret half, hex
   name TEXT NOT NULL,
-  organisation_id BIGINT REFERENCES organisations (id),
+  client_id BIGINT REFERENCES clients (id),
   user_id BIGINT REFERENCES users (id),
   scopes TEXT NOT NULL,                 -- of a key: space separated; empty for staff
   created_at TEXT NOT NULL,
   expires_at TEXT,
   revoked_at TEXT,
   last_used_at TEXT,             -- to the minute: at most one write a minute
-  CHECK ((organisation_id IS NULL) <> (user_id IS NULL))
+  CHECK ((client_id IS NULL) <> (user_id IS NULL))
 );
 
 -- The last number given in each year; the row lock makes numbers gapless across replicas.
@@ -202,7 +212,7 @@ CREATE TABLE messages (
   ticket_id BIGINT NOT NULL REFERENCES tickets (id),
   internal BOOLEAN NOT NULL,            -- true: a note, never shown to an organisation
   author_kind TEXT NOT NULL CHECK (author_kind IN ('staff', 'client', 'system')),
-  author_id BIGINT,                     -- users.id of staff, credentials.id of a client
+  author_id BIGINT,                     -- users.id of staff, clients.id of a client
   author_name TEXT NOT NULL,
   body TEXT NOT NULL,
   created_at TEXT NOT NULL
@@ -217,7 +227,7 @@ CREATE TABLE ticket_events (
   kind TEXT NOT NULL,
   internal BOOLEAN NOT NULL,            -- true: not shown to an organisation
   actor_kind TEXT NOT NULL CHECK (actor_kind IN ('staff', 'client', 'system')),
-  actor_id BIGINT,
+  actor_id BIGINT,                      -- users.id of staff, clients.id of a client
   actor_name TEXT NOT NULL,
   data TEXT NOT NULL,
   at TEXT NOT NULL               -- the true instant; a breach found late still carries its due
@@ -251,6 +261,9 @@ CREATE TABLE clocks (
 );
 CREATE INDEX clocks_notice ON clocks (next_notice_at) WHERE next_notice_at IS NOT NULL;
 
+-- Closed parts of clocks, each with who held the ticket then: the queue, and the agent if it had one. The open part's
+-- holder is the ticket's present one. Who adds up seconds by holder leaves out `carried`, which says again what an
+-- earlier cycle says.
 CREATE TABLE clock_segments (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   clock_id BIGINT NOT NULL REFERENCES clocks (id),
@@ -259,7 +272,9 @@ CREATE TABLE clock_segments (
   running BOOLEAN NOT NULL,
   reason TEXT NOT NULL,
   queue_id BIGINT NOT NULL REFERENCES queues (id),
-  calendar_version_id BIGINT NOT NULL REFERENCES calendar_versions (id)
+  assignee_id BIGINT REFERENCES users (id),
+  calendar_version_id BIGINT NOT NULL REFERENCES calendar_versions (id),
+  carried BOOLEAN NOT NULL              -- true: copied from the cycle before, by the reopen rule `continue`
 );
 CREATE INDEX clock_segments_clock ON clock_segments (clock_id, id);
 
@@ -292,13 +307,14 @@ CREATE INDEX deliveries_ticket ON deliveries (ticket_id, id);
 -- First answers of POSTs that carried an Idempotency-Key, kept 24 hours.
 CREATE TABLE idempotency_records (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  credential_id BIGINT NOT NULL REFERENCES credentials (id),
+  owner_kind TEXT NOT NULL CHECK (owner_kind IN ('staff', 'client')),
+  owner_id BIGINT NOT NULL,             -- users.id of staff, clients.id of a client: a new key repeats the old one's
   key TEXT NOT NULL,
   request_hash TEXT NOT NULL,           -- SHA-256 of method, path and body
   status INTEGER NOT NULL,
   headers TEXT NOT NULL,
   body TEXT NOT NULL,
   created_at TEXT NOT NULL,
-  UNIQUE (credential_id, key)
+  UNIQUE (owner_kind, owner_id, key)
 );
 CREATE INDEX idempotency_records_created ON idempotency_records (created_at);

@@ -68,7 +68,7 @@ impl House {
                     email: Some(email.into()),
                     unit: None,
                     phone: None,
-                    language: Language::Vi,
+                    language: Some(Language::Vi),
                 }),
                 ..FileTicket::default()
             },

@@ -211,8 +211,14 @@ impl TestApp {
     }
 
     pub fn key(&self, code: &str, scopes: &[Scope]) -> Client {
-        let (code, scopes, now) = (code.to_owned(), scopes.to_vec(), self.app.clock.now());
-        let key = self.write(move |conn| identity::create_key(conn, &code, "LGSP", &scopes, now));
+        self.key_of(code, "LGSP", scopes)
+    }
+
+    /// A key of the organisation's program of this name, a further one where it has some.
+    pub fn key_of(&self, code: &str, name: &str, scopes: &[Scope]) -> Client {
+        let (code, name, scopes) = (code.to_owned(), name.to_owned(), scopes.to_vec());
+        let now = self.app.clock.now();
+        let key = self.write(move |conn| identity::create_key(conn, &code, &name, &scopes, now));
         Client::new(&self.url, Some(key.reveal()))
     }
 }
