@@ -2,6 +2,7 @@
 //! same database. A failure is one line on standard error and a non-zero exit; a new secret stands alone on the last
 //! line of standard output.
 mod calendar;
+mod credential;
 mod demo;
 mod healthcheck;
 mod key;

@@ -1,4 +1,5 @@
 //! `giaidap token`.
+use super::credential::{self, Span};
 use super::{Desk, checked_name, out};
 use crate::config::Config;
 use crate::identity;
@@ -7,6 +8,10 @@ use crate::identity;
 pub enum Command {
     /// Make a personal token; it is shown once, alone on the last line
     Create(Create),
+    /// List tokens by their public halves
+    List(List),
+    /// End a token at once
+    Revoke(Revoke),
 }
 
 #[derive(Debug, clap::Args)]
@@ -17,16 +22,59 @@ pub struct Create {
     /// What the token is for
     #[arg(long, default_value = "command line")]
     name: String,
+    #[command(flatten)]
+    span: Span,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Only of the user with this address
+    #[arg(long, value_name = "EMAIL")]
+    user: Option<String>,
+    /// Print one JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Revoke {
+    /// The public half: what stands between the first and the second `_`
+    #[arg(value_name = "PUBLIC")]
+    public: String,
 }
 
 pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
-    let Command::Create(args) = command;
+    match command {
+        Command::Create(args) => create(args, config).await,
+        Command::List(args) => list(args, config).await,
+        Command::Revoke(args) => revoke(args, config).await,
+    }
+}
+
+async fn create(args: Create, config: &Config) -> anyhow::Result<()> {
     let name = checked_name(&args.name)?;
     let desk = Desk::open(config).await?;
-    let now = desk.clock.now();
+    let life = args.span.from(desk.clock.now());
     let secret = desk
-        .write(move |conn| identity::create_token(conn, &args.user, &name, now))
+        .write(move |conn| identity::create_token(conn, &args.user, &name, life))
         .await?;
     out::line(secret.reveal());
+    Ok(())
+}
+
+async fn list(args: List, config: &Config) -> anyhow::Result<()> {
+    let desk = Desk::open(config).await?;
+    let found = desk
+        .read(move |conn| identity::list_tokens(conn, args.user.as_deref()))
+        .await?;
+    credential::show(&found, desk.clock.now(), args.json)
+}
+
+async fn revoke(args: Revoke, config: &Config) -> anyhow::Result<()> {
+    let desk = Desk::open(config).await?;
+    let now = desk.clock.now();
+    desk.write(move |conn| identity::revoke(conn, &args.public, now))
+        .await?;
+    out::line("It is revoked.");
     Ok(())
 }

@@ -11,6 +11,14 @@ use crate::store::Uid;
 pub enum Command {
     /// Add a person of the centre
     Create(Create),
+    /// A person has left: end their tokens, mails and assignments to come
+    Deactivate(Deactivate),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Deactivate {
+    #[arg(long)]
+    email: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,7 +48,22 @@ struct Created {
 }
 
 pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
-    let Command::Create(args) = command;
+    match command {
+        Command::Create(args) => create(args, config).await,
+        Command::Deactivate(args) => deactivate(args, config).await,
+    }
+}
+
+async fn deactivate(args: Deactivate, config: &Config) -> anyhow::Result<()> {
+    let desk = Desk::open(config).await?;
+    let now = desk.clock.now();
+    desk.write(move |conn| identity::deactivate_user(conn, &args.email, now))
+        .await?;
+    out::line("The account is no longer active.");
+    Ok(())
+}
+
+async fn create(args: Create, config: &Config) -> anyhow::Result<()> {
     let name = checked_name(&args.name)?;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();

@@ -6,8 +6,8 @@ use super::{Role, Secret};
 use crate::each_db;
 use crate::error::{Result, is_unique_violation};
 use crate::language::Language;
-use crate::store::schema::{clients, credentials, queue_members, users};
-use crate::store::{Db, Ts, Uid};
+use crate::store::schema::{clients, credentials, organisations, queue_members, users};
+use crate::store::{Db, MultiBackend, Ts, Uid};
 
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = credentials)]
@@ -71,7 +71,7 @@ pub fn insert_credential(
     name: &str,
     owner: Owner,
     scopes: &str,
-    now: DateTime<Utc>,
+    life: Life,
 ) -> Result<()> {
     let (user_id, client_id) = match owner {
         Owner::User(id) => (Some(id), None),
@@ -86,7 +86,8 @@ pub fn insert_credential(
             credentials::user_id.eq(user_id),
             credentials::client_id.eq(client_id),
             credentials::scopes.eq(scopes),
-            credentials::created_at.eq(Ts::from(now)),
+            credentials::created_at.eq(Ts::from(life.from)),
+            credentials::expires_at.eq(life.to.map(Ts::from)),
         ))
         .execute(conn)?;
     Ok(())
@@ -210,4 +211,97 @@ pub fn list_members(conn: &mut Db, queue_id: i64) -> Result<Vec<User>> {
         .order(users::id)
         .select(User::as_select())
         .load(conn)?)
+}
+
+/// From when a credential is valid, and to when, if it ends by itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    pub from: DateTime<Utc>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// From now on, without an end.
+impl From<DateTime<Utc>> for Life {
+    fn from(from: DateTime<Utc>) -> Self {
+        Life { from, to: None }
+    }
+}
+
+/// A credential without its secret, for people.
+#[derive(Debug, Clone, Queryable)]
+pub struct CredentialView {
+    pub lookup: String,
+    /// Code of the organisation, or address of the user.
+    pub owner: String,
+    pub name: String,
+    pub created_at: Ts,
+    pub expires_at: Option<Ts>,
+    pub revoked_at: Option<Ts>,
+    pub last_used_at: Option<Ts>,
+}
+
+/// Keys of one organisation, or of all, oldest first.
+pub fn list_keys(conn: &mut Db, organisation_id: Option<i64>) -> Result<Vec<CredentialView>> {
+    let mut query = credentials::table
+        .inner_join(clients::table.inner_join(organisations::table))
+        .order(credentials::id)
+        .select((
+            credentials::lookup,
+            organisations::code,
+            credentials::name,
+            credentials::created_at,
+            credentials::expires_at,
+            credentials::revoked_at,
+            credentials::last_used_at,
+        ))
+        .into_boxed::<MultiBackend>();
+    if let Some(id) = organisation_id {
+        query = query.filter(clients::organisation_id.eq(id));
+    }
+    Ok(query.load(conn)?)
+}
+
+/// Tokens of one user, or of all, oldest first.
+pub fn list_tokens(conn: &mut Db, user_id: Option<i64>) -> Result<Vec<CredentialView>> {
+    let mut query = credentials::table
+        .inner_join(users::table)
+        .order(credentials::id)
+        .select((
+            credentials::lookup,
+            users::email,
+            credentials::name,
+            credentials::created_at,
+            credentials::expires_at,
+            credentials::revoked_at,
+            credentials::last_used_at,
+        ))
+        .into_boxed::<MultiBackend>();
+    if let Some(id) = user_id {
+        query = query.filter(users::id.eq(id));
+    }
+    Ok(query.load(conn)?)
+}
+
+/// `false` where there is no such credential in force.
+pub fn revoke_credential(conn: &mut Db, lookup: &str, now: DateTime<Utc>) -> Result<bool> {
+    let changed = diesel::update(
+        credentials::table
+            .filter(credentials::lookup.eq(lookup))
+            .filter(credentials::revoked_at.is_null()),
+    )
+    .set(credentials::revoked_at.eq(Some(Ts::from(now))))
+    .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// `false` where there is no such active user.
+pub fn deactivate_user(conn: &mut Db, email: &str, now: DateTime<Utc>) -> Result<bool> {
+    let changed = diesel::update(
+        users::table
+            .filter(users::email.eq(email))
+            .filter(users::active.eq(true)),
+    )
+    .set((users::active.eq(false), users::updated_at.eq(Ts::from(now))))
+    .execute(conn)?;
+    Ok(changed == 1)
 }

@@ -15,6 +15,7 @@ use crate::language::Language;
 use crate::store::{Db, Uid};
 use crate::text_enum;
 
+pub use db::{CredentialView, Life};
 pub use token::Secret;
 
 text_enum! {
@@ -242,11 +243,11 @@ pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<d
 }
 
 /// A personal token of the user with this address. The secret is not stored.
-pub fn create_token(conn: &mut Db, email: &str, name: &str, now: DateTime<Utc>) -> Result<Secret> {
+pub fn create_token(conn: &mut Db, email: &str, name: &str, life: impl Into<Life>) -> Result<Secret> {
     let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?
         .ok_or(Error::NotFound(crate::error::Resource::User))?;
     let secret = Secret::generate(token::Kind::StaffToken)?;
-    db::insert_credential(conn, &secret, name, db::Owner::User(user.id), "", now)?;
+    db::insert_credential(conn, &secret, name, db::Owner::User(user.id), "", life.into())?;
     Ok(secret)
 }
 
@@ -257,20 +258,62 @@ pub fn create_key(
     organisation: &str,
     name: &str,
     scopes: &[Scope],
-    now: DateTime<Utc>,
+    life: impl Into<Life>,
 ) -> Result<Secret> {
     let organisation = crate::directory::find_organisation(conn, organisation)?
         .ok_or(Error::NotFound(crate::error::Resource::Organisation))?;
     let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let secret = Secret::generate(token::Kind::OrganisationKey)?;
-    let client_id = db::ensure_client(conn, organisation.id, name, now)?;
+    let life = life.into();
+    let client_id = db::ensure_client(conn, organisation.id, name, life.from)?;
     db::insert_credential(
         conn,
         &secret,
         name,
         db::Owner::Client(client_id),
         &scopes.join(" "),
-        now,
+        life,
     )?;
     Ok(secret)
+}
+
+/// Keys of the organisation with this code, or of all.
+pub fn list_keys(conn: &mut Db, organisation: Option<&str>) -> Result<Vec<CredentialView>> {
+    let organisation = organisation
+        .map(|code| crate::directory::get_organisation(conn, code))
+        .transpose()?;
+    db::list_keys(conn, organisation.map(|organisation| organisation.id))
+}
+
+/// Tokens of the user with this address, or of all.
+pub fn list_tokens(conn: &mut Db, email: Option<&str>) -> Result<Vec<CredentialView>> {
+    let user_id = match email {
+        None => None,
+        Some(email) => {
+            let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?;
+            Some(user.ok_or(Error::NotFound(crate::error::Resource::User))?.id)
+        }
+    };
+    db::list_tokens(conn, user_id)
+}
+
+/// End a key or token at once, named by its public half, with or without its prefix.
+pub fn revoke(conn: &mut Db, public_half: &str, now: DateTime<Utc>) -> Result<()> {
+    let bare = public_half.trim_start_matches("gdk_").trim_start_matches("gdt_");
+    let unknown = || Error::invalid_parameter("PUBLIC", FieldCode::UnknownCode);
+    if db::revoke_credential(conn, bare, now)? {
+        Ok(())
+    } else {
+        Err(unknown())
+    }
+}
+
+/// A person has left: their tokens no longer open anything, reopened tickets go to the queue, no mail reaches them.
+pub fn deactivate_user(conn: &mut Db, email: &str, now: DateTime<Utc>) -> Result<()> {
+    let unknown = || Error::NotFound(crate::error::Resource::User);
+    if db::deactivate_user(conn, &email.trim().to_lowercase(), now)? {
+        Ok(())
+    } else {
+        Err(unknown())
+    }
 }
