@@ -140,10 +140,18 @@ pub fn find_user_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<User>> {
         .optional()?)
 }
 
-/// Active supervisors: whom an overdue notice reaches besides the handling agent.
+/// Whom an overdue notice reaches besides the handling agent: active supervisors, else active administrators.
 pub fn list_heads(conn: &mut Db) -> Result<Vec<User>> {
+    let supervisors = list_active_by_role(conn, Role::Supervisor)?;
+    match supervisors.is_empty() {
+        true => list_active_by_role(conn, Role::Admin),
+        false => Ok(supervisors),
+    }
+}
+
+fn list_active_by_role(conn: &mut Db, role: Role) -> Result<Vec<User>> {
     Ok(users::table
-        .filter(users::role.eq(Role::Supervisor).and(users::active.eq(true)))
+        .filter(users::role.eq(role).and(users::active.eq(true)))
         .order(users::id)
         .select(User::as_select())
         .load(conn)?)

@@ -43,11 +43,12 @@ text_enum! {
 }
 
 impl Operation {
-    /// The states in which the operation is possible (product.md, "Lifecycle of a ticket").
+    /// The states in which the operation is possible (docs/decisions/0008-what-is-possible-while-waiting.md).
     pub const fn from_states(self) -> &'static [State] {
         match self {
             Operation::Claim => &[State::Queued],
-            Operation::Assign | Operation::Transfer | Operation::Cancel => &[State::Queued, State::Assigned],
+            Operation::Assign | Operation::Cancel => &[State::Queued, State::Assigned, State::Waiting],
+            Operation::Transfer => &[State::Queued, State::Assigned],
             Operation::Release | Operation::Wait | Operation::Resolve => &[State::Assigned],
             Operation::Resume => &[State::Waiting],
             Operation::Close => &[State::Resolved],
@@ -91,7 +92,7 @@ mod tests {
         let allowed = [
             (State::Queued, "claim assign transfer cancel"),
             (State::Assigned, "assign release transfer wait resolve cancel"),
-            (State::Waiting, "resume"),
+            (State::Waiting, "assign resume cancel"),
             (State::Resolved, "close reopen"),
             (State::Closed, "reopen"),
             (State::Cancelled, ""),
@@ -120,7 +121,7 @@ mod tests {
             }) => {
                 assert_eq!(
                     (operation, state, possible),
-                    ("resolve", "waiting", vec!["resume"])
+                    ("resolve", "waiting", vec!["assign", "resume", "cancel"])
                 );
             }
             other => panic!("{other:?}"),

@@ -18,6 +18,9 @@ use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Ts, Uid};
 use crate::tx::{Desk, Tx};
 
+/// The reason of what a message of the asker did.
+const REQUESTER_REPLIED: &str = "requester_replied";
+
 /// A public message. The centre's first one stops the first-response clock; the asker's brings a waiting ticket back
 /// to its agent and reopens a resolved one.
 pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow> {
@@ -52,8 +55,8 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
         .to_requester(tx, &opened.ticket)?;
     } else {
         match opened.ticket.state {
-            State::Waiting => operations::bring_back(tx, &mut opened, "requester_replied")?,
-            State::Resolved => operations::reopen_opened(tx, &mut opened, "requester_replied")?,
+            State::Waiting => operations::bring_back(tx, &mut opened, REQUESTER_REPLIED)?,
+            State::Resolved => operations::reopen_opened(tx, &mut opened, REQUESTER_REPLIED)?,
             _ => {}
         }
         Letter {
@@ -134,7 +137,8 @@ pub fn list_messages(
     Page::from_rows(rows, limit, &binding, |row| row.id)
 }
 
-/// A page of a ticket's history, oldest first; an organisation does not see internal events.
+/// A page of a ticket's history, oldest first; an organisation sees neither internal events nor why the centre moved
+/// the ticket about.
 pub fn list_events(
     conn: &mut Db,
     desk: &Desk,
@@ -150,12 +154,30 @@ pub fn list_events(
         .map(|cursor| decode_cursor::<i64>(&binding, cursor))
         .transpose()?
         .unwrap_or(0);
-    let rows = db::list_events(conn, ticket.id, with_internal, after, limit + 1)?;
+    let mut rows = db::list_events(conn, ticket.id, with_internal, after, limit + 1)?;
+    if !with_internal {
+        rows.iter_mut().for_each(leave_out_internal_reason);
+    }
     Page::from_rows(rows, limit, &binding, |row| row.id)
 }
 
 /// As many messages as the public page shows.
 const PAGE_MESSAGES: i64 = 200;
+
+/// Staff give these reasons to colleagues ("on leave from tomorrow").
+fn leave_out_internal_reason(event: &mut EventRow) {
+    let among_colleagues = matches!(
+        event.kind,
+        EventKind::Released | EventKind::Transferred | EventKind::Resumed
+    );
+    if let (true, Some(data)) = (among_colleagues, event.data.0.as_object_mut())
+        && data
+            .get("reason")
+            .is_some_and(|reason| reason != REQUESTER_REPLIED)
+    {
+        data.remove("reason");
+    }
+}
 
 /// A ticket's public page: what was asked and answered, for whoever holds its link.
 pub struct StatusPage {

@@ -46,11 +46,17 @@ fn superseded(notice: &Notice, all: &[Notice]) -> bool {
     !notice.breach && all.iter().any(|other| same(&other))
 }
 
-/// A warning goes to whoever handles the ticket, an overdue notice to the supervisors too.
+/// A warning goes to whoever handles the ticket, an overdue notice to the heads of the desk too.
 fn tell_desk(tx: &mut Tx<'_>, ticket: &TicketRow, event: Uid, notice: &Notice) -> Result<()> {
     let mut people = handlers(tx.conn, ticket)?;
     let kind = if notice.breach {
         people.extend(identity::db::list_heads(tx.conn)?.iter().map(Addressee::from));
+        if people.is_empty() {
+            tracing::warn!(
+                ticket = ticket.number,
+                "a breach reaches nobody: the desk has no active people"
+            );
+        }
         MailKind::Overdue
     } else {
         MailKind::Warning

@@ -125,7 +125,7 @@ fn take(tx: &mut Tx<'_>, mut opened: Opened) -> Result<i64> {
     Ok(opened.ticket.id)
 }
 
-/// A supervisor gives the question to an agent, named by UUID or address.
+/// A supervisor gives the question to an agent, named by UUID or address. What waits for its asker goes on waiting.
 pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
     let mut opened = open_for(tx, id, Operation::Assign)?;
     let found = match uuid::Uuid::parse_str(assignee) {
@@ -138,7 +138,9 @@ pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
         return Err(Error::invalid_pointer("/assignee", FieldCode::NotAllowed));
     }
     opened.give_to(tx, Some(user.id), "assigned")?;
-    opened.ticket.state = State::Assigned;
+    if opened.ticket.state != State::Waiting {
+        opened.ticket.state = State::Assigned;
+    }
     let data = json!({ "assignee": { "id": user.uid, "name": user.name } });
     let event = record(tx, opened.ticket.id, EventKind::Assigned, data)?;
     save(tx, &mut opened)?;

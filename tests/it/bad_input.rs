@@ -99,7 +99,7 @@ fn a_wrong_field_of_a_question_is_named_with_what_is_wrong_with_it() {
             &["/requester/name wrong_type"],
         ),
         (
-            with_requester("language", json!(null)),
+            with_requester("language", json!(7)),
             &["/requester/language wrong_type"],
         ),
         (

@@ -166,6 +166,46 @@ fn people_tokens_and_keys_are_made_while_a_server_runs_and_work_at_once() {
 }
 
 #[test]
+fn a_revoked_key_and_the_tokens_of_who_left_open_nothing_from_that_moment_on() {
+    let app = TestApp::start();
+    let binary = Binary::on(&app.database.url);
+    let made = binary.out(&["key", "create", "--organisation", "H49", "--name", "LGSP"]);
+    let key = Client::new(&app.url, Some(last_line(&made)));
+    key.get("/api/v1/me").expect(200);
+    let public = last_line(&made).split('_').nth(1).unwrap().to_owned();
+    binary.out(&["key", "revoke", &public]);
+    key.get("/api/v1/me").expect(401);
+    let listed = binary.json(&["key", "list", "--organisation", "H49", "--json"]);
+    assert_eq!(
+        (&listed[0]["public"], &listed[0]["state"]),
+        (&Value::from(public.as_str()), &Value::from("revoked"))
+    );
+    assert!(binary.failure(&["key", "revoke", &public]).contains("PUBLIC"));
+
+    let agent = app.agent("lan", &["technology"]);
+    assert!(
+        binary
+            .out(&["token", "list", "--user", "lan@centre.example"])
+            .contains("in force")
+    );
+    binary.out(&["user", "deactivate", "--email", "lan@centre.example"]);
+    agent.get("/api/v1/me").expect(401);
+
+    let brief = binary.out(&[
+        "token",
+        "create",
+        "--user",
+        "admin@localhost",
+        "--expires-in-days",
+        "1",
+    ]);
+    let brief = Client::new(&app.url, Some(last_line(&brief)));
+    brief.get("/api/v1/me").expect(200);
+    app.at("2100-01-01T00:00:00Z");
+    brief.get("/api/v1/me").expect(401);
+}
+
+#[test]
 fn organisations_are_listed_and_imported_whole_or_not_at_all() {
     let database = seeded_database();
     let binary = Binary::on(&database.url);

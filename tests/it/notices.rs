@@ -282,3 +282,44 @@ fn a_delivery_is_taken_over_when_its_lease_ran_out_and_not_before() {
     assert_eq!(received[0].data, received[1].data, "a repeat is the same mail");
     assert_eq!(step(&app) + step(&other), 0);
 }
+
+#[test]
+fn a_breach_reaches_the_administrators_where_there_is_no_supervisor() {
+    let overdue_to = |app: &TestApp| {
+        let path = path_of(&file(&app.organisation("H57")));
+        app.at("2019-11-25T17:00:00+07:00").settle();
+        let recipients = app.read(|conn| {
+            Ok(deliveries::table
+                .filter(deliveries::kind.eq("overdue"))
+                .select(deliveries::recipient)
+                .order(deliveries::recipient)
+                .load::<String>(conn)?)
+        });
+        (path, recipients)
+    };
+    // The second one comes with an empty house.
+    let administrators = ["admin@centre.example", "admin@localhost"];
+    let app = TestApp::start();
+    app.admin();
+    assert_eq!(overdue_to(&app).1, administrators);
+
+    let app = TestApp::start();
+    app.admin();
+    app.supervisor();
+    assert_eq!(overdue_to(&app).1, ["sup@centre.example"]);
+
+    // A supervisor who has left is none.
+    let app = TestApp::start();
+    app.admin();
+    app.supervisor();
+    app.sql("UPDATE users SET active = FALSE WHERE role = 'supervisor'");
+    assert_eq!(overdue_to(&app).1, administrators);
+
+    // Nobody at all: the breach stands all the same.
+    let app = TestApp::start();
+    app.sql("UPDATE users SET active = FALSE");
+    let (path, recipients) = overdue_to(&app);
+    assert_eq!(recipients, Vec::<String>::new());
+    let late = app.organisation("H57").get(&path).expect(200).body;
+    assert_eq!(clock(&late, "first_response")["state"], "breached");
+}

@@ -6,7 +6,7 @@ use crate::support::{Client, TestApp, file};
 
 const STATES: [&str; 6] = ["queued", "assigned", "waiting", "resolved", "closed", "cancelled"];
 
-/// Each operation with a body and the states in which it is possible (product.md, "Lifecycle of a ticket").
+/// Each operation with a body and the states in which it is possible.
 fn operations() -> Vec<(&'static str, Value, &'static [&'static str])> {
     let reason = json!({ "reason": "Có lý do." });
     vec![
@@ -14,7 +14,7 @@ fn operations() -> Vec<(&'static str, Value, &'static [&'static str])> {
         (
             "assign",
             json!({ "assignee": "hung@centre.example" }),
-            &["queued", "assigned"],
+            &["queued", "assigned", "waiting"],
         ),
         ("release", json!({}), &["assigned"]),
         (
@@ -31,7 +31,7 @@ fn operations() -> Vec<(&'static str, Value, &'static [&'static str])> {
         ),
         ("close", json!({}), &["resolved"]),
         ("reopen", reason.clone(), &["resolved", "closed"]),
-        ("cancel", reason, &["queued", "assigned"]),
+        ("cancel", reason, &["queued", "assigned", "waiting"]),
     ]
 }
 
@@ -196,6 +196,82 @@ fn a_ticket_waits_as_often_as_it_must_and_only_working_time_out_of_the_waits_cou
 }
 
 #[test]
+fn what_colleagues_tell_each_other_does_not_reach_the_asker() {
+    let app = TestApp::start();
+    let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
+    let path = ticket_in("waiting", &hue, &lan);
+    let step = |name: &str, body: Value| lan.post(&format!("{path}/{name}"), &body).expect(200);
+    step("resume", json!({ "reason": "Họ không trả lời." }));
+    step("wait", json!({ "message": "?" }));
+    hue.post(&format!("{path}/messages"), &json!({ "body": "H57.14" }))
+        .expect(201);
+    step("release", json!({ "reason": "Nghỉ phép từ ngày mai." }));
+    let reasons = |reader: &Client| -> Vec<(Value, Value)> {
+        events(reader, &path)
+            .into_iter()
+            .filter(|event| event["kind"] == "ticket_resumed" || event["kind"] == "ticket_released")
+            .map(|event| (event["kind"].clone(), event["data"].clone()))
+            .collect()
+    };
+    let (resumed, released) = (json!("ticket_resumed"), json!("ticket_released"));
+    assert_eq!(
+        reasons(&lan),
+        [
+            (resumed.clone(), json!({ "reason": "Họ không trả lời." })),
+            (resumed.clone(), json!({ "reason": "requester_replied" })),
+            (released.clone(), json!({ "reason": "Nghỉ phép từ ngày mai." })),
+        ]
+    );
+    assert_eq!(
+        reasons(&hue),
+        [
+            (resumed.clone(), json!({})),
+            (resumed, json!({ "reason": "requester_replied" })),
+            (released, json!({})),
+        ]
+    );
+}
+
+#[test]
+fn a_ticket_that_waits_can_change_its_agent_and_be_withdrawn() {
+    let app = TestApp::start();
+    let (hue, sup) = (app.organisation("H57"), app.supervisor());
+    let lan = app.agent("lan", &["technology"]);
+    let hung = app.agent("hung", &["technology"]);
+    let path = ticket_in("waiting", &hue, &lan);
+    app.at("2019-11-26T09:00:00+07:00");
+    let before = sup.get(&path).expect(200).body;
+    let given = sup
+        .post(
+            &format!("{path}/assign"),
+            &json!({ "assignee": "hung@centre.example" }),
+        )
+        .expect(200)
+        .body;
+    assert_eq!(
+        (&given["state"], &given["assignee"]["name"]),
+        (&json!("waiting"), &json!("Hung"))
+    );
+    assert_eq!(given["clocks"], before["clocks"], "the pause goes on");
+    assert_eq!(clock(&given, "resolution")["state"], "paused");
+    // Filed and paused on Friday 16:30; only Hùng goes on with it now.
+    lan.call(&format!("{path}/resume")).expect(403);
+    app.at("2019-11-27T09:00:00+07:00");
+    let back = hung.call(&format!("{path}/resume")).expect(200).body;
+    assert_eq!(back["state"], "assigned");
+    assert_eq!(
+        clock(&back, "resolution")["remaining_business_seconds"],
+        clock(&before, "resolution")["remaining_business_seconds"]
+    );
+
+    let path = ticket_in("waiting", &hue, &lan);
+    let reason = json!({ "reason": "Đã tự tìm ra." });
+    let withdrawn = hue.post(&format!("{path}/cancel"), &reason).expect(200).body;
+    assert_eq!(withdrawn["state"], "cancelled");
+    assert_eq!(clock(&withdrawn, "resolution")["state"], "stopped");
+}
+
+#[test]
 fn an_answer_one_second_late_is_a_breach_at_the_due() {
     let app = TestApp::start();
     let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
@@ -247,12 +323,19 @@ fn a_transfer_keeps_what_was_consumed() {
     }
     // Lan neither works the queue nor holds the ticket any more.
     lan.get(&path).expect(404);
-    let event = events(&hue, &path).pop().unwrap();
-    let data = json!({ "from": "technology", "to": "security", "reason": "Thuộc an toàn thông tin." });
-    assert_eq!(
-        (&event["kind"], &event["data"]),
-        (&json!("ticket_transferred"), &data)
-    );
+    for (reader, data) in [
+        (&hue, json!({ "from": "technology", "to": "security" })),
+        (
+            &app.supervisor(),
+            json!({ "from": "technology", "to": "security", "reason": "Thuộc an toàn thông tin." }),
+        ),
+    ] {
+        let event = events(reader, &path).pop().unwrap();
+        assert_eq!(
+            (&event["kind"], &event["data"]),
+            (&json!("ticket_transferred"), &data)
+        );
+    }
 }
 
 #[test]
