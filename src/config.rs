@@ -195,6 +195,7 @@ pub enum MailTransport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpSecurity {
     None,
+    /// Connect in the clear, then insist on STARTTLS; a server that does not offer it gets no mail.
     StartTls,
     Tls,
 }

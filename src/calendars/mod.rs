@@ -14,7 +14,7 @@ pub use rules::{PolicyVersion, Rules};
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
 use crate::sla::SpecProblem;
 use crate::sla::calendar::CalendarSpec;
-use crate::sla::policy::PolicySpec;
+use crate::sla::policy::{PolicySpec, TargetKind};
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 
@@ -119,9 +119,18 @@ pub struct NewPolicy {
     pub is_default: bool,
 }
 
-/// Store a policy as its first version.
+/// Store a policy as its first version. A target whose clock no operation starts is refused, not promised.
 pub fn create_policy(conn: &mut Db, new: &NewPolicy, author: &str, now: DateTime<Utc>) -> Result<()> {
     new.spec.check().map_err(field_errors)?;
+    if new.spec.targets.contains_key(&TargetKind::NextResponse) {
+        return Err(Error::invalid_pointer(
+            "/targets/next_response",
+            FieldCode::Domain {
+                code: "not_supported",
+                text: "the clock of `next_response` is not started by anything yet".into(),
+            },
+        ));
+    }
     let calendar = get_calendar(conn, &new.calendar)?;
     db::insert_policy(conn, new, calendar.id, author, "created", now)
 }

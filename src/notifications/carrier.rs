@@ -12,10 +12,10 @@ use futures_util::future::join_all;
 
 use super::backoff::{MAX_ATTEMPTS, next_attempt};
 use super::db::{Attempt, DeliveryRow, claim_deliveries, record_attempt};
-use super::mail::{Mailer, MailerError, OutgoingMail, Recipient, SendError, SmtpSettings, TlsMode};
+use super::mail::{Mailer, MailerError, OutgoingMail, Recipient, SendError, SmtpSettings};
 use super::templates::{MailData, MailKind, TemplateError, Templates};
 use crate::clock::Clock;
-use crate::config::{Config, MailTransport, SmtpSecurity};
+use crate::config::{Config, MailTransport};
 use crate::error::Result;
 use crate::store::{Store, Uid};
 
@@ -63,11 +63,7 @@ impl Carrier {
             } => Mailer::smtp(&SmtpSettings {
                 host: host.clone(),
                 port: *port,
-                tls: match security {
-                    SmtpSecurity::None => TlsMode::None,
-                    SmtpSecurity::StartTls => TlsMode::StartTls,
-                    SmtpSecurity::Tls => TlsMode::Tls,
-                },
+                tls: *security,
                 username: credentials.as_ref().map(|(username, _)| username.clone()),
                 password: credentials.as_ref().map(|(_, password)| password.clone()),
                 timeout: SMTP_TIMEOUT,

@@ -24,6 +24,7 @@ use lettre::{Address, SmtpTransport, Transport};
 use uuid::Uuid;
 
 use super::templates::{RenderedMail, cut, single_line};
+use crate::config::SmtpSecurity;
 use crate::language::Language;
 
 /// Connections kept open to the server at most. Mail is sent by few workers; more would only annoy the server.
@@ -77,38 +78,11 @@ impl SendError {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsMode {
-    None,
-    /// Connect in the clear, then insist on STARTTLS; a server that does not offer it gets no mail.
-    StartTls,
-    Tls,
-}
-
-impl TlsMode {
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "none" => Some(Self::None),
-            "starttls" => Some(Self::StartTls),
-            "tls" => Some(Self::Tls),
-            _ => None,
-        }
-    }
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::StartTls => "starttls",
-            Self::Tls => "tls",
-        }
-    }
-}
-
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmtpSettings {
     pub host: String,
     pub port: u16,
-    pub tls: TlsMode,
+    pub tls: SmtpSecurity,
     pub username: Option<String>,
     pub password: Option<String>,
     /// For connecting and for each answer of the server.
@@ -156,9 +130,9 @@ impl Mailer {
     pub fn smtp(settings: &SmtpSettings) -> Result<Self, MailerError> {
         let tls_parameters = || TlsParameters::new(settings.host.clone()).map_err(MailerError::Tls);
         let tls = match settings.tls {
-            TlsMode::None => Tls::None,
-            TlsMode::StartTls => Tls::Required(tls_parameters()?),
-            TlsMode::Tls => Tls::Wrapper(tls_parameters()?),
+            SmtpSecurity::None => Tls::None,
+            SmtpSecurity::StartTls => Tls::Required(tls_parameters()?),
+            SmtpSecurity::Tls => Tls::Wrapper(tls_parameters()?),
         };
         let mut builder = SmtpTransport::builder_dangerous(&settings.host)
             .port(settings.port)
@@ -167,7 +141,7 @@ impl Mailer {
             .pool_config(PoolConfig::new().max_size(POOLED_CONNECTIONS));
         match (&settings.username, &settings.password) {
             (None, None) => {}
-            (Some(_), Some(_)) if settings.tls == TlsMode::None && !is_loopback(&settings.host) => {
+            (Some(_), Some(_)) if settings.tls == SmtpSecurity::None && !is_loopback(&settings.host) => {
                 return Err(MailerError::PasswordInTheClear);
             }
             (Some(username), Some(password)) => {

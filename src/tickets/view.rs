@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use serde::Serialize;
 
 use super::db::{self, ClockRow, TicketRow};
-use super::lifecycle::{Channel, Operation, State};
+use super::lifecycle::{Operation, State};
 use crate::calendars::Name;
 use crate::directory::Requester;
 use crate::error::Result;
@@ -247,7 +247,6 @@ pub struct TicketFilter {
     pub organisation_id: Option<i64>,
     pub assignee: Option<AssigneeFilter>,
     pub priority: Option<Priority>,
-    pub channel: Option<Channel>,
     pub external_ref: Option<String>,
     pub breached: Option<bool>,
     pub filed_from: Option<DateTime<Utc>>,
@@ -340,9 +339,6 @@ fn list_rows(
     }
     if let Some(priority) = filter.priority {
         query = query.filter(tickets::priority.eq(priority.rank()));
-    }
-    if let Some(channel) = filter.channel {
-        query = query.filter(tickets::channel.eq(channel));
     }
     if let Some(external_ref) = &filter.external_ref {
         query = query.filter(tickets::external_ref.eq(external_ref.clone()));

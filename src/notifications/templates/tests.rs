@@ -87,9 +87,9 @@ fn the_received_mail_reads_as_agreed() {
          \"Đường truyền số liệu chuyên dùng\", mã số GD-2019-000123.\n\n\
          Thời hạn trả lời dự kiến: 16:30, 22/11/2019. Trường hợp cần thêm thời gian hoặc cần làm rõ thông tin, \
          Trung tâm sẽ thông báo trước thời hạn nêu trên.\n\n\
-         Quý cơ quan có thể theo dõi tình trạng xử lý hoặc bổ sung tài liệu tại: \
-         https://giaidap.example.vn/t/abc?k=1&v=2. Khi trao đổi tiếp qua thư điện tử, đề nghị giữ nguyên mã số \
-         trong tiêu đề thư.\n\n\
+         Quý cơ quan có thể theo dõi tình trạng xử lý tại: https://giaidap.example.vn/t/abc?k=1&v=2. \
+         Để bổ sung thông tin hoặc trao đổi thêm, đề nghị Quý cơ quan gửi qua hệ thống đã dùng để hỏi, ghi rõ mã số \
+         GD-2019-000123.\n\n\
          Trân trọng./.\n\n\
          Trung tâm giải đáp về Chính phủ điện tử\n"
     );
