@@ -228,6 +228,13 @@ fn the_documentation_needs_no_network() {
 }
 
 #[test]
+fn the_root_leads_to_the_documentation() {
+    let app = TestApp::start();
+    let answer = app.anonymous().get("/");
+    assert_eq!((answer.status, answer.header("location")), (308, Some("/docs/")));
+}
+
+#[test]
 fn an_unknown_path_is_a_problem_in_the_callers_language() {
     let app = TestApp::start();
     let wishes = [
@@ -242,7 +249,6 @@ fn an_unknown_path_is_a_problem_in_the_callers_language() {
         (Some("en;q=0.2, vi;q=0.8"), "vi", "Không tìm thấy"),
     ];
     for path in [
-        "/",
         "/nothing",
         "/api/v1/nothing",
         "/api/v1/tickets/x/nothing",
