@@ -7,6 +7,12 @@ pub fn nfc(text: &str) -> String {
     text.nfc().collect()
 }
 
+/// No part of one line of text: control characters, and the bidirectional controls that make a subject or a name read as
+/// what it is not (Unicode TR36, "Bidirectional Text Spoofing").
+pub fn breaks_a_line(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Text as people type it without accents: marks dropped, đ and its look-alikes as d, lower case, everything else a
 /// single space. `đ` has no decomposition, so NFD alone leaves it (and SQLite's FTS5 does too).
 pub fn fold(text: &str) -> String {

@@ -138,7 +138,8 @@ fn log_to_stderr(config: &Config, is_server: bool) -> anyhow::Result<()> {
 /// A name of one line, as the API would take it.
 fn checked_name(given: &str) -> anyhow::Result<String> {
     let name = crate::text::nfc(given.trim());
-    let is_fitting = (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    let is_fitting =
+        (1..=200).contains(&name.chars().count()) && !name.chars().any(crate::text::breaks_a_line);
     anyhow::ensure!(
         is_fitting,
         "--name must have 1 to 200 characters and no control characters"

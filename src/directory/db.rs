@@ -242,16 +242,17 @@ pub fn insert_requester(
 /// Overwrite what is given and keep the rest.
 pub fn update_requester(
     conn: &mut Db,
-    known: &Requester,
+    id: i64,
     input: &RequesterInput,
     now: DateTime<Utc>,
 ) -> Result<Requester> {
-    Ok(diesel::update(requesters::table.find(known.id))
+    // Only what is given is set: what another transaction has just written stays.
+    Ok(diesel::update(requesters::table.find(id))
         .set((
             requesters::name.eq(&input.name),
-            requesters::unit.eq(input.unit.as_ref().or(known.unit.as_ref())),
-            requesters::phone.eq(input.phone.as_ref().or(known.phone.as_ref())),
-            requesters::language.eq(input.language.unwrap_or(known.language)),
+            input.unit.as_ref().map(|unit| requesters::unit.eq(unit)),
+            input.phone.as_ref().map(|phone| requesters::phone.eq(phone)),
+            input.language.map(|language| requesters::language.eq(language)),
             requesters::updated_at.eq(Ts::from(now)),
         ))
         .returning((

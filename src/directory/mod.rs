@@ -111,7 +111,7 @@ pub fn remember_requester(
     };
     match known {
         Some(known) if known.says_the_same_as(input) => Ok(known),
-        Some(known) => db::update_requester(conn, &known, input, now),
+        Some(known) => db::update_requester(conn, known.id, input, now),
         None => db::insert_requester(conn, organisation_id, input, now),
     }
 }

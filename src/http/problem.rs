@@ -99,7 +99,13 @@ fn kind_of(error: &Error) -> Kind {
             "Khóa chống lặp đã dùng cho yêu cầu khác",
             "Idempotency key reused",
         ),
-        Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => kind(
+        Error::OutcomeUnknown { .. } => kind(
+            "outcome-unknown",
+            S::SERVICE_UNAVAILABLE,
+            "Không rõ kết quả",
+            "Outcome unknown",
+        ),
+        Error::Unavailable { .. } | Error::TransactionLost { .. } => kind(
             "unavailable",
             S::SERVICE_UNAVAILABLE,
             "Tạm thời không phục vụ được",

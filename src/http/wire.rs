@@ -15,7 +15,7 @@ use validator::ValidateLength;
 use super::extract::Call;
 use crate::error::Result;
 use crate::store::page::Page;
-use crate::text::nfc;
+use crate::text::{breaks_a_line, nfc};
 
 /// A structure from a JSON object. Derived code would take an array of its fields too, which the contract does not.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -65,10 +65,7 @@ impl<'de> Deserialize<'de> for Line {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let text = nfc(text.trim());
-        if text
-            .chars()
-            .any(|letter| letter.is_control() || turns_direction(letter))
-        {
+        if text.chars().any(breaks_a_line) {
             Err(D::Error::custom("control_character"))
         } else {
             Ok(Line(text))
@@ -87,12 +84,6 @@ impl<'de> Deserialize<'de> for Prose {
             Ok(Prose(text))
         }
     }
-}
-
-/// Bidirectional controls (Unicode TR36, "Bidirectional Text Spoofing"): in a subject line they make text read as what it
-/// is not.
-fn turns_direction(letter: char) -> bool {
-    matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 impl ValidateLength<u64> for Line {

@@ -2,7 +2,7 @@
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::r2d2::{Error as PoolError, ManageConnection, Pool, R2D2Connection};
@@ -174,23 +174,22 @@ impl ManageConnection for Manager {
     }
 }
 
-/// Turning a new file to WAL needs it alone for a moment and does not wait for `busy_timeout` when another process is
-/// just doing the same: it is tried again for as long.
+/// Turning a new file to WAL needs it alone for a moment and does not always wait for `busy_timeout` when another process
+/// is just doing the same: it is tried again, for as long in all.
 fn set_up_sqlite(lite: &mut SqliteConnection) -> diesel::QueryResult<()> {
-    const TRIES: u32 = 200;
+    const PATIENCE: Duration = Duration::from_secs(10);
     const PAUSE: Duration = Duration::from_millis(50);
-    lite.batch_execute("PRAGMA busy_timeout=10000;")?;
-    let mut tries = 1;
+    let began = Instant::now();
+    lite.batch_execute("PRAGMA busy_timeout=0;")?;
     while let Err(cause) = lite.batch_execute("PRAGMA journal_mode=WAL;") {
-        if tries == TRIES || !cause.to_string().contains("database is locked") {
+        if began.elapsed() >= PATIENCE || !cause.to_string().contains("database is locked") {
             return Err(cause);
         }
-        tries += 1;
         std::thread::sleep(PAUSE);
     }
     lite.batch_execute(
-        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384; \
-         PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=4000;",
+        "PRAGMA busy_timeout=10000; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; \
+         PRAGMA cache_size=-16384; PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=4000;",
     )
 }
 

@@ -25,8 +25,8 @@ use crate::error::{Error, Result};
 
 /// How long a request waits for a connection before it is told to come back.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Connections for the intake's threads, which take theirs without asking the gate.
-const BESIDE_THE_GATE: u32 = 2;
+/// Connections for the intake's threads on PostgreSQL, which take theirs without asking the gate.
+const INTAKE_CONNECTIONS: u32 = 2;
 
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
@@ -58,8 +58,12 @@ impl Store {
         let manager = Manager::new(&settings.url, settings.allow_plaintext)?;
         let backend = manager.backend();
         manager.probe()?;
+        let beside_the_gate = match backend {
+            Backend::Postgres => INTAKE_CONNECTIONS,
+            Backend::Sqlite => 0, // its intake writes through the writer
+        };
         let pool = Pool::builder()
-            .max_size(settings.pool_size.saturating_add(BESIDE_THE_GATE))
+            .max_size(settings.pool_size.saturating_add(beside_the_gate))
             .min_idle(Some(1))
             .test_on_check_out(false) // measured: +27 % on PostgreSQL point reads; a broken connection is dropped on return
             .connection_timeout(PATIENCE)

@@ -1,10 +1,11 @@
 //! SQLite's single writer: takes what is waiting (at most `GROUP`), runs each request in a savepoint of its own in one
 //! transaction, commits durably, then answers. Measured at 4 times the throughput of a transaction per request and a
 //! p99 of 11 ms instead of 800 ms (docs/OPERATIONS.md). A failed commit answers every request of the group with an error.
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use diesel::r2d2::ManageConnection;
+use diesel::r2d2::{ManageConnection, R2D2Connection};
 use tokio::sync::oneshot;
 
 use super::connection::{Db, Manager, OpenError, catching_panics, savepoint, transaction};
@@ -15,23 +16,36 @@ const GROUP: usize = 64;
 /// Requests that may wait before new ones are refused with 503.
 const BACKLOG: usize = 4096;
 
-/// Runs one request's work on the connection; returns what to do after the commit and whether to keep its writes.
-type Job = Box<dyn FnOnce(&mut Db, Company) -> Answer + Send>;
+/// Does one request's work in its turn, and says what is to be told its caller after the group.
+type Job = Box<dyn FnOnce(Turn<'_>) -> Answer + Send>;
 
-/// Whether other requests share the transaction. One that is alone needs no savepoint: if it fails, so does the
-/// transaction. SQLite keeps a copy of every page that is changed inside a savepoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Company {
-    Alone,
-    Others,
+enum Turn<'a> {
+    /// The request has the transaction to itself and needs no savepoint: if it fails, so does the transaction. SQLite
+    /// keeps a copy of every page that is changed inside a savepoint.
+    Alone(&'a mut Db),
+    Among(&'a mut Db),
+    /// The group's transaction could not begin, or was lost before this request's turn.
+    Refused,
 }
 
 struct Answer {
     keep: bool,
     /// Nothing more can be written in this group's transaction.
     transaction_lost: bool,
-    /// Called with the group's commit result, after it.
-    tell: Box<dyn FnOnce(std::result::Result<(), String>) + Send>,
+    /// Called with what became of the group, after it.
+    tell: Box<dyn FnOnce(&Outcome) + Send>,
+}
+
+enum Outcome {
+    Committed,
+    /// Nothing of the group was written.
+    RolledBack {
+        cause: String,
+    },
+    /// The commit failed: whether it went through is not known.
+    Unknown {
+        cause: String,
+    },
 }
 
 pub struct Writer {
@@ -90,24 +104,31 @@ impl Writer {
     ) -> Result<oneshot::Receiver<Result<T>>> {
         let (sender, receiver) = oneshot::channel();
         let span = tracing::Span::current();
-        let job: Job = Box::new(move |conn, company| {
+        let job: Job = Box::new(move |turn| {
             let _entered = span.enter();
             // A panic in one request must not take the writer, and so every later write, with it. It is caught inside
             // the savepoint, so that its writes are rolled back like those of any failure.
             let work = |conn: &mut Db| catching_panics(conn, work);
-            let result = match company {
-                Company::Alone => work(conn),
-                Company::Others => savepoint(conn, work),
+            let result = match turn {
+                Turn::Alone(conn) => work(conn),
+                Turn::Among(conn) => savepoint(conn, work),
+                Turn::Refused => Err(Error::unavailable(
+                    "the database is busy",
+                    "the group's transaction did not stand",
+                )),
             };
             Answer {
                 keep: result.is_ok(),
                 transaction_lost: matches!(result, Err(Error::TransactionLost { .. })),
-                tell: Box::new(move |commit| {
-                    let answer = match commit {
-                        Ok(()) => result,
-                        // A request that failed by itself keeps its own error.
-                        Err(cause) => result.and_then(|_| Err(Error::outcome_unknown(cause))),
-                    };
+                tell: Box::new(move |outcome| {
+                    // A request that failed by itself keeps its own error.
+                    let answer = result.and_then(|value| match outcome {
+                        Outcome::Committed => Ok(value),
+                        Outcome::RolledBack { cause } => {
+                            Err(Error::unavailable("the group was rolled back", cause))
+                        }
+                        Outcome::Unknown { cause } => Err(Error::outcome_unknown(cause)),
+                    });
                     // The caller may have gone away (client disconnected); the write stands all the same.
                     let _ = sender.send(answer);
                 }),
@@ -125,52 +146,58 @@ impl Writer {
 
 fn write_groups(manager: &Manager, mut conn: Db, waiting: &Receiver<Job>) {
     while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
+        let mut group = VecDeque::from([first]);
         while group.len() < GROUP {
             match waiting.try_recv() {
-                Ok(job) => group.push(job),
+                Ok(job) => group.push_back(job),
                 Err(_) => break,
             }
         }
         let mut answers = Vec::with_capacity(group.len());
-        let committed = transaction(&mut conn, |conn| {
-            let company = if group.len() == 1 {
-                Company::Alone
-            } else {
-                Company::Others
-            };
-            for job in group {
-                let answer: Answer = job(conn, company);
-                let lost = answer.transaction_lost;
-                answers.push(answer);
-                if lost {
-                    // The jobs that did not run are dropped, and their callers told so.
-                    return Err(Error::TransactionLost {
-                        cause: "a savepoint could not be rolled back".into(),
-                    });
+        let outcome = match transaction(&mut conn, |conn| write_group(conn, &mut group, &mut answers)) {
+            Ok(()) => Outcome::Committed,
+            Err(error) if error.is_nothing_to_commit() => Outcome::Committed,
+            Err(error) => {
+                let cause = error.log_text();
+                tracing::error!(error = %cause, "a group was not written");
+                match error {
+                    Error::OutcomeUnknown { .. } => Outcome::Unknown { cause },
+                    _ => Outcome::RolledBack { cause },
                 }
             }
-            if answers.iter().any(|answer| answer.keep) {
-                Ok(())
-            } else {
-                Err(Error::nothing_to_commit())
-            }
-        });
-        let outcome = match committed {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_nothing_to_commit() => Ok(()),
-            Err(error) => {
-                tracing::error!(error = %error.log_text(), "group commit failed");
-                Err(error.log_text())
-            }
         };
-        let failed = outcome.is_err();
+        answers.extend(group.into_iter().map(|job| job(Turn::Refused)));
         for answer in answers {
-            (answer.tell)(outcome.clone());
+            (answer.tell)(&outcome);
         }
-        if failed {
+        // A full or failing disk ends SQLite's transaction behind Diesel's back, also where a lone request fails.
+        if !matches!(outcome, Outcome::Committed) || conn.is_broken() {
             reconnect(manager, &mut conn);
         }
+    }
+}
+
+/// One turn after the other, until the transaction is lost; what then is still in `group` had no turn.
+fn write_group(conn: &mut Db, group: &mut VecDeque<Job>, answers: &mut Vec<Answer>) -> Result<()> {
+    let is_alone = group.len() == 1;
+    while let Some(job) = group.pop_front() {
+        let answer = job(if is_alone {
+            Turn::Alone(conn)
+        } else {
+            Turn::Among(conn)
+        });
+        let lost = answer.transaction_lost;
+        answers.push(answer);
+        if lost {
+            return Err(Error::TransactionLost {
+                cause: "a savepoint could not be rolled back".into(),
+            });
+        }
+    }
+    if answers.iter().any(|answer| answer.keep) {
+        Ok(())
+    } else {
+        Err(Error::nothing_to_commit())
     }
 }
 

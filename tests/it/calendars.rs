@@ -450,3 +450,14 @@ fn a_policy_does_not_promise_a_clock_that_nothing_starts() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_year_that_nobody_has_decided_yet_is_a_visible_warning() {
+    let app = TestApp::start();
+    let ready = |app: &TestApp| app.anonymous().get("/readyz").expect(200).body;
+    assert_eq!(ready(&app)["warnings"], json!([]));
+    app.at("2026-12-15T09:00:00+07:00");
+    let warnings = ready(&app)["warnings"].clone();
+    assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
+    assert!(warnings[0].as_str().unwrap().contains("2027"), "{warnings}");
+}
