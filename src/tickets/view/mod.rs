@@ -1,22 +1,21 @@
 //! A ticket with everything that an answer shows of it, for one ticket or a page of them.
+mod db;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
 use serde::Serialize;
 
-use super::db::{self, ClockRow, TicketRow};
+use super::db::{ClockRow, TicketRow, list_clocks, vanished};
 use super::lifecycle::{Operation, State};
 use crate::calendars::Name;
 use crate::directory::Requester;
 use crate::error::Result;
 use crate::identity::Principal;
 use crate::identity::access::{Action, Target, authorise};
-use crate::language::Language;
 use crate::sla::Priority;
 use crate::store::page::{Page, decode_cursor};
-use crate::store::schema::{organisations, queues, requesters, tickets, topics, users};
-use crate::store::{Db, MultiBackend, Ts, Uid};
+use crate::store::{Db, Uid};
 use crate::tx::Desk;
 
 /// A code with its name.
@@ -103,80 +102,26 @@ impl Operation {
 
 /// Has a due passed that no worker has noticed yet? Then the ticket shows more than its version says.
 pub fn has_unnoticed_breach(conn: &mut Db, ticket_id: i64, now: DateTime<Utc>) -> Result<bool> {
-    let clocks = db::list_clocks(conn, &[ticket_id])?;
+    let clocks = list_clocks(conn, &[ticket_id])?;
     Ok(clocks.iter().any(|clock| clock.state_at(now) != clock.state))
-}
-
-type RequesterColumns = (
-    i64,
-    Uid,
-    String,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Language,
-);
-
-#[derive(Queryable)]
-struct JoinedRow {
-    ticket: TicketRow,
-    queue: (String, String, String),
-    organisation: (String, String, String),
-    topic: Option<(String, String, String)>,
-    requester: Option<RequesterColumns>,
-    assignee: Option<(Uid, String)>,
-}
-
-#[diesel::dsl::auto_type]
-fn joined() -> _ {
-    tickets::table
-        .inner_join(queues::table)
-        .inner_join(organisations::table)
-        .left_join(topics::table)
-        .left_join(requesters::table)
-        .left_join(users::table)
-}
-
-macro_rules! joined_columns {
-    () => {
-        (
-            TicketRow::as_select(),
-            (queues::code, queues::name_vi, queues::name_en),
-            (
-                organisations::code,
-                organisations::name_vi,
-                organisations::name_en,
-            ),
-            (topics::code, topics::name_vi, topics::name_en).nullable(),
-            (
-                requesters::id,
-                requesters::uid,
-                requesters::name,
-                requesters::email,
-                requesters::unit,
-                requesters::phone,
-                requesters::language,
-            )
-                .nullable(),
-            (users::uid, users::name).nullable(),
-        )
-    };
 }
 
 /// The ticket with this inside key, as it is now.
 pub fn get_view(conn: &mut Db, desk: &Desk, ticket_id: i64, now: DateTime<Utc>) -> Result<TicketView> {
-    let row: JoinedRow = joined()
-        .filter(tickets::id.eq(ticket_id))
-        .select(joined_columns!())
-        .first(conn)?;
+    let row = db::get_row(conn, ticket_id)?;
     let mut views = complete(conn, desk, vec![row], now)?;
-    views.pop().ok_or_else(|| db::vanished(ticket_id))
+    views.pop().ok_or_else(|| vanished(ticket_id))
 }
 
-fn complete(conn: &mut Db, desk: &Desk, rows: Vec<JoinedRow>, now: DateTime<Utc>) -> Result<Vec<TicketView>> {
+fn complete(
+    conn: &mut Db,
+    desk: &Desk,
+    rows: Vec<db::JoinedRow>,
+    now: DateTime<Utc>,
+) -> Result<Vec<TicketView>> {
     let ids: Vec<i64> = rows.iter().map(|row| row.ticket.id).collect();
     let mut clocks_of: HashMap<i64, Vec<ClockRow>> = HashMap::with_capacity(rows.len());
-    for clock in db::list_clocks(conn, &ids)? {
+    for clock in list_clocks(conn, &ids)? {
         clocks_of.entry(clock.ticket_id).or_default().push(clock);
     }
     let mut views = Vec::with_capacity(rows.len());
@@ -282,7 +227,7 @@ pub fn list_tickets(
         .as_deref()
         .map(|cursor| decode_cursor::<(DateTime<Utc>, i64)>(&binding, cursor))
         .transpose()?;
-    let rows = list_rows(conn, desk, principal, filter, *sort, after, limit + 1)?;
+    let rows = db::list_rows(conn, desk, principal, filter, *sort, after, limit + 1)?;
     let page = Page::from_rows(rows, *limit, &binding, |row| match sort {
         Sort::NewestFiled | Sort::OldestFiled => (row.ticket.filed_at.0, row.ticket.id),
         Sort::SoonestDue => (row.ticket.urgency_at.0, row.ticket.id),
@@ -293,107 +238,4 @@ pub fn list_tickets(
         items,
         next_cursor: page.next_cursor,
     })
-}
-
-fn list_rows(
-    conn: &mut Db,
-    desk: &Desk,
-    principal: &Principal,
-    filter: &TicketFilter,
-    sort: Sort,
-    after: Option<(DateTime<Utc>, i64)>,
-    limit: i64,
-) -> Result<Vec<JoinedRow>> {
-    let mut query = joined()
-        .select(joined_columns!())
-        .limit(limit)
-        .into_boxed::<MultiBackend>();
-    match principal {
-        Principal::Client { client, .. } => {
-            query = query.filter(tickets::organisation_id.eq(client.organisation_id));
-        }
-        Principal::Staff { staff, .. } if staff.role == crate::identity::Role::Agent && !desk.open_desk => {
-            let mine = tickets::assignee_id
-                .is_not_null()
-                .and(tickets::assignee_id.assume_not_null().eq(staff.user_id));
-            query = query.filter(tickets::queue_id.eq_any(staff.queues.clone()).or(mine));
-        }
-        Principal::Staff { .. } | Principal::System => {}
-    }
-    if !filter.states.is_empty() {
-        query = query.filter(tickets::state.eq_any(filter.states.clone()));
-    }
-    if let Some(id) = filter.queue_id {
-        query = query.filter(tickets::queue_id.eq(id));
-    }
-    if let Some(id) = filter.topic_id {
-        query = query.filter(tickets::topic_id.eq(id));
-    }
-    if let Some(id) = filter.organisation_id {
-        query = query.filter(tickets::organisation_id.eq(id));
-    }
-    match filter.assignee {
-        Some(AssigneeFilter::Nobody) => query = query.filter(tickets::assignee_id.is_null()),
-        Some(AssigneeFilter::User(id)) => query = query.filter(tickets::assignee_id.eq(id)),
-        None => {}
-    }
-    if let Some(priority) = filter.priority {
-        query = query.filter(tickets::priority.eq(priority.rank()));
-    }
-    if let Some(external_ref) = &filter.external_ref {
-        query = query.filter(tickets::external_ref.eq(external_ref.clone()));
-    }
-    if let Some(breached) = filter.breached {
-        query = query.filter(tickets::breached.eq(breached));
-    }
-    if let Some(from) = filter.filed_from {
-        query = query.filter(tickets::filed_at.ge(Ts::from(from)));
-    }
-    if let Some(to) = filter.filed_to {
-        query = query.filter(tickets::filed_at.lt(Ts::from(to)));
-    }
-    if let Some(before) = filter.due_before {
-        query = query.filter(tickets::urgency_at.lt(Ts::from(before)));
-    }
-    // Keyset conditions are written out because Diesel has no portable row comparison; as a bound with an exception and
-    // not as two alternatives, so that the index is entered at the cursor and not walked from its beginning.
-    match sort {
-        Sort::NewestFiled => {
-            if let Some((at, id)) = after {
-                let at = Ts::from(at);
-                query = query
-                    .filter(tickets::filed_at.le(at))
-                    .filter(tickets::filed_at.lt(at).or(tickets::id.lt(id)));
-            }
-            query = query.order((tickets::filed_at.desc(), tickets::id.desc()));
-        }
-        Sort::OldestFiled => {
-            if let Some((at, id)) = after {
-                let at = Ts::from(at);
-                query = query
-                    .filter(tickets::filed_at.ge(at))
-                    .filter(tickets::filed_at.gt(at).or(tickets::id.gt(id)));
-            }
-            query = query.order((tickets::filed_at, tickets::id));
-        }
-        Sort::SoonestDue => {
-            if let Some((at, id)) = after {
-                let at = Ts::from(at);
-                query = query
-                    .filter(tickets::urgency_at.ge(at))
-                    .filter(tickets::urgency_at.gt(at).or(tickets::id.gt(id)));
-            }
-            query = query.order((tickets::urgency_at, tickets::id));
-        }
-        Sort::LatestUpdated => {
-            if let Some((at, id)) = after {
-                let at = Ts::from(at);
-                query = query
-                    .filter(tickets::updated_at.le(at))
-                    .filter(tickets::updated_at.lt(at).or(tickets::id.lt(id)));
-            }
-            query = query.order((tickets::updated_at.desc(), tickets::id.desc()));
-        }
-    }
-    Ok(query.load(conn)?)
 }
