@@ -24,9 +24,11 @@ const PLACES: &[(&str, &str)] = &[
 ];
 const WALKED_DAYS: u64 = 21;
 
-/// From one to six disjoint minutes of a day, paired up; perhaps with a night shift into the next morning.
+/// Up to five minutes of a day, paired up; perhaps with a night shift into the next morning. Half of the minutes are
+/// half hours, because wall clocks change there.
 fn day() -> impl Strategy<Value = Vec<IntervalSpec>> {
-    let minutes = prop::collection::btree_set(0_u32..=1_440, 0..6);
+    let minute = prop_oneof![0_u32..=1_440, (0_u32..=48).prop_map(|half_hour| 30 * half_hour)];
+    let minutes = prop::collection::btree_set(minute, 0..6);
     (minutes, prop::bool::weighted(0.25)).prop_map(|(minutes, night)| {
         let mut minutes: Vec<u32> = minutes.into_iter().collect();
         if minutes.len() % 2 == 1 {

@@ -48,12 +48,14 @@ impl Reference {
                 let opens = (low..high)
                     .find(|minute| wall[*minute] >= midnight + open)
                     .unwrap();
-                // Closes when the wall clock has been before the time for the last time.
+                // Closes when the wall clock shows the time for the last time or has jumped over it.
                 let closes = (low..high)
                     .rev()
-                    .find(|minute| wall[*minute] < midnight + close)
-                    .unwrap()
-                    + 1;
+                    .find(|minute| wall[*minute] == midnight + close)
+                    .unwrap_or_else(|| {
+                        let before = |minute: &usize| wall[*minute] < midnight + close;
+                        (low..high).rev().find(before).unwrap() + 1
+                    });
                 (opens..closes).for_each(|minute| working[minute] = true);
             }
             date = date + Days::new(1);

@@ -116,6 +116,14 @@ const ROWS: &[Row] = &[
         "2019-11-03T02:00:00Z",
         "2019-11-03T11:00:00Z",
     ),
+    // Closing at the very time to which the wall clock goes back: 01:00 comes twice, and the later one closes.
+    row(
+        NEW_YORK,
+        "2019-11-02",
+        ("01:01", "01:00"),
+        "2019-11-02T05:01:00Z",
+        "2019-11-03T06:00:00Z",
+    ),
     // 31 March and 27 October 2019, both at 01:00Z; Ireland calls its winter time the exception.
     row(
         LONDON,
