@@ -9,14 +9,17 @@ pub mod text;
 
 pub mod sla;
 
+pub mod rules;
 pub mod store;
 pub mod tx;
 
+pub mod agreements;
 pub mod calendars;
 pub mod directory;
 pub mod idempotency;
 pub mod identity;
 pub mod notifications;
+pub mod policies;
 pub mod queues;
 pub mod reports;
 pub mod tickets;

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::calendars::{self, Name, NewCalendar, NewPolicy};
+use crate::calendars::{self, Name, NewCalendar};
 use crate::directory::{self, ImportError};
 use crate::error::{Error, Result};
 use crate::identity::{self, NewUser, Role, Secret};
 use crate::language::Language;
+use crate::policies::{self, NewPolicy};
 use crate::queues::db::{self as queues, NewQueue, NewTopic};
 use crate::sla::Priority;
 use crate::sla::calendar::{CalendarSpec, ExceptionSpec, PatternSpec};
@@ -58,7 +59,7 @@ pub fn load(conn: &mut Db, now: DateTime<Utc>) -> Result<Seeded> {
     )?;
     let policy = shipped.default_policy();
     calendars::create_calendar(conn, &shipped.calendar.into_new(), AUTHOR, now)?;
-    calendars::create_policy(conn, &policy, AUTHOR, now)?;
+    policies::create_policy(conn, &policy, AUTHOR, now)?;
     load_queues(conn, &shipped.queues, now)?;
     load_topics(conn, &shipped.topics, now)?;
     Ok(Seeded {
@@ -291,7 +292,7 @@ mod tests {
                 let all = queues::list_queues(conn)?;
                 let default = all.iter().find(|queue| queue.is_default).unwrap();
                 assert_eq!(default.code, DEFAULT_QUEUE);
-                let policy = calendars::get_policy(conn, "default")?;
+                let policy = policies::get_policy(conn, "default")?;
                 assert!(policy.is_default && policy.calendar_code == "vn-government");
                 assert!(calendars::get_calendar(conn, "vn-government")?.is_default);
                 Ok(())

@@ -1,13 +1,13 @@
 //! What every operation gets: the open transaction, who acts, the time, and the standing rules. Never the pool, never
 //! the network, so that operations compose and cannot half-commit.
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 
-use crate::calendars::Rules;
 use crate::config::Config;
 use crate::error::Result;
 use crate::identity::Principal;
 use crate::identity::access::{Action, Target, authorise};
+use crate::rules::Rules;
 use crate::store::{Db, Uid};
 
 /// The settings that operations need, with the compiled rules; one for the life of the process.
@@ -51,6 +51,11 @@ impl Desk {
     /// Root of a ticket's mail thread.
     pub fn thread_id(&self, ticket: Uid) -> String {
         format!("<ticket.{ticket}@{}>", self.mail_domain)
+    }
+
+    /// The date as people at the desk read it.
+    pub fn date_of(&self, at: DateTime<Utc>) -> NaiveDate {
+        at.with_timezone(&self.time_zone).date_naive()
     }
 
     /// The year in which a ticket is numbered, as people at the desk read the date.

@@ -1,20 +1,18 @@
-//! Stored working calendars and SLA policies, both versioned: a version is never changed, so what was computed with it
-//! can be computed again. The arithmetic itself is in `sla`; compiled versions are kept in memory by `Rules`.
+//! Stored working calendars, versioned: a version is never changed, so what was computed with it can be computed again.
+//! The arithmetic itself is in `sla`; compiled versions are kept in memory by `rules`.
 pub(crate) mod db;
-mod rules;
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use db::{CalendarRecord, PolicyRecord};
-pub use rules::{PolicyVersion, Rules};
+pub use db::CalendarRecord;
 
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
+use crate::rules::Rules;
 use crate::sla::SpecProblem;
 use crate::sla::calendar::CalendarSpec;
-use crate::sla::policy::{PolicySpec, TargetKind};
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 
@@ -107,50 +105,6 @@ pub fn list_calendars(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result
         .transpose()?;
     let rows = db::list_calendars(conn, after.as_deref(), limit + 1)?;
     Page::from_rows(rows, limit, "calendars", |calendar| calendar.code.clone())
-}
-
-/// A policy to be stored.
-#[derive(Debug, Clone)]
-pub struct NewPolicy {
-    pub code: String,
-    pub name: Name,
-    pub calendar: String,
-    pub spec: PolicySpec,
-    pub is_default: bool,
-}
-
-/// Store a policy as its first version. A target whose clock no operation starts is refused, not promised.
-pub fn create_policy(conn: &mut Db, new: &NewPolicy, author: &str, now: DateTime<Utc>) -> Result<()> {
-    new.spec.check().map_err(field_errors)?;
-    if new.spec.targets.contains_key(&TargetKind::NextResponse) {
-        return Err(Error::invalid_pointer(
-            "/targets/next_response",
-            FieldCode::Domain {
-                code: "not_supported",
-                text: "the clock of `next_response` is not started by anything yet".into(),
-            },
-        ));
-    }
-    let calendar = get_calendar(conn, &new.calendar)?;
-    db::insert_policy(conn, new, calendar.id, author, "created", now)
-}
-
-/// By UUID or code, in the version that is in force.
-pub fn get_policy(conn: &mut Db, id: &str) -> Result<PolicyRecord> {
-    let found = match uuid::Uuid::parse_str(id) {
-        Ok(uid) => db::find_policy_by_uid(conn, Uid(uid))?,
-        Err(_) => db::find_policy_by_code(conn, id)?,
-    };
-    found.ok_or(Error::NotFound(Resource::Policy))
-}
-
-/// A page of policies by code.
-pub fn list_policies(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<PolicyRecord>> {
-    let after = cursor
-        .map(|cursor| decode_cursor::<String>("sla-policies", cursor))
-        .transpose()?;
-    let rows = db::list_policies(conn, after.as_deref(), limit + 1)?;
-    Page::from_rows(rows, limit, "sla-policies", |policy| policy.code.clone())
 }
 
 /// The years until `horizon` for which the default calendar knows no day off: announced late, they are counted as if

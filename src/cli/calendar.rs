@@ -3,9 +3,10 @@ use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::{Desk, out};
-use crate::calendars::{self, Rules};
+use crate::calendars;
 use crate::config::Config;
 use crate::error::{Error, FieldCode};
+use crate::rules::Rules;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

@@ -16,7 +16,7 @@ use super::samples::{self, Question};
 use super::script::{self, ActKind, Plan, Rules};
 use super::texts;
 use crate::app::App;
-use crate::calendars;
+use crate::error::Error;
 use crate::identity::{Role, Secret};
 use crate::sla::{Instant, Timeline};
 use crate::tickets::{Outcome, notices};
@@ -92,9 +92,14 @@ impl<'a> Play<'a> {
         let (policy, timeline, cast) = app
             .store
             .write(move |conn| {
-                let policy = desk.rules.policy_in_force(conn)?;
-                let version = calendars::db::get_current_version_id(conn, policy.calendar_id)?;
-                let timeline = desk.rules.timeline(conn, version)?;
+                // A fresh folder has the default policy only.
+                let policies = desk.rules.policies_in_force(conn)?;
+                let policy = policies
+                    .last()
+                    .cloned()
+                    .ok_or_else(|| Error::internal("there is no default policy", "demo"))?;
+                let calendar = desk.rules.calendar_in_force(conn, policy.calendar_id)?;
+                let timeline = Arc::clone(&calendar.timeline);
                 let cast = Cast::create(conn, &asking, admin.as_ref(), now)?;
                 Ok((policy, timeline, cast))
             })
@@ -459,6 +464,6 @@ fn resolution(question: &Question, outcome: Outcome, hand: usize, again: bool) -
     }
 }
 
-fn domain(error: crate::error::Error) -> anyhow::Error {
+fn domain(error: Error) -> anyhow::Error {
     anyhow::anyhow!("{}", error.log_text())
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::chance::Chance;
 use super::samples::Question;
-use crate::sla::{self, Instant, NoWorkingTime, PolicySpec, Priority, TargetKind, Timeline};
+use crate::sla::{self, HeldState, Instant, NoWorkingTime, PolicySpec, Priority, TargetKind, Timeline};
 use crate::tickets::Outcome;
 
 /// Asks about a citizen's own case, which the centre does not handle.
@@ -308,7 +308,7 @@ fn due_after_pause(
 ) -> Result<Option<Instant>, NoWorkingTime> {
     let target = TargetKind::Resolution;
     let amount = rules.policy.target(target, question.priority);
-    let (Some(amount), true) = (amount, rules.policy.pauses_in_waiting(target)) else {
+    let (Some(amount), true) = (amount, rules.policy.pauses_in(HeldState::Waiting, target)) else {
         return Ok(None);
     };
     let mut clock = sla::Clock::start(amount, question.filed_at());

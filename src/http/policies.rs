@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::extract::Call;
 use super::messages::page_parameters;
 use super::wire;
-use crate::calendars::{self, Name, PolicyRecord};
+use crate::calendars::Name;
 use crate::error::Result;
+use crate::policies::{self, PolicyRecord};
 use crate::store::{Db, Uid};
 
 /// The stored definition is in the contract's own shape; the record adds the rest.
@@ -42,7 +43,7 @@ impl From<PolicyRecord> for PolicyOut {
 
 pub async fn list_sla_policies(call: Call, request: HttpRequest) -> Result<HttpResponse> {
     let (limit, cursor) = page_parameters(&request)?;
-    let work = move |conn: &mut Db| calendars::list_policies(conn, cursor.as_deref(), limit);
+    let work = move |conn: &mut Db| policies::list_policies(conn, cursor.as_deref(), limit);
     let page = call.app.store.read(work).await?;
     wire::list(&call, request.query_string(), page.map(PolicyOut::from))
 }
@@ -51,7 +52,7 @@ pub async fn show_sla_policy(call: Call, id: web::Path<String>) -> Result<HttpRe
     let record = call
         .app
         .store
-        .read(move |conn| calendars::get_policy(conn, &id))
+        .read(move |conn| policies::get_policy(conn, &id))
         .await?;
     Ok(HttpResponse::Ok().json(PolicyOut::from(record)))
 }

@@ -449,7 +449,7 @@ mod tests {
         ];
         let policy = serde_json::json!({
             "targets": { "resolution": { "low": { "business_minutes": 0 }, "high": { "business_days": 4_000_000 } } },
-            "warn_at_percent": 0, "close_after_business_days": 0, "pauses": [], "reopen": "continue",
+            "warn_at_percent": [0], "close_after_business_days": 0, "pauses": {}, "reopen": "continue", "precedence": 1,
         });
         let mut broken: Vec<_> = calendars
             .into_iter()

@@ -143,6 +143,8 @@ mod tests {
             resolved_at: None,
             closed_at: None,
             closes_at: Some(at("2019-12-02T10:30:00Z")),
+            status_update_at: None,
+            status_updates: 0,
             version: 1,
         };
         let message = |author_kind, body: &str| MessageRow {

@@ -65,6 +65,14 @@ pub fn list_queues_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Queue>> {
         .load(conn)?)
 }
 
+pub fn find_topic_by_id(conn: &mut Db, id: i64) -> Result<Option<Topic>> {
+    Ok(topics::table
+        .find(id)
+        .select(Topic::as_select())
+        .first(conn)
+        .optional()?)
+}
+
 pub fn find_topic_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Topic>> {
     Ok(topics::table
         .filter(topics::uid.eq(uid))

@@ -20,10 +20,22 @@ pub struct Segment {
     pub running: bool,
 }
 
+/// What a clock used up by the hours of another calendar before its first segment, because its ticket went over to a
+/// policy with other hours: what was consumed is consumed, what was paused is paused.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Before {
+    pub started_at: Instant,
+    pub consumed_business_seconds: i64,
+    pub paused_business_seconds: i64,
+}
+
 /// The history of one target. Time before the first segment and between segments does not count.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct Clock {
     pub amount: Amount,
+    /// Carried over from another calendar; days are counted from its start all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
     pub segments: Vec<Segment>,
     /// When the target was reached: the answer, the resolution.
     pub stopped_at: Option<Instant>,
@@ -114,6 +126,7 @@ impl Clock {
     pub fn start(amount: Amount, at: Instant) -> Clock {
         Clock {
             amount,
+            before: None,
             segments: vec![Segment {
                 from: at,
                 to: None,
@@ -147,9 +160,15 @@ impl Clock {
         }
         Ok(Clock {
             amount,
+            before: None,
             segments,
             stopped_at,
         })
+    }
+
+    /// The same clock with what it used up by another calendar before its first segment.
+    pub fn carrying(self, before: Option<Before>) -> Clock {
+        Clock { before, ..self }
     }
 
     /// A clock from events that were recorded in any order. At the same instant a pause comes before a resumption and
@@ -229,9 +248,8 @@ impl Clock {
         let Some(started_at) = self.started_at() else {
             return Ok(Figures::not_started());
         };
-        let base_due = self.amount.due_from(timeline, started_at)?;
-        let target = timeline.elapsed(started_at, base_due);
-        let due_at = self.due_after(timeline, started_at, base_due, Some(now))?;
+        let target = self.target_seconds(timeline, started_at)?;
+        let due_at = self.instant_of(timeline, started_at, target, target, Some(now))?;
         let stopped_at = self.stopped_at.filter(|stop| *stop <= now);
         let judged_at = stopped_at.unwrap_or(now);
         let breached_at = due_at.filter(|due| due.timestamp() < judged_at.timestamp());
@@ -244,11 +262,15 @@ impl Clock {
         } else {
             ClockState::Paused
         };
-        let (mut consumed, mut paused) = (0, 0);
+        let (mut consumed, mut paused) = self.before.map_or((0, 0), |before| {
+            (before.consumed_business_seconds, before.paused_business_seconds)
+        });
+        let mut left = target - self.used_before(timeline, started_at);
         for segment in self.known(Some(now)) {
             let worked = timeline.elapsed(segment.from, segment.to.unwrap_or(now));
             if segment.running {
-                consumed += worked
+                consumed += worked;
+                left -= worked;
             } else {
                 paused += worked
             }
@@ -259,7 +281,7 @@ impl Clock {
             due_at,
             consumed_business_seconds: consumed,
             paused_business_seconds: paused,
-            remaining_business_seconds: if used_up { 0 } else { (target - consumed).max(0) },
+            remaining_business_seconds: if used_up { 0 } else { left.max(0) },
             target_business_seconds: target,
             breached_at,
             met_at: stopped_at.filter(|_| state == ClockState::Met),
@@ -288,10 +310,9 @@ impl Clock {
         let Some(started_at) = self.started_at() else {
             return Ok(None);
         };
-        let target = timeline.elapsed(started_at, self.amount.due_from(timeline, started_at)?);
+        let target = self.target_seconds(timeline, started_at)?;
         let threshold = (target * i64::from(percent) + 99) / 100;
-        let base = timeline.due(started_at, threshold)?;
-        let warn_at = self.due_after(timeline, started_at, base, None)?;
+        let warn_at = self.instant_of(timeline, started_at, threshold, target, None)?;
         Ok(warn_at.filter(|warn| {
             self.stopped_at
                 .is_none_or(|stop| warn.timestamp() < stop.timestamp())
@@ -300,6 +321,57 @@ impl Clock {
 
     fn started_at(&self) -> Option<Instant> {
         self.segments.first().map(|segment| segment.from)
+    }
+
+    /// Where the days of a target in days are counted from.
+    fn counted_from(&self, started_at: Instant) -> Instant {
+        self.before.map_or(started_at, |before| before.started_at)
+    }
+
+    /// The whole target in business seconds of the present calendar.
+    fn target_seconds(&self, timeline: &Timeline, started_at: Instant) -> Result<i64, NoWorkingTime> {
+        if let Amount::BusinessMinutes(minutes) = self.amount {
+            return Ok(i64::from(minutes) * 60);
+        }
+        let start = self.counted_from(started_at);
+        Ok(timeline.elapsed(start, self.amount.due_from(timeline, start)?))
+    }
+
+    /// How much of the target was gone when the first segment began. Days are dates: what lies between them is
+    /// counted by the present calendar; minutes are counted as they were consumed.
+    fn used_before(&self, timeline: &Timeline, started_at: Instant) -> i64 {
+        let Some(before) = self.before else { return 0 };
+        match self.amount {
+            Amount::BusinessMinutes(_) => before.consumed_business_seconds,
+            Amount::BusinessDays(_) | Amount::CalendarDays(_) => {
+                let passed = timeline.elapsed(before.started_at, started_at);
+                (passed - before.paused_business_seconds).max(0)
+            }
+        }
+    }
+
+    /// When `wanted` of the target's seconds are used up, as of a time; `None` while the clock is paused before that.
+    fn instant_of(
+        &self,
+        timeline: &Timeline,
+        started_at: Instant,
+        wanted: i64,
+        target: i64,
+        as_of: Option<Instant>,
+    ) -> Result<Option<Instant>, NoWorkingTime> {
+        if let (Amount::BusinessMinutes(_), Some(before)) = (self.amount, self.before) {
+            let left = (wanted - before.consumed_business_seconds).max(0);
+            let base = timeline.due(started_at, left)?;
+            return self.due_after(timeline, started_at, base, as_of);
+        }
+        let start = self.counted_from(started_at);
+        let paused = self.before.map_or(0, |before| before.paused_business_seconds);
+        let base = match wanted == target && paused == 0 {
+            // A target in days may end after closing time.
+            true => self.amount.due_from(timeline, start)?,
+            false => timeline.due(start, wanted + paused)?,
+        };
+        self.due_after(timeline, start, base, as_of)
     }
 
     fn refuse_if_stopped(&self) -> Result<(), ClockError> {

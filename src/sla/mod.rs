@@ -9,6 +9,7 @@
 pub mod calendar;
 pub mod clock;
 mod intervals;
+pub mod matching;
 pub mod policy;
 mod problem;
 pub mod timeline;
@@ -18,8 +19,9 @@ mod window;
 mod tests;
 
 pub use calendar::{Calendar, CalendarSpec};
-pub use clock::{Clock, ClockError, ClockEvent, ClockState, Figures, Segment};
-pub use policy::{Amount, PolicySpec, Priority, ReopenRule, TargetKind};
+pub use clock::{Before, Clock, ClockError, ClockEvent, ClockState, Figures, Segment};
+pub use matching::{Conditions, Question};
+pub use policy::{Amount, HeldState, PolicySpec, Priority, ReopenRule, TargetKind};
 pub use problem::SpecProblem;
 pub use timeline::{NoWorkingTime, Timeline};
 

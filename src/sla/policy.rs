@@ -1,10 +1,12 @@
-//! SLA policies: how much time each target has at each priority, when to warn, what pauses, what a reopening means.
+//! SLA policies: how much time each target has at each priority, whose questions get it, when to warn, what pauses, what
+//! a warning and a breach set off, what a reopening means.
 //!
-//! Invariants of a checked policy: no target of zero, none longer than a year, the warning before the due.
+//! Invariants of a checked policy: no target of zero, none longer than a year, warnings before the due.
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::matching::Conditions;
 use super::problem::SpecProblem;
 
 /// The longest target. Beyond it a typing error is likelier than a promise, and every due stays within ten years.
@@ -125,19 +127,83 @@ impl ReopenRule {
     }
 }
 
+/// Where an open ticket is, as far as its clocks care.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldState {
+    Queued,
+    Assigned,
+    /// For the asker.
+    Waiting,
+}
+
+/// At which point of a clock an escalation is taken.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    Warning,
+    Breach,
+}
+
+/// Whom an escalation tells, beside those whom every warning and breach tells.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[serde(rename_all = "snake_case")]
+pub enum Notified {
+    Assignee,
+    QueueMembers,
+    Supervisors,
+    Admins,
+}
+
+/// What is done when a clock warns or breaks. Each is done once per clock, in the transaction that notices.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Escalation {
+    pub target: TargetKind,
+    pub on: Moment,
+    /// Which of the warning thresholds; the first one where it is not said. Not for a breach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u8>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub notify: BTreeSet<Notified>,
+    /// By one step; an urgent ticket stays urgent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raise_priority: bool,
+    /// Code of the queue that the ticket goes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<String>,
+}
+
+/// What the asker of a late question is told until it is answered: an apology with a new date, each time.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct StatusUpdate {
+    /// From the breach of the resolution on, and the time that each new date gives.
+    pub every: Amount,
+}
+
 /// A policy as written and stored.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySpec {
     /// A target or priority that is not named has no clock.
     pub targets: BTreeMap<TargetKind, BTreeMap<Priority, Amount>>,
-    /// Warn when so many percent of a target are used up: 1 to 99.
-    pub warn_at_percent: u8,
-    /// The targets whose clocks pause while the ticket is `waiting` for the asker.
-    pub pauses: BTreeSet<TargetKind>,
+    /// Which questions get it; all of them where nothing is said.
+    #[serde(default)]
+    pub conditions: Conditions,
+    /// Policies are asked from the lowest number to the highest; a question gets the first whose conditions hold.
+    pub precedence: u32,
+    /// Warn when so many percent of a target are used up: 1 to 99, ascending.
+    pub warn_at_percent: Vec<u8>,
+    /// By state: the targets whose clocks pause while the ticket is in it.
+    pub pauses: BTreeMap<HeldState, BTreeSet<TargetKind>>,
     pub reopen: ReopenRule,
     /// A resolved ticket closes by itself after so many business days.
     pub close_after_business_days: u32,
+    #[serde(default)]
+    pub escalations: Vec<Escalation>,
+    #[serde(default)]
+    pub status_update: Option<StatusUpdate>,
 }
 
 impl PolicySpec {
@@ -145,8 +211,10 @@ impl PolicySpec {
         self.targets.get(&kind)?.get(&priority).copied()
     }
 
-    pub fn pauses_in_waiting(&self, kind: TargetKind) -> bool {
-        self.pauses.contains(&kind)
+    pub fn pauses_in(&self, state: HeldState, kind: TargetKind) -> bool {
+        self.pauses
+            .get(&state)
+            .is_some_and(|targets| targets.contains(&kind))
     }
 
     /// Collects all problems. Codes: `zero_amount`, `amount_too_large`, `bad_percent`, `bad_close_after`.
@@ -173,12 +241,14 @@ impl PolicySpec {
                 }
             }
         }
-        if !(1..=99).contains(&self.warn_at_percent) {
-            problems.push(SpecProblem::new(
-                "/warn_at_percent",
-                "bad_percent",
-                "from 1 to 99",
-            ));
+        let mut reached = 0;
+        for (position, percent) in self.warn_at_percent.iter().enumerate() {
+            if !(1..=99).contains(percent) || *percent <= reached {
+                let message = "from 1 to 99, each greater than the one before";
+                let pointer = format!("/warn_at_percent/{position}");
+                problems.push(SpecProblem::new(pointer, "bad_percent", message));
+            }
+            reached = reached.max(*percent);
         }
         if !(1..=MAX_DAYS).contains(&self.close_after_business_days) {
             let message = format!("from 1 to {MAX_DAYS}");

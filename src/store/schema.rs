@@ -96,6 +96,7 @@ diesel::table! {
         name_en -> Text,
         is_default -> Bool,
         created_at -> TsUtc,
+        retired_at -> Nullable<TsUtc>,
     }
 }
 
@@ -108,6 +109,7 @@ diesel::table! {
         version -> BigInt,
         calendar_id -> BigInt,
         definition -> DbJson,
+        applies_to_open -> Bool,
         author -> Text,
         reason -> Text,
         created_at -> TsUtc,
@@ -227,6 +229,8 @@ diesel::table! {
         resolved_at -> Nullable<TsUtc>,
         closed_at -> Nullable<TsUtc>,
         closes_at -> Nullable<TsUtc>,
+        status_update_at -> Nullable<TsUtc>,
+        status_updates -> Integer,
         version -> BigInt,
     }
 }
@@ -275,6 +279,7 @@ diesel::table! {
         amount -> DbJson,
         calendar_version_id -> BigInt,
         policy_version_id -> BigInt,
+        agreement_id -> Nullable<BigInt>,
         state -> Text,
         started_at -> TsUtc,
         segment_from -> Nullable<TsUtc>,
@@ -285,6 +290,7 @@ diesel::table! {
         consumed_seconds -> BigInt,
         warn_at -> Nullable<TsUtc>,
         warned_at -> Nullable<TsUtc>,
+        warned_percent -> SmallInt,
         breached_at -> Nullable<TsUtc>,
         met_at -> Nullable<TsUtc>,
         stopped_at -> Nullable<TsUtc>,
@@ -351,6 +357,56 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::{DbUuid, TsUtc};
+    recounts (id) {
+        id -> BigInt,
+        uid -> DbUuid,
+        calendar_version_id -> Nullable<BigInt>,
+        policy_version_id -> Nullable<BigInt>,
+        clocks -> BigInt,
+        moved_earlier -> BigInt,
+        moved_later -> BigInt,
+        verdicts_changed -> BigInt,
+        created_at -> TsUtc,
+        updated_at -> TsUtc,
+        finished_at -> Nullable<TsUtc>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::{DbJson, DbUuid, TsUtc};
+    agreements (id) {
+        id -> BigInt,
+        uid -> DbUuid,
+        organisation_id -> BigInt,
+        name_vi -> Text,
+        name_en -> Text,
+        legal_basis -> Nullable<Text>,
+        targets -> DbJson,
+        valid_from -> Date,
+        valid_to -> Nullable<Date>,
+        author -> Text,
+        created_at -> TsUtc,
+        updated_at -> TsUtc,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::{DbJson, TsUtc};
+    operational_targets (queue_id) {
+        queue_id -> BigInt,
+        business_minutes -> DbJson,
+        author -> Text,
+        updated_at -> TsUtc,
+        version -> BigInt,
+    }
+}
+
 diesel::joinable!(requesters -> organisations (organisation_id));
 diesel::joinable!(calendar_versions -> calendars (calendar_id));
 diesel::joinable!(sla_policy_versions -> sla_policies (policy_id));
@@ -377,7 +433,15 @@ diesel::joinable!(clock_segments -> queues (queue_id));
 diesel::joinable!(clock_segments -> users (assignee_id));
 diesel::joinable!(clock_segments -> calendar_versions (calendar_version_id));
 diesel::joinable!(deliveries -> tickets (ticket_id));
+diesel::joinable!(clocks -> agreements (agreement_id));
+diesel::joinable!(agreements -> organisations (organisation_id));
+diesel::joinable!(operational_targets -> queues (queue_id));
+diesel::joinable!(recounts -> calendar_versions (calendar_version_id));
+diesel::joinable!(recounts -> sla_policy_versions (policy_version_id));
 diesel::allow_tables_to_appear_in_same_query!(
+    agreements,
+    operational_targets,
+    recounts,
     calendar_versions,
     calendars,
     clients,

@@ -47,7 +47,16 @@ pub struct TicketRow {
     pub resolved_at: Option<Ts>,
     pub closed_at: Option<Ts>,
     pub closes_at: Option<Ts>,
+    pub status_update_at: Option<Ts>,
+    pub status_updates: i32,
     pub version: i64,
+}
+
+impl TicketRow {
+    pub fn tag_list(&self) -> Result<Vec<String>> {
+        serde_json::from_value(self.tags.0.clone())
+            .map_err(|cause| Error::internal("stored tags cannot be read", cause))
+    }
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, AsChangeset, Insertable)]
@@ -61,6 +70,7 @@ pub struct ClockRow {
     pub amount: Json,
     pub calendar_version_id: i64,
     pub policy_version_id: i64,
+    pub agreement_id: Option<i64>,
     pub state: ClockState,
     pub started_at: Ts,
     pub segment_from: Option<Ts>,
@@ -71,6 +81,7 @@ pub struct ClockRow {
     pub consumed_seconds: i64,
     pub warn_at: Option<Ts>,
     pub warned_at: Option<Ts>,
+    pub warned_percent: i16,
     pub breached_at: Option<Ts>,
     pub met_at: Option<Ts>,
     pub stopped_at: Option<Ts>,
@@ -153,6 +164,14 @@ pub fn insert_tickets(conn: &mut Db, rows: &[TicketRow]) -> Result<Vec<(Uid, i64
 pub fn insert_clocks(conn: &mut Db, rows: &[ClockRow]) -> Result<()> {
     in_batches!(conn, rows, c, batch => diesel::insert_into(clocks::table).values(batch).execute(c)?);
     Ok(())
+}
+
+/// Insert one, and return its inside key.
+pub fn insert_clock(conn: &mut Db, row: &ClockRow) -> Result<i64> {
+    Ok(diesel::insert_into(clocks::table)
+        .values(row)
+        .returning(clocks::id)
+        .get_result(conn)?)
 }
 
 pub fn insert_events(conn: &mut Db, rows: &[EventRow]) -> Result<()> {

@@ -9,12 +9,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::clocks::{start_all, urgency};
+use super::clocks::{Terms, start_all, urgency};
 use super::db::{self, ClockRow, TicketRow};
 use super::history::{EventKind, event};
 use super::lifecycle::{Channel, State};
+use super::terms::{Asked, valid_agreement};
 use super::view::{Reference, TicketView, remaining};
-use crate::calendars::PolicyVersion;
+use crate::agreements::{self, Agreement};
 use crate::directory::{self, Organisation, Requester, RequesterInput};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::idempotency::{self, Answer, Key};
@@ -25,8 +26,9 @@ use crate::notifications::db::{DeliveryRow, insert_deliveries};
 use crate::notifications::outbox::{Addressee, Letter, Subject, mail};
 use crate::notifications::templates::MailKind;
 use crate::queues::{self, Queue, Topic};
+use crate::rules::{CalendarVersion, PolicyVersion, pick};
+use crate::sla::Priority;
 use crate::sla::policy::TargetKind;
-use crate::sla::{Priority, Timeline};
 use crate::store::{Db, Json, Ts, Uid};
 use crate::tx::Desk;
 
@@ -132,9 +134,10 @@ fn replay_known(
 /// Everything that a batch shares, and the tickets made so far.
 struct Batch<'a> {
     desk: &'a Desk,
-    policy: Arc<PolicyVersion>,
-    calendar_version_id: i64,
-    timeline: Arc<Timeline>,
+    policies: Vec<Arc<PolicyVersion>>,
+    /// By calendar, the version in force.
+    calendars: HashMap<i64, Arc<CalendarVersion>>,
+    agreements: Vec<Agreement>,
     organisations: HashMap<i64, Organisation>,
     topics: HashMap<String, Topic>,
     queues: HashMap<i64, Queue>,
@@ -168,18 +171,21 @@ impl<'a> Batch<'a> {
         }
         let asking: Vec<i64> = asking.into_iter().collect();
         let addresses: Vec<&str> = addresses.into_iter().collect();
-        let policy = desk.rules.policy_in_force(conn)?;
-        let calendar_version_id = crate::calendars::db::get_current_version_id(conn, policy.calendar_id)?;
-        let timeline = desk.rules.timeline(conn, calendar_version_id)?;
+        let policies = desk.rules.policies_in_force(conn)?;
+        let calendar_ids: BTreeSet<i64> = policies.iter().map(|policy| policy.calendar_id).collect();
+        let calendars = calendar_ids
+            .into_iter()
+            .map(|id| Ok((id, desk.rules.calendar_in_force(conn, id)?)))
+            .collect::<Result<HashMap<_, _>>>()?;
         let queues = queues::db::list_queues(conn)?
             .into_iter()
             .map(|queue| (queue.id, queue))
             .collect();
         Ok(Batch {
             desk,
-            policy,
-            calendar_version_id,
-            timeline,
+            policies,
+            calendars,
+            agreements: agreements::db::list_of(conn, &asking)?,
             organisations: directory::list_by_id(conn, &asking)?
                 .into_iter()
                 .map(|organisation| (organisation.id, organisation))
@@ -255,10 +261,38 @@ impl<'a> Batch<'a> {
             }
             (_, None) => refuse(FieldCode::Required),
             (_, Some(code)) => match directory::find_organisation(conn, code)? {
-                Some(organisation) => Ok(Some(organisation)),
+                Some(organisation) => {
+                    self.know_agreements_of(conn, organisation.id)?;
+                    Ok(Some(organisation))
+                }
                 None => refuse(FieldCode::UnknownCode),
             },
         }
+    }
+
+    /// Staff file for any organisation, which the batch did not know of when it began.
+    fn know_agreements_of(&mut self, conn: &mut Db, organisation_id: i64) -> Result<()> {
+        let is_known = |agreement: &Agreement| agreement.organisation_id == organisation_id;
+        if !self.agreements.iter().any(is_known) {
+            let further = agreements::db::list_of(conn, &[organisation_id])?;
+            self.agreements.extend(further);
+        }
+        Ok(())
+    }
+
+    /// The terms of a question, and the calendar that counts for it.
+    fn terms(&self, asked: &Asked<'_>, filed_at: DateTime<Utc>) -> Result<(Terms, Arc<CalendarVersion>)> {
+        let policy = Arc::clone(pick(&self.policies, &asked.question())?);
+        let own = self
+            .agreements
+            .iter()
+            .filter(|agreement| agreement.organisation_id == asked.organisation.id);
+        let agreement = valid_agreement(own, self.desk.date_of(filed_at))?;
+        let calendar = self
+            .calendars
+            .get(&policy.calendar_id)
+            .ok_or_else(|| Error::internal("a policy without a calendar", &policy.code))?;
+        Ok((Terms { policy, agreement }, Arc::clone(calendar)))
     }
 
     fn topic(
@@ -300,17 +334,19 @@ impl<'a> Batch<'a> {
                     .map(|topic| Priority::of_rank(topic.default_priority))
             })
             .unwrap_or(Priority::Normal);
-        let clocks = start_all(
-            &self.policy,
-            &self.timeline,
-            self.calendar_version_id,
-            priority,
-            at,
-        )?;
         let channel = question.channel.unwrap_or(match *filing.principal {
             Principal::Client { .. } => Channel::Api,
             _ => Channel::Web,
         });
+        let asked = Asked {
+            organisation: &organisation,
+            topic: topic.as_ref(),
+            queue: &queue,
+            channel: channel.as_str(),
+            tags: &question.tags,
+        };
+        let (terms, calendar) = self.terms(&asked, at)?;
+        let clocks = start_all(&terms, &calendar, priority, at)?;
         let ticket = TicketRow {
             id: 0,
             uid: Uid::new(),
@@ -331,7 +367,7 @@ impl<'a> Batch<'a> {
             external_ref: question.external_ref.clone(),
             tags: Json(json!(question.tags)),
             custom_fields: Json(Value::Object(question.custom_fields.clone())),
-            policy_version_id: self.policy.id,
+            policy_version_id: terms.policy.id,
             urgency_at: urgency(&clocks),
             breached: false,
             filed_at: Ts::from(at),
@@ -340,6 +376,8 @@ impl<'a> Batch<'a> {
             resolved_at: None,
             closed_at: None,
             closes_at: None,
+            status_update_at: None,
+            status_updates: 0,
             version: 1,
         };
         Ok(Draft {

@@ -27,13 +27,20 @@ text_enum! {
         NotePosted "note_posted",
         ClockWarning "clock_warning",
         ClockBreached "clock_breached",
+        DueMoved "due_moved",
+        Changed "ticket_changed",
+        Escalated "ticket_escalated",
+        StatusUpdated "status_updated",
     }
 }
 
 impl EventKind {
     /// Not shown to the asking organisation.
     fn is_internal(self) -> bool {
-        matches!(self, EventKind::NotePosted | EventKind::ClockWarning)
+        matches!(
+            self,
+            EventKind::NotePosted | EventKind::ClockWarning | EventKind::Escalated
+        )
     }
 }
 

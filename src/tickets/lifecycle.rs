@@ -1,6 +1,7 @@
 //! The lifecycle of a ticket: states, the operations that move it, and from where each is possible. Pure; nothing else
 //! decides a transition, and nothing sets a state without asking here.
 use crate::error::{Error, Result};
+use crate::sla::HeldState;
 use crate::text_enum;
 
 text_enum! {
@@ -63,6 +64,16 @@ impl State {
             .iter()
             .copied()
             .filter(move |operation| operation.from_states().contains(&self))
+    }
+
+    /// As far as the clocks of an open ticket care; none once it is done with.
+    pub fn held(self) -> Option<HeldState> {
+        match self {
+            State::Queued => Some(HeldState::Queued),
+            State::Assigned => Some(HeldState::Assigned),
+            State::Waiting => Some(HeldState::Waiting),
+            State::Resolved | State::Closed | State::Cancelled | State::Merged => None,
+        }
     }
 
     /// The question still needs the centre or the asker.

@@ -8,6 +8,7 @@ use super::history::{EventKind, record};
 use super::lifecycle::{Operation, State};
 use super::notices::resolution_due;
 use super::operations::{self, Opened};
+use super::terms;
 use crate::error::{Error, Result};
 use crate::identity::Principal;
 use crate::identity::access::Action;
@@ -45,7 +46,7 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
         json!({ "message_id": message.uid }),
     )?;
     if tx.principal.is_staff() {
-        answer_first(tx, &mut opened, "message")?;
+        respond(tx, &mut opened, "message")?;
         Letter {
             kind: MailKind::Message,
             event,
@@ -59,6 +60,10 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
             State::Resolved => operations::reopen_opened(tx, &mut opened, REQUESTER_REPLIED)?,
             _ => {}
         }
+        let terms = terms::present(tx, &opened.ticket)?;
+        opened
+            .clocks
+            .start_next_response(tx, &opened.ticket, &terms, REQUESTER_REPLIED)?;
         Letter {
             kind: MailKind::RequesterWrote,
             event,
@@ -101,13 +106,13 @@ pub(super) fn say(tx: &mut Tx<'_>, ticket: &TicketRow, internal: bool, body: &st
     Ok(row)
 }
 
-/// The centre has answered for the first time: the first-response clock stops for good.
-pub(super) fn answer_first(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) -> Result<()> {
+/// The centre has spoken: the clocks of its answer stop for good, until the asker writes again.
+pub(super) fn respond(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) -> Result<()> {
     if opened.ticket.first_response_at.is_none() {
         opened.ticket.first_response_at = Some(Ts::from(tx.now));
-        opened
-            .clocks
-            .stop(tx, &opened.ticket, TargetKind::FirstResponse, reason)?;
+    }
+    for target in [TargetKind::FirstResponse, TargetKind::NextResponse] {
+        opened.clocks.stop(tx, &opened.ticket, target, reason)?;
     }
     Ok(())
 }

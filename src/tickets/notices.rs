@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::clocks::{Clocks, Notice};
+use super::clocks::{Clocks, Notice, urgency};
 use super::db::{self, TicketRow};
 use super::history::{EventKind, record_at};
 use super::lifecycle::State;
@@ -20,19 +20,29 @@ use crate::sla::policy::TargetKind;
 use crate::store::{Db, Store, Uid};
 use crate::tx::{Desk, Tx};
 
-/// Bring the ticket's clocks up to now: history, the ticket's own marks, and mails for what has come true. Returns how much
+/// Bring the ticket's clocks to the rules in force and up to now. Returns how much has changed.
+pub fn bring_up_to_date(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
+    let moved = clocks.adopt(tx, ticket)?.len();
+    ticket.breached = clocks.rows.iter().any(|clock| clock.breached_at.is_some());
+    Ok(moved + settle(tx, ticket, clocks)?)
+}
+
+/// Write down what has come true of the ticket's clocks by now: history, the ticket's own marks, and mails for what has come true. Returns how much
 /// that is.
 pub fn settle(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
     let notices = clocks.settle(tx)?;
     for notice in &notices {
-        let kind = if notice.breach {
+        let kind = if notice.is_breach() {
             EventKind::ClockBreached
         } else {
             EventKind::ClockWarning
         };
-        let data = json!({ "target": notice.target, "cycle": notice.cycle, "due_at": notice.due_at });
+        let mut data = json!({ "target": notice.target, "cycle": notice.cycle, "due_at": notice.due_at });
+        if let (false, Some(data)) = (notice.is_breach(), data.as_object_mut()) {
+            data.insert("percent".into(), json!(notice.percent));
+        }
         let event = record_at(tx, ticket.id, kind, notice.at, data)?;
-        ticket.breached |= notice.breach;
+        ticket.breached |= notice.is_breach();
         if !superseded(notice, &notices) {
             tell_desk(tx, ticket, event, notice)?;
         }
@@ -40,16 +50,18 @@ pub fn settle(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> R
     Ok(notices.len())
 }
 
-/// A warning that is found only after the breach would ask for what is too late; the overdue notice says it all.
+/// A warning that is found only after the next one or the breach would ask for what is too late; the later notice says
+/// it all.
 fn superseded(notice: &Notice, all: &[Notice]) -> bool {
-    let same = |other: &&Notice| other.breach && other.target == notice.target && other.cycle == notice.cycle;
-    !notice.breach && all.iter().any(|other| same(&other))
+    let same = |other: &Notice| other.target == notice.target && other.cycle == notice.cycle;
+    all.iter()
+        .any(|other| same(other) && other.percent > notice.percent)
 }
 
 /// A warning goes to whoever handles the ticket, an overdue notice to the heads of the desk too.
 fn tell_desk(tx: &mut Tx<'_>, ticket: &TicketRow, event: Uid, notice: &Notice) -> Result<()> {
     let mut people = handlers(tx.conn, ticket)?;
-    let kind = if notice.breach {
+    let kind = if notice.is_breach() {
         people.extend(identity::db::list_heads(tx.conn)?.iter().map(Addressee::from));
         if people.is_empty() {
             tracing::warn!(
@@ -171,7 +183,8 @@ pub async fn notice_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>) ->
     let notice: Work = |tx, mut ticket| {
         let mut clocks = Clocks::load(tx, &ticket)?;
         // What was noticed shows on the ticket, so its ETag changes.
-        if settle(tx, &mut ticket, &mut clocks)? > 0 {
+        if bring_up_to_date(tx, &mut ticket, &mut clocks)? > 0 {
+            ticket.urgency_at = urgency(&clocks.rows);
             ticket.version += 1;
             db::update_ticket(tx.conn, &ticket)?;
         }

@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::clocks::{Clocks, Holder, no_working_time, urgency};
+use super::clocks::{Cause, Clocks, Holder, Terms, no_working_time, urgency};
 use super::db::{self, TicketRow};
 use super::history::{EventKind, record, record_at};
 use super::lifecycle::{Operation, Outcome, State};
-use super::messages::{answer_first, say};
-use super::notices::{resolution_due, settle};
+use super::messages::{respond, say};
+use super::notices::{bring_up_to_date, resolution_due, settle};
+use super::terms;
 use crate::error::{Error, FieldCode, Resource, Result};
 use crate::identity::access::{Action, Target, authorise};
 use crate::identity::{self, Principal, Role};
@@ -36,7 +37,7 @@ pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
         close_by_itself(tx, &mut ticket, closes_at)?;
     }
     let mut clocks = Clocks::load(tx, &ticket)?;
-    settle(tx, &mut ticket, &mut clocks)?;
+    bring_up_to_date(tx, &mut ticket, &mut clocks)?;
     Ok(Opened { ticket, clocks })
 }
 
@@ -47,6 +48,12 @@ pub(super) fn not_before(tx: &mut Tx<'_>, ticket: &TicketRow) {
 }
 
 impl Opened {
+    /// Into another state, with the clocks that pause or run there.
+    fn enter(&mut self, tx: &mut Tx<'_>, state: State, reason: &str) -> Result<()> {
+        self.ticket.state = state;
+        self.clocks.follow_state(tx, &self.ticket, reason)
+    }
+
     /// To another agent of the same queue, or to none.
     fn give_to(&mut self, tx: &mut Tx<'_>, agent: Option<i64>, reason: &str) -> Result<()> {
         let to = Holder::of(&self.ticket).with_agent(agent);
@@ -60,11 +67,31 @@ fn open_for(tx: &mut Tx<'_>, id: &str, operation: Operation) -> Result<Opened> {
     Ok(opened)
 }
 
+/// Something that policies look at has changed: where another one is for the ticket now, its clocks go on under that.
+pub(super) fn follow_policies(tx: &mut Tx<'_>, opened: &mut Opened) -> Result<()> {
+    let terms = terms::matched(tx, &opened.ticket)?;
+    match terms.policy.id == opened.ticket.policy_version_id {
+        true => Ok(()),
+        false => retarget(tx, opened, &terms),
+    }
+}
+
+/// The clocks go on towards the targets of these terms at the ticket's present priority.
+pub(super) fn retarget(tx: &mut Tx<'_>, opened: &mut Opened, terms: &Terms) -> Result<()> {
+    let cause = Cause::Ticket {
+        policy: terms.policy.code.clone(),
+        version: terms.policy.version,
+    };
+    opened.clocks.retarget(tx, &mut opened.ticket, terms, &cause)?;
+    settle(tx, &mut opened.ticket, &mut opened.clocks)?;
+    Ok(())
+}
+
 /// Write the ticket back, once per operation.
 pub fn save(tx: &mut Tx<'_>, opened: &mut Opened) -> Result<()> {
     let ticket = &mut opened.ticket;
     ticket.urgency_at = urgency(&opened.clocks.rows);
-    ticket.breached |= opened.clocks.rows.iter().any(|clock| clock.breached_at.is_some());
+    ticket.breached = opened.clocks.rows.iter().any(|clock| clock.breached_at.is_some());
     ticket.updated_at = Ts::from(tx.now);
     ticket.version += 1;
     db::update_ticket(tx.conn, ticket)
@@ -111,14 +138,14 @@ pub fn claim_next(tx: &mut Tx<'_>, queue_id: &str) -> Result<Option<i64>> {
     };
     not_before(tx, &ticket);
     let mut clocks = Clocks::load(tx, &ticket)?;
-    settle(tx, &mut ticket, &mut clocks)?;
+    bring_up_to_date(tx, &mut ticket, &mut clocks)?;
     take(tx, Opened { ticket, clocks }).map(Some)
 }
 
 fn take(tx: &mut Tx<'_>, mut opened: Opened) -> Result<i64> {
     let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
     opened.give_to(tx, Some(staff.user_id), "claimed")?;
-    opened.ticket.state = State::Assigned;
+    opened.enter(tx, State::Assigned, "claimed")?;
     let data = json!({ "assignee": { "id": staff.uid, "name": staff.name } });
     record(tx, opened.ticket.id, EventKind::Claimed, data)?;
     save(tx, &mut opened)?;
@@ -139,7 +166,7 @@ pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
     }
     opened.give_to(tx, Some(user.id), "assigned")?;
     if opened.ticket.state != State::Waiting {
-        opened.ticket.state = State::Assigned;
+        opened.enter(tx, State::Assigned, "assigned")?;
     }
     let data = json!({ "assignee": { "id": user.uid, "name": user.name } });
     let event = record(tx, opened.ticket.id, EventKind::Assigned, data)?;
@@ -159,7 +186,7 @@ pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
 pub fn release(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
     let mut opened = open_for(tx, id, Operation::Release)?;
     opened.give_to(tx, None, "released")?;
-    opened.ticket.state = State::Queued;
+    opened.enter(tx, State::Queued, "released")?;
     record(
         tx,
         opened.ticket.id,
@@ -170,7 +197,8 @@ pub fn release(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
     Ok(opened.ticket.id)
 }
 
-/// To another queue, where it waits to be taken. The clocks go on; from now on they run on the new queue's account.
+/// To another queue, where it waits to be taken. The clocks go on; from now on they run on the new queue's account, and
+/// towards other targets where a policy is for that queue.
 pub fn transfer(tx: &mut Tx<'_>, id: &str, queue: &str, reason: &str) -> Result<i64> {
     let mut opened = open_for(tx, id, Operation::Transfer)?;
     let unknown = || Error::invalid_pointer("/queue", FieldCode::UnknownCode);
@@ -186,7 +214,7 @@ pub fn transfer(tx: &mut Tx<'_>, id: &str, queue: &str, reason: &str) -> Result<
     opened
         .clocks
         .hand_over(tx, &mut opened.ticket, holder, "transferred")?;
-    opened.ticket.state = State::Queued;
+    opened.enter(tx, State::Queued, "transferred")?;
     let from = from.first().map(|queue| queue.code.clone());
     record(
         tx,
@@ -194,6 +222,7 @@ pub fn transfer(tx: &mut Tx<'_>, id: &str, queue: &str, reason: &str) -> Result<
         EventKind::Transferred,
         json!({ "from": from, "to": to.code, "reason": reason }),
     )?;
+    follow_policies(tx, &mut opened)?;
     save(tx, &mut opened)?;
     Ok(opened.ticket.id)
 }
@@ -202,9 +231,8 @@ pub fn transfer(tx: &mut Tx<'_>, id: &str, queue: &str, reason: &str) -> Result<
 pub fn wait(tx: &mut Tx<'_>, id: &str, message: &str) -> Result<i64> {
     let mut opened = open_for(tx, id, Operation::Wait)?;
     let said = say(tx, &opened.ticket, false, message)?;
-    answer_first(tx, &mut opened, "asked_back")?;
-    opened.clocks.pause(tx, &opened.ticket, "waiting")?;
-    opened.ticket.state = State::Waiting;
+    respond(tx, &mut opened, "asked_back")?;
+    opened.enter(tx, State::Waiting, "waiting")?;
     let event = record(
         tx,
         opened.ticket.id,
@@ -232,8 +260,7 @@ pub fn resume(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
 
 /// From waiting back to the agent; the paused clocks run again.
 pub(super) fn bring_back(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) -> Result<()> {
-    opened.clocks.resume(tx, &opened.ticket, "resumed")?;
-    opened.ticket.state = State::Assigned;
+    opened.enter(tx, State::Assigned, "resumed")?;
     record(
         tx,
         opened.ticket.id,
@@ -261,13 +288,10 @@ pub fn resolve(tx: &mut Tx<'_>, id: &str, resolution: &Resolution<'_>) -> Result
         _ => {}
     }
     let said = say(tx, &opened.ticket, false, resolution.message)?;
-    answer_first(tx, &mut opened, "resolved")?;
+    respond(tx, &mut opened, "resolved")?;
     opened
         .clocks
         .stop(tx, &opened.ticket, TargetKind::Resolution, "resolved")?;
-    opened
-        .clocks
-        .stop(tx, &opened.ticket, TargetKind::NextResponse, "resolved")?;
     let closes_at = closing_time(tx, &opened)?;
     let ticket = &mut opened.ticket;
     ticket.state = State::Resolved;
@@ -365,14 +389,20 @@ pub(super) fn reopen_opened(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) 
         None => None,
     };
     opened.give_to(tx, agent.as_ref().map(|user| user.id), "reopened")?;
-    opened.clocks.reopen(tx, &opened.ticket, "reopened")?;
+    let state = match agent {
+        Some(_) => State::Assigned,
+        None => State::Queued,
+    };
+    let terms = terms::present(tx, &opened.ticket)?;
+    opened.clocks.reopen(tx, &opened.ticket, &terms, "reopened")?;
+    opened.enter(tx, state, "reopened")?;
+    if matches!(tx.principal, Principal::Client { .. }) {
+        opened
+            .clocks
+            .start_next_response(tx, &opened.ticket, &terms, "reopened")?;
+    }
     settle(tx, &mut opened.ticket, &mut opened.clocks)?;
     let ticket = &mut opened.ticket;
-    ticket.state = if agent.is_some() {
-        State::Assigned
-    } else {
-        State::Queued
-    };
     ticket.outcome = None;
     ticket.referred_to = None;
     ticket.resolved_at = None;

@@ -1,9 +1,6 @@
 //! Calendars over the API, as `api.md` fixes them for other programs.
-use giaidap::calendars::{self, Name, NewPolicy};
-use giaidap::error::Error;
 use serde_json::{Value, json};
 
-use crate::support::app::block_on;
 use crate::support::{Client, TestApp};
 
 const CALENDARS: &str = "/api/v1/calendars";
@@ -413,42 +410,6 @@ fn a_code_is_given_once_and_only_by_an_administrator() {
     hue.get("/api/v1/calendars/none").expect(404);
     let question = json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 });
     hue.post("/api/v1/calendars/none/due", &question).expect(404);
-}
-
-#[test]
-fn a_policy_does_not_promise_a_clock_that_nothing_starts() {
-    let app = TestApp::start();
-    let mut spec = json!({
-        "targets": { "resolution": { "normal": { "business_days": 5 } } },
-        "warn_at_percent": 75,
-        "pauses": ["resolution"],
-        "reopen": "new_cycle",
-        "close_after_business_days": 5,
-    });
-    let now = app.app.clock.now();
-    let create = |code: &str, spec: &Value| {
-        let new = NewPolicy {
-            code: code.to_owned(),
-            name: Name {
-                vi: "Thử".into(),
-                en: "Trial".into(),
-            },
-            calendar: "vn-government".into(),
-            spec: serde_json::from_value(spec.clone()).unwrap(),
-            is_default: false,
-        };
-        block_on(
-            app.app
-                .store
-                .write(move |conn| calendars::create_policy(conn, &new, "a test", now)),
-        )
-    };
-    create("plain", &spec).unwrap();
-    spec["targets"]["next_response"] = json!({ "normal": { "business_minutes": 60 } });
-    match create("promise", &spec) {
-        Err(Error::Invalid(fields)) => assert!(format!("{fields:?}").contains("not_supported")),
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

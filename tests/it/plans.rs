@@ -81,20 +81,20 @@ fn seed(app: &TestApp) {
         format!(
             "INSERT INTO tickets (id, uid, number, link_token, subject, body, state, priority, channel, \
              organisation_id, requester_id, queue_id, topic_id, assignee_id, external_ref, tags, custom_fields, \
-             policy_version_id, urgency_at, breached, filed_at, updated_at, closes_at, version) \
+             policy_version_id, urgency_at, breached, filed_at, updated_at, closes_at, status_updates, version) \
              SELECT n, {}, {number}, 'link-' || n, subject, body, \
              CASE WHEN n % 20 = 0 THEN 'queued' WHEN n % 20 = 1 THEN 'assigned' WHEN n % 20 = 2 THEN 'waiting' \
              WHEN n % 20 < 5 THEN 'resolved' ELSE 'closed' END, 1 + n % 4, channel, 1 + n % 120, requester_id, \
              1 + n % 5, topic_id, CASE WHEN n % 20 = 0 THEN NULL ELSE 1 + n % 40 END, 'ref-' || n, tags, \
              custom_fields, policy_version_id, {soon}, n % 50 = 0, {filed}, {filed}, \
-             CASE WHEN n % 20 IN (3, 4) THEN {soon} END, 1 FROM tickets, {series} WHERE id = 1",
+             CASE WHEN n % 20 IN (3, 4) THEN {soon} END, 0, 1 FROM tickets, {series} WHERE id = 1",
             uid(1, "n")
         ),
         format!(
             "INSERT INTO clocks (ticket_id, target, cycle, amount, calendar_version_id, policy_version_id, state, \
              started_at, segment_from, segment_running, segment_reason, due_at, remaining_seconds, consumed_seconds, \
-             next_notice_at) SELECT n, target, 1, amount, calendar_version_id, policy_version_id, state, {filed}, \
-             {filed}, segment_running, segment_reason, {soon}, remaining_seconds, consumed_seconds, \
+             warned_percent, next_notice_at) SELECT n, target, 1, amount, calendar_version_id, policy_version_id, state, {filed}, \
+             {filed}, segment_running, segment_reason, {soon}, remaining_seconds, consumed_seconds, 0, \
              CASE WHEN n % 20 < 2 THEN {soon} END FROM clocks, {series} WHERE ticket_id = 1"
         ),
         format!(

@@ -83,7 +83,8 @@ CREATE TABLE sla_policies (
   name_vi TEXT NOT NULL,
   name_en TEXT NOT NULL,
   is_default BOOLEAN NOT NULL,
-  created_at TEXT NOT NULL
+  created_at TEXT NOT NULL,
+  retired_at TEXT                       -- matched with no new ticket from then on
 );
 CREATE UNIQUE INDEX sla_policies_default ON sla_policies (is_default) WHERE is_default;
 CREATE TABLE sla_policy_versions (
@@ -91,12 +92,48 @@ CREATE TABLE sla_policy_versions (
   policy_id BIGINT NOT NULL REFERENCES sla_policies (id),
   version BIGINT NOT NULL,
   calendar_id BIGINT NOT NULL REFERENCES calendars (id),
-  definition TEXT NOT NULL,            -- targets, warning, pauses, reopen rule: sla::PolicySpec
+  definition TEXT NOT NULL,            -- targets, conditions, warnings, pauses …: sla::PolicySpec
+  applies_to_open BOOLEAN NOT NULL,     -- open tickets of older versions go over to it
   author TEXT NOT NULL,
   reason TEXT NOT NULL,
   created_at TEXT NOT NULL,
   UNIQUE (policy_id, version)
 );
+
+-- What a new version of a calendar or policy did to the clocks that were open then; a worker counts as it goes.
+CREATE TABLE recounts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  calendar_version_id BIGINT UNIQUE REFERENCES calendar_versions (id),
+  policy_version_id BIGINT UNIQUE REFERENCES sla_policy_versions (id),
+  clocks BIGINT NOT NULL,               -- open clocks that now name the new version
+  moved_earlier BIGINT NOT NULL,
+  moved_later BIGINT NOT NULL,
+  verdicts_changed BIGINT NOT NULL,     -- open clocks that were late and are not any more, or the reverse
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  finished_at TEXT,                     -- null while clocks are left
+  CHECK ((calendar_version_id IS NULL) <> (policy_version_id IS NULL))
+);
+CREATE INDEX recounts_unfinished ON recounts (id) WHERE finished_at IS NULL;
+
+-- An organisation's own targets from one date to another. Never changed but for its end: other terms are another row.
+CREATE TABLE agreements (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  organisation_id BIGINT NOT NULL REFERENCES organisations (id),
+  name_vi TEXT NOT NULL,
+  name_en TEXT NOT NULL,
+  legal_basis TEXT,
+  targets TEXT NOT NULL,                -- by target and priority, in the place of the policy's
+  valid_from DATE NOT NULL,
+  valid_to DATE,                        -- last day of validity; null: until further notice
+  author TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  version BIGINT NOT NULL               -- the ETag
+);
+CREATE INDEX agreements_organisation ON agreements (organisation_id, valid_from);
 
 -- Queues, their members and the topics that route to them: data, because the groups were re-organised three times.
 CREATE TABLE queues (
@@ -129,6 +166,15 @@ CREATE TABLE topics (
   keywords TEXT NOT NULL,
   legal_basis TEXT NOT NULL,
   created_at TEXT NOT NULL
+);
+
+-- Operational targets: how long a queue may hold a ticket, in business minutes by priority.
+CREATE TABLE operational_targets (
+  queue_id BIGINT PRIMARY KEY REFERENCES queues (id),
+  business_minutes TEXT NOT NULL,       -- {"urgent": 30, …}; a priority that is not named has no target
+  author TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  version BIGINT NOT NULL               -- the ETag
 );
 
 -- Programs of organisations. A program outlives its keys: what it did and may repeat is its own, not the key's.
@@ -193,6 +239,8 @@ CREATE TABLE tickets (
   resolved_at TEXT,
   closed_at TEXT,
   closes_at TEXT,                -- when a resolved ticket closes by itself
+  status_update_at TEXT,                -- when the asker of a late question is next told how it stands
+  status_updates INTEGER NOT NULL,      -- how often they were told
   version BIGINT NOT NULL               -- the ETag; grows with every change
 );
 CREATE INDEX tickets_filed ON tickets (filed_at DESC, id DESC);
@@ -202,7 +250,9 @@ CREATE INDEX tickets_organisation ON tickets (organisation_id, filed_at DESC, id
 CREATE INDEX tickets_queue ON tickets (queue_id, filed_at DESC, id DESC);
 CREATE INDEX tickets_assignee ON tickets (assignee_id, filed_at DESC, id DESC) WHERE assignee_id IS NOT NULL;
 CREATE INDEX tickets_waiting_in_queue ON tickets (queue_id, urgency_at, priority DESC, id) WHERE state = 'queued';
+CREATE INDEX tickets_policy ON tickets (policy_version_id, id) WHERE state IN ('queued', 'assigned', 'waiting');
 CREATE INDEX tickets_closing ON tickets (closes_at) WHERE closes_at IS NOT NULL;
+CREATE INDEX tickets_status_update ON tickets (status_update_at) WHERE status_update_at IS NOT NULL;
 CREATE INDEX tickets_external_ref ON tickets (external_ref, organisation_id) WHERE external_ref IS NOT NULL;
 
 -- What was said: public messages and internal notes.
@@ -243,6 +293,7 @@ CREATE TABLE clocks (
   amount TEXT NOT NULL,                -- {"business_minutes": 60}
   calendar_version_id BIGINT NOT NULL REFERENCES calendar_versions (id),
   policy_version_id BIGINT NOT NULL REFERENCES sla_policy_versions (id),
+  agreement_id BIGINT REFERENCES agreements (id),   -- that the amount rests on; null: the policy
   state TEXT NOT NULL CHECK (state IN ('running', 'paused', 'met', 'breached', 'stopped')),
   started_at TEXT NOT NULL,
   segment_from TEXT,             -- of the open segment; null once stopped
@@ -251,8 +302,9 @@ CREATE TABLE clocks (
   due_at TEXT,                   -- null while paused before the due
   remaining_seconds BIGINT NOT NULL,    -- business seconds left at the start of the open segment
   consumed_seconds BIGINT NOT NULL,     -- business seconds of the closed running segments
-  warn_at TEXT,                  -- when the warning falls; null while paused
+  warn_at TEXT,                  -- when the next warning falls; null while paused and after the last
   warned_at TEXT,
+  warned_percent SMALLINT NOT NULL,     -- highest threshold noticed; 0: none
   breached_at TEXT,              -- the due instant itself, whenever it was noticed
   met_at TEXT,
   stopped_at TEXT,
@@ -260,6 +312,9 @@ CREATE TABLE clocks (
   UNIQUE (ticket_id, target, cycle)
 );
 CREATE INDEX clocks_notice ON clocks (next_notice_at) WHERE next_notice_at IS NOT NULL;
+-- Which open clocks a new version touches, and what an old version is used by.
+CREATE INDEX clocks_open_calendar ON clocks (calendar_version_id, ticket_id) WHERE stopped_at IS NULL;
+CREATE INDEX clocks_calendar ON clocks (calendar_version_id);
 
 -- Closed parts of clocks, each with who held the ticket then: the queue, and the agent if it had one. The open part's
 -- holder is the ticket's present one. Who adds up seconds by holder leaves out `carried`, which says again what an

@@ -461,6 +461,7 @@ fn a_clock_without_working_time_is_an_error_and_one_without_segments_promises_no
     assert!(clock.warn_at(&exhausted, 75).is_err());
     let empty = Clock {
         amount: FOUR_HOURS,
+        before: None,
         segments: vec![],
         stopped_at: None,
     };

@@ -1,4 +1,4 @@
-use crate::sla::{Amount, PolicySpec, Priority, ReopenRule, TargetKind};
+use crate::sla::{Amount, HeldState, PolicySpec, Priority, ReopenRule, TargetKind};
 
 const SHIPPED: &str = include_str!("../../../data/policies/default.json");
 
@@ -22,12 +22,15 @@ fn the_shipped_policy_is_sound_and_says_what_was_agreed() {
         assert_eq!(policy.target(TargetKind::NextResponse, priority), None);
     }
     assert_eq!(
-        (policy.warn_at_percent, policy.close_after_business_days),
-        (75, 5)
+        (
+            policy.warn_at_percent.as_slice(),
+            policy.close_after_business_days
+        ),
+        (&[75_u8][..], 5)
     );
     assert!(
-        policy.pauses_in_waiting(TargetKind::Resolution)
-            && policy.pauses_in_waiting(TargetKind::FirstResponse)
+        policy.pauses_in(HeldState::Waiting, TargetKind::Resolution)
+            && policy.pauses_in(HeldState::Waiting, TargetKind::FirstResponse)
     );
     assert_eq!(policy.reopen, ReopenRule::Continue);
     let again: serde_json::Value = serde_json::to_value(&policy).unwrap();
@@ -40,7 +43,7 @@ fn a_policy_of_nothing_or_of_eternity_is_refused_with_all_its_problems() {
     let targets = policy.targets.get_mut(&TargetKind::Resolution).unwrap();
     targets.insert(Priority::Urgent, Amount::CalendarDays(0));
     targets.insert(Priority::Low, Amount::BusinessDays(367));
-    policy.warn_at_percent = 100;
+    policy.warn_at_percent = vec![50, 50, 100];
     policy.close_after_business_days = 0;
     let problems = policy.check().unwrap_err();
     let found: Vec<_> = problems
@@ -52,7 +55,8 @@ fn a_policy_of_nothing_or_of_eternity_is_refused_with_all_its_problems() {
         [
             ("/targets/resolution/low/business_days", "amount_too_large"),
             ("/targets/resolution/urgent/calendar_days", "zero_amount"),
-            ("/warn_at_percent", "bad_percent"),
+            ("/warn_at_percent/1", "bad_percent"),
+            ("/warn_at_percent/2", "bad_percent"),
             ("/close_after_business_days", "bad_close_after"),
         ]
     );
