@@ -1,5 +1,6 @@
 //! Stored working calendars, versioned: a version is never changed, so what was computed with it can be computed again.
 //! The arithmetic itself is in `sla`; compiled versions are kept in memory by `rules`.
+pub mod change;
 pub(crate) mod db;
 
 use std::collections::BTreeSet;
@@ -7,6 +8,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use change::CalendarChange;
 pub use db::CalendarRecord;
 
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
