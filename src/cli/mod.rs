@@ -104,6 +104,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// End the process of a server. Its runtime would wait for mail sessions that a slow server draws out, for minutes; their
 /// leases run out by themselves.
 fn leave(outcome: anyhow::Result<()>) -> ! {
+    // Web threads may still be ending, each dropping its handle to the system last of all, among its thread locals. The
+    // last handle of all would wake the system's task, for which tokio needs a thread local that is gone by then: the
+    // process would abort. This handle is never dropped, so none of theirs is the last.
+    std::mem::forget(actix_web::rt::System::current());
     match outcome {
         Ok(()) => std::process::exit(0),
         Err(error) => {
