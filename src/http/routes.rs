@@ -40,6 +40,8 @@ macro_rules! routes {
     };
     (@method GET) => { web::route().guard(on::Any(on::Get()).or(on::Head())) };
     (@method POST) => { web::post() };
+    (@method PUT) => { web::put() };
+    (@method PATCH) => { web::patch() };
 }
 
 use Access::{Needs, Public};
