@@ -11,7 +11,6 @@ use crate::agreements::{self, Agreement};
 use crate::error::Result;
 use crate::rules::{CalendarVersion, PolicyVersion};
 use crate::sla::Difference;
-use crate::store::page::{Page, decode_cursor, encode_cursor};
 use crate::store::{Db, Uid};
 use crate::tickets::clocks::{InForce, Move, Terms, histories_of, keeps_up_with_terms, recount, retargeted};
 use crate::tickets::db::{ClockRow, SegmentRow, TicketRow, list_clocks};
@@ -33,7 +32,10 @@ pub enum Proposal {
 pub struct Preview {
     /// Over all tickets; only with the first page.
     pub summary: Option<Summary>,
-    pub tickets: Page<MovedTicket>,
+    /// A page of the tickets that would move, by their inside keys.
+    pub tickets: Vec<MovedTicket>,
+    /// After which ticket the list goes on, if it does.
+    pub next_after: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -65,7 +67,6 @@ impl Summary {
 /// A ticket with the clocks of it that would move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MovedTicket {
-    pub ticket_id: i64,
     pub uid: Uid,
     pub number: String,
     pub clocks: Vec<Move>,
@@ -74,20 +75,18 @@ pub struct MovedTicket {
 /// Tickets looked at in one question to the database.
 const PAGE: i64 = 500;
 
-/// What the proposal would do as of `now`; `cursor` continues the list of tickets. `binding` names the question.
+/// What the proposal would do as of `now`: all of it, with the first so many tickets that move, or further ones after
+/// that ticket.
 pub fn preview(
     conn: &mut Db,
     desk: &Desk,
     proposal: &Proposal,
-    binding: &str,
-    (cursor, limit): (Option<&str>, i64),
+    after_ticket: Option<i64>,
+    limit: i64,
     now: DateTime<Utc>,
 ) -> Result<Preview> {
     let limit = usize::try_from(limit).unwrap_or(0);
-    let mut after = match cursor {
-        Some(cursor) => decode_cursor(binding, cursor)?,
-        None => 0,
-    };
+    let mut after = after_ticket.unwrap_or(0);
     let mut trial = Trial::new(conn, desk, proposal, now)?;
     let mut moved: Vec<(i64, Vec<Move>)> = Vec::new();
     loop {
@@ -99,22 +98,16 @@ pub fn preview(
                 moved.push((ticket_id, moves));
             }
         }
-        if cursor.is_some() && moved.len() > limit {
+        if after_ticket.is_some() && moved.len() > limit {
             break;
         }
     }
     let more = moved.len() > limit;
     moved.truncate(limit);
-    let next_cursor = match moved.last() {
-        Some((last, _)) if more => Some(encode_cursor(binding, last)?),
-        _ => None,
-    };
     Ok(Preview {
-        summary: cursor.is_none().then_some(trial.summary),
-        tickets: Page {
-            items: named(conn, moved)?,
-            next_cursor,
-        },
+        summary: after_ticket.is_none().then_some(trial.summary),
+        next_after: moved.last().filter(|_| more).map(|(last, _)| *last),
+        tickets: named(conn, moved)?,
     })
 }
 
@@ -125,7 +118,6 @@ fn named(conn: &mut Db, moved: Vec<(i64, Vec<Move>)>) -> Result<Vec<MovedTicket>
     Ok(names
         .filter_map(|(ticket_id, uid, number)| {
             Some(MovedTicket {
-                ticket_id,
                 uid,
                 number,
                 clocks: moved.remove(&ticket_id)?,
