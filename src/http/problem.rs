@@ -75,6 +75,12 @@ fn kind_of(error: &Error) -> Kind {
             "Dữ liệu đã thay đổi",
             "Precondition failed",
         ),
+        Error::PreconditionRequired => kind(
+            "precondition-required",
+            S::PRECONDITION_REQUIRED,
+            "Thiếu If-Match",
+            "Precondition required",
+        ),
         Error::BodyTooLarge { .. } => kind(
             "body-too-large",
             S::PAYLOAD_TOO_LARGE,
@@ -318,6 +324,10 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
             "Phiên bản trong If-Match không còn là phiên bản hiện tại; hãy đọc lại rồi thử lại.",
             "The version in If-Match is not the present one; read again, then repeat.",
         ),
+        Error::PreconditionRequired => (
+            "Hãy đọc dữ liệu, rồi gửi ETag của nó trong If-Match.",
+            "Read it first, then send its ETag in If-Match.",
+        ),
         Error::UnsupportedMediaType => (
             "Nội dung phải là application/json, mã hóa UTF-8.",
             "The body must be application/json in UTF-8.",
@@ -370,6 +380,10 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
         Conflict::NoWorkingTime => (
             "Lịch không có giờ làm việc trong mười năm sau thời điểm bắt đầu.",
             "The calendar has no working time in the ten years after the start.",
+        ),
+        Conflict::NothingChanged => (
+            "Thay đổi này không làm khác điều gì.",
+            "The change leaves everything as it is.",
         ),
     }
 }

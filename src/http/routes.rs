@@ -5,8 +5,8 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    calendars, deliveries, directory, identity, messages, operations, policies, queues, reports, site,
-    tickets,
+    calendar_changes, calendars, deliveries, directory, identity, messages, operations, policies, queues,
+    reports, site, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -40,6 +40,8 @@ macro_rules! routes {
     };
     (@method GET) => { web::route().guard(on::Any(on::Get()).or(on::Head())) };
     (@method POST) => { web::post() };
+    (@method PUT) => { web::put() };
+    (@method PATCH) => { web::patch() };
 }
 
 use Access::{Needs, Public};
@@ -66,6 +68,9 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/calendars" => list_calendars = calendars::list_calendars, Needs(A::ReadCalendars);
     POST "/api/v1/calendars" => create_calendar = calendars::create_calendar, Needs(A::ManageCalendars);
     GET "/api/v1/calendars/{id}" => show_calendar = calendars::show_calendar, Needs(A::ReadCalendars);
+    PUT "/api/v1/calendars/{id}" => replace_calendar = calendar_changes::replace_calendar, Needs(A::ManageCalendars);
+    PATCH "/api/v1/calendars/{id}" => change_calendar = calendar_changes::change_calendar, Needs(A::ManageCalendars);
+    POST "/api/v1/calendars/{id}/preview" => preview_calendar = calendar_changes::preview_calendar, Needs(A::ManageCalendars);
     POST "/api/v1/calendars/{id}/due" => compute_due = calendars::compute_due, Needs(A::ReadCalendars);
     POST "/api/v1/calendars/{id}/elapsed" => compute_elapsed = calendars::compute_elapsed, Needs(A::ReadCalendars);
     GET "/api/v1/sla-policies" => list_sla_policies = policies::list_sla_policies, Needs(A::ReadCalendars);

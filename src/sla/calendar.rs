@@ -248,15 +248,15 @@ fn check_date(text: &str, pointer: &str, problems: &mut Vec<SpecProblem>) -> Opt
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calendar {
     time_zone: Tz,
-    patterns: Vec<Pattern>,
+    pub(super) patterns: Vec<Pattern>,
     exceptions: Vec<Exception>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Pattern {
-    valid_from: NaiveDate,
+pub(super) struct Pattern {
+    pub(super) valid_from: NaiveDate,
     /// From Monday to Sunday.
-    weekly: [Vec<LocalInterval>; 7],
+    pub(super) weekly: [Vec<LocalInterval>; 7],
 }
 
 /// A checked exception together with the words it was written with.

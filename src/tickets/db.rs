@@ -327,6 +327,15 @@ pub fn list_segments(conn: &mut Db, clock_id: i64) -> Result<Vec<SegmentRow>> {
         .load(conn)?)
 }
 
+/// Closed segments of many clocks, of each in their order.
+pub fn list_segments_of(conn: &mut Db, clock_ids: &[i64]) -> Result<Vec<SegmentRow>> {
+    Ok(each_db!(conn, c => clock_segments::table
+        .filter(clock_segments::clock_id.eq_any(clock_ids))
+        .order((clock_segments::clock_id, clock_segments::id))
+        .select(SegmentRow::as_select())
+        .load(c))?)
+}
+
 /// Tickets with a warning or breach to be noticed by `now`, most overdue first.
 pub fn list_tickets_with_notices(
     conn: &mut Db,

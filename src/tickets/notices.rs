@@ -22,9 +22,8 @@ use crate::tx::{Desk, Tx};
 
 /// Bring the ticket's clocks to the rules in force and up to now. Returns how much has changed.
 pub fn bring_up_to_date(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
-    let moved = clocks.adopt(tx, ticket)?.len();
-    ticket.breached = clocks.rows.iter().any(|clock| clock.breached_at.is_some());
-    Ok(moved + settle(tx, ticket, clocks)?)
+    let adopted = clocks.adopt(tx, ticket)?;
+    Ok(adopted + settle(tx, ticket, clocks)?)
 }
 
 /// Write down what has come true of the ticket's clocks by now: history, the ticket's own marks, and mails for what has come true. Returns how much

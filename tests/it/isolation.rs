@@ -42,6 +42,9 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("list_calendars", [200; 9]),
     ("create_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
     ("show_calendar", [200; 9]),
+    ("replace_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("change_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("preview_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("compute_due", [200; 9]),
     ("compute_elapsed", [200; 9]),
     ("list_sla_policies", [200; 9]),
@@ -99,6 +102,16 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
             "time_zone": "Asia/Ho_Chi_Minh",
             "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
         }),
+        "replace_calendar" => json!({
+            "time_zone": "Asia/Ho_Chi_Minh",
+            "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
+            "reason": "Quyết định mới.",
+        }),
+        "change_calendar" => json!({
+            "set_exceptions": [{ "date": "2020-03-02", "intervals": [] }],
+            "reason": "Quyết định mới.",
+        }),
+        "preview_calendar" => json!({ "set_exceptions": [{ "date": "2020-03-02", "intervals": [] }] }),
         "compute_due" => json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 }),
         "compute_elapsed" => {
             json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })
@@ -116,6 +129,13 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
 fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crate::support::client::Reply {
     match (method, body) {
         ("GET", _) => caller.get(path),
+        // Whoever replaces something says of which version.
+        ("PUT" | "PATCH", Some(body)) => {
+            let body = body.to_string();
+            caller
+                .with("If-Match", "*")
+                .send(method, path, Some("application/json"), Some(body.as_bytes()))
+        }
         (_, Some(body)) => caller.post(path, body),
         _ => caller.call(path),
     }
