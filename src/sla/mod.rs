@@ -8,6 +8,7 @@
 //! reads these files and proves it.
 pub mod calendar;
 pub mod clock;
+pub mod explain;
 mod intervals;
 pub mod matching;
 pub mod policy;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use calendar::{Calendar, CalendarSpec};
 pub use clock::{Before, Clock, ClockError, ClockEvent, ClockState, Figures, Segment};
+pub use explain::{DayAccount, DayKind, DayStep, Piece, Skipped};
 pub use matching::{Conditions, Question};
 pub use policy::{Amount, HeldState, PolicySpec, Priority, ReopenRule, TargetKind};
 pub use problem::SpecProblem;
