@@ -12,6 +12,7 @@ pub mod lifecycle;
 pub mod messages;
 pub mod notices;
 pub mod operations;
+pub mod sla;
 pub mod terms;
 pub mod view;
 

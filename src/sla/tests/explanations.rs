@@ -24,7 +24,11 @@ fn tile(days: &[DayAccount<'_>], from: Instant, to: Instant) -> Result<(), TestC
         reached = piece.to.timestamp();
     }
     prop_assert_eq!(reached, to.timestamp().max(from.timestamp()));
-    prop_assert!(days.iter().zip(days.iter().skip(1)).all(|(one, next)| one.date < next.date));
+    prop_assert!(
+        days.iter()
+            .zip(days.iter().skip(1))
+            .all(|(one, next)| one.date < next.date)
+    );
     Ok(())
 }
 
@@ -176,11 +180,7 @@ fn the_swap_of_29_april_2019_names_the_day_off_and_the_make_up_saturday() {
 
 #[test]
 fn a_night_shift_belongs_to_the_date_on_which_it_opens() {
-    let mut spec = calendar(
-        "Asia/Ho_Chi_Minh",
-        "2019-01-01",
-        every_day(&[("22:00", "06:00")]),
-    );
+    let mut spec = calendar("Asia/Ho_Chi_Minh", "2019-01-01", every_day(&[("22:00", "06:00")]));
     spec.exceptions.push(exception("2019-04-30", &[]));
     let line = line(&spec);
     let days = line.account(vn("2019-04-29 00:00"), vn("2019-05-02 00:00"));
