@@ -11,6 +11,7 @@ mod organisation;
 mod out;
 mod report;
 mod serve;
+mod sla;
 mod token;
 mod user;
 
@@ -60,6 +61,9 @@ enum Command {
     /// Reports
     #[command(subcommand)]
     Report(report::Command),
+    /// The clocks of tickets
+    #[command(subcommand)]
+    Sla(sla::Command),
     /// Ask a running server whether it is healthy (for container health checks)
     Healthcheck(healthcheck::Args),
 }
@@ -95,6 +99,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Key(command) => key::run(command, &config).await?,
             Command::Calendar(command) => calendar::run(command, &config).await?,
             Command::Report(command) => report::run(command, &config).await?,
+            Command::Sla(command) => sla::run(command, &config).await?,
             Command::Healthcheck(_) => {}
         }
         Ok(ExitCode::SUCCESS)

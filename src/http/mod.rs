@@ -19,5 +19,6 @@ mod reports;
 pub mod routes;
 pub mod server;
 pub mod site;
+mod sla;
 mod tickets;
 pub mod wire;

@@ -267,6 +267,9 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "amount_too_large" => "Thời hạn quá dài.",
         "bad_percent" => "Tỷ lệ phải từ 1 đến 99.",
         "bad_close_after" => "Số ngày làm việc trước khi kết thúc nằm ngoài phạm vi cho phép.",
+        "impossible_change" => {
+            "Không thể xảy ra ở thời điểm này: trạng thái của câu hỏi khi đó không cho phép."
+        }
         _ => return None,
     })
 }

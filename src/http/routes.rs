@@ -6,7 +6,7 @@ use actix_web::{Route as Handler, guard as on, web};
 use super::guard::guard;
 use super::{
     calendar_changes, calendars, deliveries, directory, identity, messages, operations, policies, queues,
-    reports, site, tickets,
+    reports, site, sla, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -76,6 +76,8 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/sla-policies" => list_sla_policies = policies::list_sla_policies, Needs(A::ReadCalendars);
     GET "/api/v1/sla-policies/{id}" => show_sla_policy = policies::show_sla_policy, Needs(A::ReadCalendars);
 
+    POST "/api/v1/sla/simulate" => simulate_sla = sla::simulate_sla, Needs(A::ReadCalendars);
+
     POST "/api/v1/tickets" => file_ticket = tickets::file_ticket, Needs(A::FileTicket);
     GET "/api/v1/tickets" => list_tickets = tickets::list_tickets, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}" => show_ticket = tickets::show_ticket, Needs(A::ReadTicket);
@@ -83,6 +85,8 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/tickets/{id}/messages" => list_messages = messages::list_messages, Needs(A::ReadTicket);
     POST "/api/v1/tickets/{id}/notes" => post_note = messages::post_note, Needs(A::PostNote);
     GET "/api/v1/tickets/{id}/notes" => list_notes = messages::list_notes, Needs(A::ReadNotes);
+    GET "/api/v1/tickets/{id}/sla" => show_ticket_sla = sla::show_ticket_sla, Needs(A::ReadTicket);
+    GET "/api/v1/tickets/{id}/sla/explanation" => explain_ticket_sla = sla::explain_ticket_sla, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}/events" => list_events = messages::list_events, Needs(A::ReadTicket);
 
     POST "/api/v1/tickets/{id}/claim" => claim_ticket = operations::claim_ticket, Needs(A::Claim);

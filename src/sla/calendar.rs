@@ -291,6 +291,11 @@ impl Calendar {
         if let Some(exception) = self.exception_on(date) {
             return &exception.intervals;
         }
+        self.regular_intervals_on(date).unwrap_or(&[])
+    }
+
+    /// The intervals of the weekly pattern, whatever an exception says; `None` before the oldest pattern.
+    pub fn regular_intervals_on(&self, date: NaiveDate) -> Option<&[LocalInterval]> {
         let valid = self
             .patterns
             .partition_point(|pattern| pattern.valid_from <= date);
@@ -301,6 +306,6 @@ impl Calendar {
                 let weekday = usize::try_from(date.weekday().num_days_from_monday()).ok()?;
                 pattern.weekly.get(weekday)
             })
-            .map_or(&[], Vec::as_slice)
+            .map(Vec::as_slice)
     }
 }

@@ -13,6 +13,7 @@ pub mod messages;
 pub mod notices;
 pub mod operations;
 pub mod recount;
+pub mod sla;
 pub mod terms;
 pub mod view;
 

@@ -69,7 +69,7 @@ fn far() -> impl Strategy<Value = i64> {
 
 prop_compose! {
     /// A calendar with one pattern from long before and perhaps another from within the walk, and exceptions in it.
-    fn calendars()(
+    pub(super) fn calendars()(
         place in prop::sample::select(PLACES),
         old in week(),
         mut new in week(),
@@ -94,7 +94,7 @@ prop_compose! {
     }
 }
 
-fn after(first: NaiveDate, seconds: i64) -> Instant {
+pub(super) fn after(first: NaiveDate, seconds: i64) -> Instant {
     first.and_hms_opt(0, 0, 0).unwrap().and_utc() + chrono::Duration::seconds(seconds)
 }
 
@@ -102,7 +102,7 @@ fn ten_years_after(at: Instant) -> Instant {
     at + Months::new(120)
 }
 
-const WALKED: i64 = 21 * 86_400;
+pub(super) const WALKED: i64 = 21 * 86_400;
 
 proptest! {
     #[test]

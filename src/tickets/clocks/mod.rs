@@ -144,7 +144,7 @@ fn start(policy: &PolicyVersion, calendar: &CalendarVersion, beginning: &Beginni
     Ok(row)
 }
 
-fn pauses(policy: &PolicyVersion, state: State, target: TargetKind) -> bool {
+pub(super) fn pauses(policy: &PolicyVersion, state: State, target: TargetKind) -> bool {
     state
         .held()
         .is_some_and(|held| policy.spec.pauses_in(held, target))
