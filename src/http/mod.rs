@@ -18,5 +18,6 @@ mod reports;
 pub mod routes;
 pub mod server;
 pub mod site;
+mod ticket_changes;
 mod tickets;
 pub mod wire;

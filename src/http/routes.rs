@@ -6,7 +6,7 @@ use actix_web::{Route as Handler, guard as on, web};
 use super::guard::guard;
 use super::{
     calendars, deliveries, directory, identity, messages, operations, policies, queues, reports, site,
-    tickets,
+    ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -40,6 +40,8 @@ macro_rules! routes {
     };
     (@method GET) => { web::route().guard(on::Any(on::Get()).or(on::Head())) };
     (@method POST) => { web::post() };
+    (@method PUT) => { web::put() };
+    (@method PATCH) => { web::patch() };
 }
 
 use Access::{Needs, Public};
@@ -74,6 +76,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/tickets" => file_ticket = tickets::file_ticket, Needs(A::FileTicket);
     GET "/api/v1/tickets" => list_tickets = tickets::list_tickets, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}" => show_ticket = tickets::show_ticket, Needs(A::ReadTicket);
+    PATCH "/api/v1/tickets/{id}" => change_ticket = ticket_changes::change_ticket, Needs(A::ChangeTicket);
     POST "/api/v1/tickets/{id}/messages" => post_message = messages::post_message, Needs(A::PostMessage);
     GET "/api/v1/tickets/{id}/messages" => list_messages = messages::list_messages, Needs(A::ReadTicket);
     POST "/api/v1/tickets/{id}/notes" => post_note = messages::post_note, Needs(A::PostNote);
