@@ -20,5 +20,6 @@ pub mod routes;
 pub mod server;
 pub mod site;
 mod sla;
+mod ticket_changes;
 mod tickets;
 pub mod wire;

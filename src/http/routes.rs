@@ -6,7 +6,7 @@ use actix_web::{Route as Handler, guard as on, web};
 use super::guard::guard;
 use super::{
     calendar_changes, calendars, deliveries, directory, identity, messages, operations, policies, queues,
-    reports, site, sla, tickets,
+    reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -81,6 +81,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/tickets" => file_ticket = tickets::file_ticket, Needs(A::FileTicket);
     GET "/api/v1/tickets" => list_tickets = tickets::list_tickets, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}" => show_ticket = tickets::show_ticket, Needs(A::ReadTicket);
+    PATCH "/api/v1/tickets/{id}" => change_ticket = ticket_changes::change_ticket, Needs(A::ChangeTicket);
     POST "/api/v1/tickets/{id}/messages" => post_message = messages::post_message, Needs(A::PostMessage);
     GET "/api/v1/tickets/{id}/messages" => list_messages = messages::list_messages, Needs(A::ReadTicket);
     POST "/api/v1/tickets/{id}/notes" => post_note = messages::post_note, Needs(A::PostNote);

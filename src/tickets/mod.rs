@@ -5,6 +5,8 @@
 //! worker has been by.
 pub mod clocks;
 pub(crate) mod db;
+pub mod edit;
+mod escalations;
 pub mod filing;
 pub mod history;
 pub mod intake;
@@ -14,6 +16,7 @@ pub mod notices;
 pub mod operations;
 pub mod recount;
 pub mod sla;
+mod status_updates;
 pub mod terms;
 pub mod view;
 

@@ -52,6 +52,7 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("file_ticket", [201, 403, 201, 201, 201, 201, 403, 201, 201]),
     ("list_tickets", [200, 200, 403, 200, 200, 200, 200, 200, 200]),
     ("show_ticket", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
+    ("change_ticket", [403, 403, 403, 403, 404, 200, 403, 200, 200]),
     ("post_message", [404, 403, 201, 201, 404, 201, 403, 201, 201]),
     ("list_messages", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
     ("post_note", [403, 403, 403, 403, 404, 201, 403, 201, 201]),
@@ -116,6 +117,7 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
         "compute_elapsed" => {
             json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })
         }
+        "change_ticket" => json!({ "priority": "high" }),
         "post_message" | "post_note" => json!({ "body": "Xin chào." }),
         "assign_ticket" => json!({ "assignee": "colleague@centre.example" }),
         "transfer_ticket" => json!({ "queue": "security", "reason": "Đúng nhóm hơn." }),
