@@ -25,6 +25,7 @@ mod lifecycle;
 mod lists;
 mod mail;
 mod notices;
+mod operational_targets;
 mod operations;
 mod plans;
 mod readme;
