@@ -62,6 +62,9 @@ pub enum Resource {
     Queue,
     Calendar,
     Policy,
+    PolicyVersion,
+    Agreement,
+    OperationalTarget,
     Delivery,
     User,
     Page,
@@ -77,6 +80,10 @@ pub enum Conflict {
     NoWorkingTime,
     /// The change leaves everything as it is.
     NothingChanged,
+    /// What gets the questions that nothing else takes cannot go.
+    DefaultPolicy,
+    /// A retired policy stays as it is.
+    PolicyRetired,
 }
 
 /// One wrong field of a request.

@@ -5,8 +5,8 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    calendar_changes, calendars, deliveries, directory, identity, messages, operations, policies, queues,
-    reports, site, sla, ticket_changes, tickets,
+    calendar_changes, calendars, deliveries, directory, identity, messages, operational_targets, operations,
+    policies, queues, reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -63,6 +63,8 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/queues" => list_queues = queues::list_queues, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}" => show_queue = queues::show_queue, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}/summary" => summarise_queue = queues::summarise_queue, Needs(A::ReadQueueSummary);
+    GET "/api/v1/queues/{id}/operational-target" => show_operational_target = operational_targets::show_operational_target, Needs(A::ReadRuleHistory);
+    PUT "/api/v1/queues/{id}/operational-target" => replace_operational_target = operational_targets::replace_operational_target, Needs(A::ManageCalendars);
     POST "/api/v1/queues/{id}/next" => claim_next = operations::claim_next, Needs(A::ClaimNext);
 
     GET "/api/v1/calendars" => list_calendars = calendars::list_calendars, Needs(A::ReadCalendars);

@@ -310,7 +310,7 @@ pub fn ticket_answer(
     answer::json(status, headers, &TicketOut::new(view, desk, principal, now))
 }
 
-fn etag(version: i64) -> String {
+pub fn etag(version: i64) -> String {
     format!("\"{version}\"")
 }
 
@@ -348,7 +348,7 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
 }
 
 /// `If-None-Match` (RFC 9110, section 13.1.2): a list or `*`, compared weakly.
-fn matches_etag(known: &str, version: i64) -> bool {
+pub fn matches_etag(known: &str, version: i64) -> bool {
     let own = etag(version);
     known
         .split(',')

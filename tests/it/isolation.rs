@@ -38,6 +38,14 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("list_queues", [200; 9]),
     ("show_queue", [200; 9]),
     ("summarise_queue", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
+    (
+        "show_operational_target",
+        [403, 403, 403, 403, 404, 404, 404, 404, 404],
+    ),
+    (
+        "replace_operational_target",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
     ("claim_next", [403, 403, 403, 403, 403, 204, 403, 204, 204]),
     ("list_calendars", [200; 9]),
     ("create_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
@@ -113,6 +121,7 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
             "reason": "Quyết định mới.",
         }),
         "preview_calendar" => json!({ "set_exceptions": [{ "date": "2020-03-02", "intervals": [] }] }),
+        "replace_operational_target" => json!({ "business_minutes": { "urgent": 30 } }),
         "compute_due" => json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 }),
         "compute_elapsed" => {
             json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })

@@ -26,6 +26,7 @@ mod lists;
 mod mail;
 mod midflight;
 mod notices;
+mod operational_targets;
 mod operations;
 mod plans;
 mod readme;
