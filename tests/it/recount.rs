@@ -445,6 +445,26 @@ fn a_change_that_touches_nothing_moves_nothing() {
     assert_eq!(versions.len(), 1, "both clocks name the newest version");
 }
 
+/// A first response is never paused: its due is what the calendar in force says from the filing on.
+fn assert_due_is_the_calendars(actor: &Client, path: &str) {
+    let ticket = actor.get(path).expect(200).body;
+    let first = clock(&ticket, "first_response");
+    if !matches!(first["state"].as_str(), Some("running" | "breached"))
+        || !ticket["first_response_at"].is_null()
+    {
+        return;
+    }
+    let minutes = match ticket["priority"].as_str().unwrap() {
+        "low" => 960,
+        "normal" => 480,
+        "high" => 240,
+        _ => 60,
+    };
+    let question = json!({ "from": ticket["filed_at"], "business_seconds": minutes * 60 });
+    let due = actor.post(&format!("{CALENDAR}/due"), &question).expect(200).body;
+    assert_eq!(at(&first["due_at"]), at(&due["due_at"]), "{path}");
+}
+
 /// Many tickets in many states, at many times; then changes of all kinds.
 #[test]
 fn what_a_preview_says_is_what_applying_does() {
@@ -578,6 +598,9 @@ fn what_a_preview_says_is_what_applying_does() {
                 true
             )
         );
+        for path in paths.iter().step_by(4) {
+            assert_due_is_the_calendars(&hue, path);
+        }
         now += chrono::TimeDelta::minutes(i64::try_from(chance(3000)).unwrap());
         app.app.clock.set(now);
     }
