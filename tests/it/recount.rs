@@ -1,9 +1,14 @@
 //! Rules that change under running clocks: previewed, applied once, recounted to the second, whoever stops in between.
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use giaidap::clock::Clock;
 use giaidap::config::Overrides;
-use giaidap::store::schema::{clocks, recounts, ticket_events, tickets};
+use giaidap::rules::PolicyVersion;
+use giaidap::store::schema::{clocks, recounts, sla_policy_versions, ticket_events, tickets};
+use giaidap::store::{Json, Ts};
+use giaidap::tickets::recount::{self, Proposal};
 use serde_json::{Value, json};
 
 use crate::support::app::block_on;
@@ -613,7 +618,7 @@ fn what_a_preview_says_is_what_applying_does() {
     assert!(moved > 60, "{moved}");
 }
 
-const MANY: i64 = 4_000;
+const MANY: i64 = 2_000;
 
 /// Many tickets that were filed just now by the system's clock, and a week of which nobody knew that it is off.
 fn house_with_a_new_holiday() -> (TestApp, Client) {
@@ -722,4 +727,136 @@ fn assert_all_moved_once(app: &TestApp) {
     assert!(rows.iter().all(|(_, newest)| *newest));
     assert_eq!(events, (1..=MANY).collect::<Vec<_>>());
     assert_eq!(account(app), (2 * MANY, 0, 2 * MANY, 0, true));
+}
+
+/// The default policy with a shorter first response, counted by the hours of this calendar.
+fn shorter_policy(app: &TestApp, calendar: &str) -> PolicyVersion {
+    let calendar = calendar.to_owned();
+    app.read(move |conn| {
+        let (id, policy_id, version, definition): (i64, i64, i64, Json) = sla_policy_versions::table
+            .select((
+                sla_policy_versions::id,
+                sla_policy_versions::policy_id,
+                sla_policy_versions::version,
+                sla_policy_versions::definition,
+            ))
+            .first(conn)?;
+        assert_eq!(id, 1);
+        let mut definition = definition.0;
+        definition["targets"]["first_response"]["normal"] = json!({ "business_minutes": 120 });
+        Ok(PolicyVersion {
+            id: 0,
+            policy_id,
+            code: "default".into(),
+            version: version + 1,
+            is_default: true,
+            calendar_id: giaidap::calendars::get_calendar(conn, &calendar)?.id,
+            spec: serde_json::from_value(definition).unwrap(),
+        })
+    })
+}
+
+#[test]
+fn open_tickets_go_over_to_a_policy_that_is_for_them_and_follow_its_own_calendar_from_then_on() {
+    let app = TestApp::start();
+    let (hue, admin) = (app.organisation("H57"), app.admin());
+    let own_hours = json!({
+        "code": "own-hours",
+        "time_zone": "Asia/Ho_Chi_Minh",
+        "patterns": [{ "valid_from": "2019-01-01", "weekly": {
+            "mon": [["08:00", "12:00"]], "tue": [["08:00", "12:00"]], "sat": [["08:00", "12:00"]] } }],
+    });
+    admin.post("/api/v1/calendars", &own_hours).expect(201);
+    let path = path_of(&file(&hue));
+    app.at("2019-11-22T17:00:00+07:00");
+
+    let proposed = Arc::new(shorter_policy(&app, "own-hours"));
+    let (desk, now) = (Arc::clone(&app.app.desk), app.app.clock.now());
+    let proposal = Proposal::Policy {
+        proposed: Arc::clone(&proposed),
+    };
+    let told = app.read(move |conn| recount::preview(conn, &desk, &proposal, None, 50, now));
+    let (policy_id, version, calendar_id) = (proposed.policy_id, proposed.version, proposed.calendar_id);
+    let definition = Json(serde_json::to_value(&proposed.spec).unwrap());
+    app.write(move |conn| {
+        let stored = (
+            sla_policy_versions::policy_id.eq(policy_id),
+            sla_policy_versions::version.eq(version),
+            sla_policy_versions::calendar_id.eq(calendar_id),
+            sla_policy_versions::definition.eq(definition),
+            sla_policy_versions::applies_to_open.eq(true),
+            sla_policy_versions::author.eq("x"),
+            sla_policy_versions::reason.eq("x"),
+            sla_policy_versions::created_at.eq(Ts::from(now)),
+        );
+        Ok(diesel::insert_into(sla_policy_versions::table)
+            .values(stored)
+            .execute(conn)?)
+    });
+    app.settle();
+    let moved = due_moved(&admin, &path);
+    assert_eq!(moved.len(), 1);
+    assert_eq!(
+        (&moved[0]["data"]["because"], &moved[0]["data"]["version"]),
+        (&json!("policy"), &json!(2))
+    );
+    assert_eq!(moved[0]["data"]["clocks"], json!(told.tickets[0].clocks));
+    // Half an hour was used up on Friday; the rest is worked on Saturday by the policy's own hours.
+    let after = hue.get(&path).expect(200).body;
+    assert_eq!(
+        at(&clock(&after, "first_response")["due_at"]),
+        at(&json!("2019-11-23T09:30:00+07:00"))
+    );
+
+    // What the office calendar says from now on is nothing to these clocks; what their own says, is.
+    patch(&admin, 1, &change(&["2019-11-25"])).expect(200);
+    app.settle();
+    assert_eq!(hue.get(&path).expect(200).body, after);
+    let off = json!({ "set_exceptions": [holiday("2019-11-23")], "reason": "x" }).to_string();
+    admin
+        .with("If-Match", "\"1\"")
+        .send(
+            "PATCH",
+            "/api/v1/calendars/own-hours",
+            Some("application/json"),
+            Some(off.as_bytes()),
+        )
+        .expect(200);
+    app.settle();
+    let later = hue.get(&path).expect(200).body;
+    assert_eq!(
+        at(&clock(&later, "first_response")["due_at"]),
+        at(&json!("2019-11-25T09:30:00+07:00"))
+    );
+    let last = due_moved(&admin, &path).pop().unwrap();
+    assert_eq!(
+        (&last["data"]["calendar"], &last["data"]["version"]),
+        (&json!("own-hours"), &json!(2))
+    );
+}
+
+#[test]
+fn a_holiday_found_out_afterwards_is_taken_out_of_the_time_that_was_counted_already() {
+    let app = TestApp::start();
+    let (hue, admin, lan) = (
+        app.organisation("H57"),
+        app.admin(),
+        app.agent("lan", &["technology"]),
+    );
+    let path = path_of(&file(&hue));
+    // Two hours of Monday go to the queue before it is taken: they lie in a closed segment.
+    app.at("2019-11-25T10:00:00+07:00");
+    lan.call(&format!("{path}/claim")).expect(200);
+    app.at("2019-11-26T08:00:00+07:00");
+    patch(&admin, 1, &change(&["2019-11-25"])).expect(200);
+    app.settle();
+    let after = hue.get(&path).expect(200).body;
+    assert_eq!(
+        at(&clock(&after, "first_response")["due_at"]),
+        at(&json!("2019-11-26T16:30:00+07:00"))
+    );
+    assert_eq!(
+        clock(&after, "first_response")["remaining_business_seconds"],
+        7 * 3600
+    );
 }
