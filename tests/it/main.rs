@@ -30,6 +30,7 @@ mod operational_targets;
 mod operations;
 mod plans;
 mod readme;
+mod recount;
 mod scenarios;
 mod store;
 mod support;
