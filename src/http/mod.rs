@@ -1,6 +1,8 @@
 //! HTTP: the route table, the way in and out of every request, and one file per resource with its wire types.
 //! Handlers extract, make one call, and shape the answer; no rule and no query lives here.
 pub mod answer;
+mod calendar_files;
+mod calendar_versions;
 mod calendars;
 pub mod context;
 mod deliveries;

@@ -5,8 +5,8 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    calendars, deliveries, directory, identity, messages, operations, policies, queues, reports, site,
-    tickets,
+    calendar_files, calendar_versions, calendars, deliveries, directory, identity, messages, operations,
+    policies, queues, reports, site, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -66,6 +66,11 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/calendars" => list_calendars = calendars::list_calendars, Needs(A::ReadCalendars);
     POST "/api/v1/calendars" => create_calendar = calendars::create_calendar, Needs(A::ManageCalendars);
     GET "/api/v1/calendars/{id}" => show_calendar = calendars::show_calendar, Needs(A::ReadCalendars);
+    GET "/api/v1/calendars/{id}/versions" => list_calendar_versions = calendar_versions::list_calendar_versions, Needs(A::ReadCalendars);
+    GET "/api/v1/calendars/{id}/versions/{version}" => show_calendar_version = calendar_versions::show_calendar_version, Needs(A::ReadCalendars);
+    GET "/api/v1/calendars/{id}/exceptions" => list_calendar_exceptions = calendar_versions::list_calendar_exceptions, Needs(A::ReadCalendars);
+    GET "/api/v1/calendars/{id}/calendar.ics" => export_calendar = calendar_files::export_calendar, Needs(A::ReadCalendars);
+    POST "/api/v1/calendars/{id}/import" => import_calendar = calendar_files::import_calendar, Needs(A::ManageCalendars);
     POST "/api/v1/calendars/{id}/due" => compute_due = calendars::compute_due, Needs(A::ReadCalendars);
     POST "/api/v1/calendars/{id}/elapsed" => compute_elapsed = calendars::compute_elapsed, Needs(A::ReadCalendars);
     GET "/api/v1/sla-policies" => list_sla_policies = policies::list_sla_policies, Needs(A::ReadCalendars);
