@@ -16,8 +16,8 @@ pub enum Error {
     MethodNotAllowed { allowed: String },
     /// The body is larger than the limit in bytes.
     BodyTooLarge { limit: usize },
-    /// The body is not JSON.
-    UnsupportedMediaType,
+    /// The body is not of a type that the route takes.
+    UnsupportedMediaType { expected: &'static str },
     /// The named resource does not exist, or the caller may not know that it does.
     NotFound(Resource),
     /// The request clashes with what is there.
@@ -61,6 +61,7 @@ pub enum Resource {
     Topic,
     Queue,
     Calendar,
+    CalendarVersion,
     Policy,
     PolicyVersion,
     Agreement,

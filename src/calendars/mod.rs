@@ -2,7 +2,11 @@
 //! The arithmetic itself is in `sla`; compiled versions are kept in memory by `rules`.
 pub mod apply;
 pub mod change;
+pub mod csv;
 pub(crate) mod db;
+pub mod ical;
+pub mod import;
+pub mod versions;
 
 use std::collections::BTreeSet;
 
@@ -110,27 +114,51 @@ pub fn list_calendars(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result
     Page::from_rows(rows, limit, "calendars", |calendar| calendar.code.clone())
 }
 
-/// The years until `horizon` for which the default calendar knows no day off: announced late, they are counted as if
-/// every weekday were worked.
+/// How far ahead deadlines usually reach; a year that begins within it should be decided.
+pub const DECISION_HORIZON: Duration = Duration::days(60);
+
+/// The years of a span for which a calendar knows no exception at all. Days off are announced late; until they are stored
+/// they count as working days. Years before its oldest exception are not undecided: nobody wrote them down.
+fn years_without(decided: &BTreeSet<i32>, first: i32, last: i32) -> Vec<i32> {
+    let first = decided.first().map_or(first, |oldest| first.max(*oldest));
+    (first..=last).filter(|year| !decided.contains(year)).collect()
+}
+
+/// The years from one instant to another that the default calendar does not know; see [`CalendarRecord::undecided_years`].
 pub fn undecided_years(
     conn: &mut Db,
     rules: &Rules,
-    now: DateTime<Utc>,
-    horizon: Duration,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
 ) -> Result<Vec<i32>> {
     let version_id = db::get_default_calendar_version_id(conn)?;
     let timeline = rules.timeline(conn, version_id)?;
-    let decided: BTreeSet<i32> = timeline
-        .calendar()
-        .exceptions()
-        .iter()
-        .map(|day| day.date.year())
-        .collect();
-    let (first, last) = (
-        timeline.local_date(now).year(),
-        timeline.local_date(now + horizon).year(),
-    );
-    Ok((first..=last).filter(|year| !decided.contains(year)).collect())
+    let exceptions = timeline.calendar().exceptions().iter();
+    let decided = exceptions.map(|day| day.date.year()).collect();
+    let year_of = |at| timeline.local_date(at).year();
+    Ok(years_without(&decided, year_of(from), year_of(to)))
+}
+
+impl CalendarRecord {
+    /// The years from `now` to the horizon without any exception. Read from the stored definition and not from the
+    /// compiled rules, which must not see a version whose transaction may still fail.
+    pub fn undecided_years(&self, now: DateTime<Utc>) -> Result<Vec<i32>> {
+        let spec = versions::definition_of(self)?;
+        let zone: chrono_tz::Tz = spec
+            .time_zone
+            .parse()
+            .map_err(|cause| Error::internal("a stored calendar has no time zone", cause))?;
+        let years = spec
+            .exceptions
+            .iter()
+            .filter_map(|day| day.date.get(..4)?.parse().ok());
+        let year_of = |at: DateTime<Utc>| at.with_timezone(&zone).year();
+        Ok(years_without(
+            &years.collect(),
+            year_of(now),
+            year_of(now + DECISION_HORIZON),
+        ))
+    }
 }
 
 /// When a date begins in the default calendar's time zone.

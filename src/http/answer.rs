@@ -30,6 +30,19 @@ pub fn empty(status: u16) -> Answer {
     }
 }
 
+/// The tag of a version (RFC 9110, section 8.8.3).
+pub fn etag(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+/// `If-None-Match` (RFC 9110, section 13.1.2): a list or `*`, compared weakly.
+pub fn matches_etag(known: &str, own: &str) -> bool {
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
+}
+
 pub fn send(answer: Answer) -> Result<HttpResponse> {
     let status = StatusCode::from_u16(answer.status)
         .map_err(|cause| Error::internal("a stored answer has no valid status", cause))?;

@@ -176,7 +176,7 @@ async fn apply(
         expected,
     };
     write_once(&call, body, move |tx| {
-        calendar_answer(apply_change(tx, &id, &asked)?)
+        calendar_answer(tx.now, apply_change(tx, &id, &asked)?)
     })
     .await
 }

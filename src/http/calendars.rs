@@ -1,11 +1,12 @@
 //! `/calendars`, with the two computations that are fixed by contract.
+use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use validator::Validate;
 
-use super::answer::{self, compute_once, write_once};
+use super::answer::{self, compute_once, etag, matches_etag, write_once};
 use super::extract::{Body, Call};
 use super::messages::page_parameters;
 use super::wire::{self, Line, WireInstant};
@@ -95,6 +96,19 @@ pub(super) struct CalendarOut {
     #[serde(flatten)]
     definition: Value,
     created_at: WireInstant,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecided_years: Option<Vec<i32>>,
+}
+
+impl CalendarOut {
+    /// With the years ahead that nobody has decided yet.
+    fn at(now: DateTime<Utc>, record: CalendarRecord) -> Result<CalendarOut> {
+        let undecided_years = Some(record.undecided_years(now)?);
+        Ok(CalendarOut {
+            undecided_years,
+            ..CalendarOut::from(record)
+        })
+    }
 }
 
 impl From<CalendarRecord> for CalendarOut {
@@ -110,6 +124,7 @@ impl From<CalendarRecord> for CalendarOut {
             is_default: record.is_default,
             definition: record.definition.0,
             created_at: record.created_at.into(),
+            undecided_years: None,
         }
     }
 }
@@ -118,22 +133,34 @@ pub async fn list_calendars(call: Call, request: HttpRequest) -> Result<HttpResp
     let (limit, cursor) = page_parameters(&request)?;
     let work = move |conn: &mut Db| calendars::list_calendars(conn, cursor.as_deref(), limit);
     let page = call.app.store.read(work).await?;
-    wire::list(&call, request.query_string(), page.map(CalendarOut::from))
+    wire::list(
+        &call,
+        request.query_string(),
+        page.try_map(|record| CalendarOut::at(call.now, record))?,
+    )
 }
 
 pub async fn show_calendar(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let record = call
-        .app
-        .store
-        .read(move |conn| calendars::get_calendar(conn, &id))
-        .await?;
-    answer::send(calendar_answer(record)?)
+    let (known, now) = (call.if_none_match.clone(), call.now);
+    let work = move |conn: &mut Db| {
+        let record = calendars::get_calendar(conn, &id)?;
+        let etag = etag(record.version);
+        let headers = vec![(ETAG.to_string(), etag.clone())];
+        if known.is_some_and(|known| matches_etag(&known, &etag)) {
+            return Ok(Answer {
+                headers,
+                ..answer::empty(304)
+            });
+        }
+        calendar_answer(now, record)
+    };
+    answer::send(call.app.store.read(work).await?)
 }
 
 /// The calendar with its ETag.
-pub(super) fn calendar_answer(record: CalendarRecord) -> Result<Answer> {
-    let etag = format!("\"{}\"", record.version);
-    answer::json(200, vec![("etag".into(), etag)], &CalendarOut::from(record))
+pub(super) fn calendar_answer(now: DateTime<Utc>, record: CalendarRecord) -> Result<Answer> {
+    let headers = vec![(ETAG.to_string(), etag(record.version))];
+    answer::json(200, headers, &CalendarOut::at(now, record)?)
 }
 
 pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<HttpResponse> {
@@ -160,11 +187,11 @@ pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<H
     write_once(&call, &body.bytes, move |tx| {
         let record = calendars::create_calendar(tx.conn, &new, tx.principal.name(), tx.now)?;
         let location = format!("/api/v1/calendars/{}", record.code);
-        answer::json(
-            201,
-            vec![("location".into(), location)],
-            &CalendarOut::from(record),
-        )
+        let headers = vec![
+            (ETAG.to_string(), etag(record.version)),
+            ("location".into(), location),
+        ];
+        answer::json(201, headers, &CalendarOut::at(tx.now, record)?)
     })
     .await
 }

@@ -186,12 +186,7 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
             });
         let payload = payload.take();
         Box::pin(async move {
-            let late = |_| Error::Malformed {
-                reason: format!("the body took longer than {} s", BODY_PATIENCE.as_secs()),
-            };
-            let bytes = tokio::time::timeout(BODY_PATIENCE, read_whole(payload, limit))
-                .await
-                .map_err(late)??;
+            let bytes = read_in_time(payload, limit).await?;
             if bytes.is_empty() {
                 return Ok(Body {
                     value: parse_json(b"{}")?,
@@ -199,12 +194,43 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
                 });
             }
             if !is_json {
-                return Err(Error::UnsupportedMediaType);
+                return Err(Error::UnsupportedMediaType {
+                    expected: "application/json",
+                });
             }
             Ok(Body {
                 value: parse_json(&bytes)?,
                 bytes,
             })
+        })
+    }
+}
+
+/// A file as the body, read whole.
+pub struct Upload {
+    /// Media type in lower case; `None` where it is missing or labelled as another encoding than UTF-8.
+    pub media_type: Option<String>,
+    pub bytes: web::Bytes,
+}
+
+impl FromRequest for Upload {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Upload>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = request
+            .app_data::<web::Data<App>>()
+            .map_or(0, |app| app.config.max_body_bytes);
+        let content_type = request.headers().get(CONTENT_TYPE);
+        let media_type = content_type.and_then(|value| {
+            let mut parts = value.to_str().ok()?.split(';');
+            let media_type = parts.next()?.trim().to_ascii_lowercase();
+            parts.all(is_utf8_label).then_some(media_type)
+        });
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = read_in_time(payload, limit).await?;
+            Ok(Upload { media_type, bytes })
         })
     }
 }
@@ -230,6 +256,15 @@ const BODY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// What is read and thrown away beyond the limit, so that a client that still sends can read the refusal.
 const DRAIN_BYTES: usize = 32 << 20;
+
+async fn read_in_time(payload: Payload, limit: usize) -> Result<web::Bytes> {
+    let late = |_| Error::Malformed {
+        reason: format!("the body took longer than {} s", BODY_PATIENCE.as_secs()),
+    };
+    tokio::time::timeout(BODY_PATIENCE, read_whole(payload, limit))
+        .await
+        .map_err(late)?
+}
 
 async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
     let mut bytes = web::BytesMut::new();

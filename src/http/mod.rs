@@ -2,6 +2,8 @@
 //! Handlers extract, make one call, and shape the answer; no rule and no query lives here.
 pub mod answer;
 mod calendar_changes;
+mod calendar_files;
+mod calendar_versions;
 mod calendars;
 pub mod context;
 mod deliveries;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::answer::{self, write_once};
+use super::answer::{etag, matches_etag};
 use super::extract::{Body, Call};
-use super::tickets::{etag, matches_etag};
 use super::wire::{UniqueMembers, WireInstant};
 use crate::error::Result;
 use crate::idempotency::Answer;
@@ -46,7 +46,7 @@ pub async fn show_operational_target(call: Call, id: web::Path<String>) -> Resul
     let known = call.if_none_match.clone();
     let work = move |conn: &mut Db| {
         let (queue, target) = targets::get(conn, &id)?;
-        match known.is_some_and(|known| matches_etag(&known, target.version)) {
+        match known.is_some_and(|known| matches_etag(&known, &etag(target.version))) {
             true => Ok(Answer {
                 headers: vec![(ETAG.to_string(), etag(target.version))],
                 ..answer::empty(304)

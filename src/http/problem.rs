@@ -87,7 +87,7 @@ fn kind_of(error: &Error) -> Kind {
             "Nội dung quá lớn",
             "Body too large",
         ),
-        Error::UnsupportedMediaType => kind(
+        Error::UnsupportedMediaType { .. } => kind(
             "unsupported-media-type",
             S::UNSUPPORTED_MEDIA_TYPE,
             "Kiểu nội dung không được hỗ trợ",
@@ -265,6 +265,24 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "too_many_intervals" => "Quá nhiều khoảng giờ trong một ngày.",
         "zero_amount" => "Thời hạn phải lớn hơn 0; nếu không có thời hạn thì bỏ mục này.",
         "amount_too_large" => "Thời hạn quá dài.",
+        // Of files; the pointer names the line.
+        "bad_encoding" => "Tệp phải được mã hóa UTF-8.",
+        "bad_line" => "Không đọc được dòng này.",
+        "not_icalendar" => "Tệp iCalendar phải bắt đầu bằng BEGIN:VCALENDAR.",
+        "bad_event" => "Sự kiện thiếu ngày, lặp thuộc tính hoặc kết thúc trước khi bắt đầu.",
+        "timed_event" => "Chỉ nhận sự kiện cả ngày; sự kiện này có giờ.",
+        "unsupported_recurrence" => "Chỉ nhận lặp lại hằng năm (FREQ=YEARLY) vào một ngày.",
+        "too_many_events" => "Tệp có quá nhiều sự kiện.",
+        "too_many_days" => "Quá nhiều ngày.",
+        "conflicting_day" => "Ngày này đã có ở dòng khác với nội dung khác.",
+        "bad_intervals" => {
+            "Giờ làm việc phải có dạng 08:00-12:00,13:30-17:30 hoặc off, và phù hợp với loại ngày."
+        }
+        "unknown_value" => "Giá trị này không có trong danh sách cho phép.",
+        "unknown_column" => "Tên cột không có trong danh sách hoặc bị lặp.",
+        "missing_column" => "Thiếu dòng tiêu đề hoặc cột `date`.",
+        "text_too_long" => "Văn bản quá dài.",
+        "control_character" => "Không được có ký tự điều khiển.",
         "bad_percent" => "Tỷ lệ phải từ 1 đến 99.",
         "bad_close_after" => "Số ngày làm việc trước khi kết thúc nằm ngoài phạm vi cho phép.",
         "impossible_change" => {
@@ -299,6 +317,10 @@ fn detail(error: &Error, language: Language) -> String {
             format!("Nội dung vượt quá {limit} byte."),
             format!("The body is larger than {limit} bytes."),
         ),
+        Error::UnsupportedMediaType { expected } => language.choose(
+            format!("Nội dung phải là {expected}, mã hóa UTF-8."),
+            format!("The body must be {expected} in UTF-8."),
+        ),
         Error::MethodNotAllowed { allowed } => language.choose(
             format!("Chỉ hỗ trợ: {allowed}."),
             format!("Supported here: {allowed}."),
@@ -331,10 +353,6 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
             "Hãy đọc dữ liệu, rồi gửi ETag của nó trong If-Match.",
             "Read it first, then send its ETag in If-Match.",
         ),
-        Error::UnsupportedMediaType => (
-            "Nội dung phải là application/json, mã hóa UTF-8.",
-            "The body must be application/json in UTF-8.",
-        ),
         Error::Invalid(_) => (
             "Một số trường không hợp lệ; xem `errors`.",
             "Some fields are not valid; see `errors`.",
@@ -366,6 +384,10 @@ fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
         Resource::Topic => ("Không có chủ đề này.", "There is no such topic."),
         Resource::Queue => ("Không có hàng đợi này.", "There is no such queue."),
         Resource::Calendar => ("Không có lịch này.", "There is no such calendar."),
+        Resource::CalendarVersion => (
+            "Lịch không có phiên bản này.",
+            "The calendar has no such version.",
+        ),
         Resource::Policy => ("Không có chính sách này.", "There is no such policy."),
         Resource::PolicyVersion => (
             "Không có phiên bản này của chính sách.",

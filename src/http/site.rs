@@ -38,9 +38,6 @@ struct Check {
     detail: Option<String>,
 }
 
-/// How far ahead deadlines usually reach; a year that begins within it should be decided.
-const WARNING_HORIZON: chrono::Duration = chrono::Duration::days(60);
-
 /// The process runs.
 pub async fn health() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "ok" })
@@ -52,7 +49,7 @@ pub async fn readiness(app: web::Data<App>) -> HttpResponse {
     let asked = move |conn: &mut Db| {
         let pending = pending_migrations(conn)?;
         let undecided = if pending.is_empty() {
-            calendars::undecided_years(conn, &desk.rules, now, WARNING_HORIZON)?
+            calendars::undecided_years(conn, &desk.rules, now, now + calendars::DECISION_HORIZON)?
         } else {
             Vec::new()
         };

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
-use super::answer;
+use super::answer::{self, etag, matches_etag};
 use super::extract::{Body, Call};
 use super::params::Params;
 use super::wire::{self, Line, Prose, WireInstant};
@@ -310,10 +310,6 @@ pub fn ticket_answer(
     answer::json(status, headers, &TicketOut::new(view, desk, principal, now))
 }
 
-pub fn etag(version: i64) -> String {
-    format!("\"{version}\"")
-}
-
 pub async fn file_ticket(call: Call, body: Body<FileTicketIn>) -> Result<HttpResponse> {
     let key = call.key(&body.bytes);
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
@@ -333,7 +329,7 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
     let known = call.if_none_match.clone();
     let work = move |conn: &mut Db| {
         let ticket = operations::get_for_reading(conn, &desk, &principal, &id, Action::ReadTicket)?;
-        let is_known = known.is_some_and(|known| matches_etag(&known, ticket.version));
+        let is_known = known.is_some_and(|known| matches_etag(&known, &etag(ticket.version)));
         if is_known && !view::has_unnoticed_breach(conn, ticket.id, now)? {
             let headers = vec![(ETAG.to_string(), etag(ticket.version))];
             return Ok(Answer {
@@ -345,15 +341,6 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
         ticket_answer(200, &view, &desk, &principal, now)
     };
     answer::send(call.app.store.read_snapshot(work).await?)
-}
-
-/// `If-None-Match` (RFC 9110, section 13.1.2): a list or `*`, compared weakly.
-pub fn matches_etag(known: &str, version: i64) -> bool {
-    let own = etag(version);
-    known
-        .split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
 }
 
 const LIST_PARAMETERS: &[&str] = &[

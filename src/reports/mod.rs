@@ -15,7 +15,7 @@ use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::calendars::Name;
+use crate::calendars::{self, Name};
 use crate::error::{Error, FieldCode, Result};
 use crate::store::{Db, Ts};
 use crate::text_enum;
@@ -44,9 +44,18 @@ pub struct SlaReport {
     pub group_by: GroupBy,
     pub rows: Vec<SlaReportRow>,
     pub total: SlaFigures,
+    /// What the figures rest on that is not certain.
+    pub warnings: Vec<Warning>,
     /// In which the table shows the instants; months are cut in it.
     #[serde(skip)]
     time_zone: Tz,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Warning {
+    pub code: &'static str,
+    pub year: i32,
+    pub text: Name,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -198,8 +207,31 @@ pub fn sla_report(conn: &mut Db, desk: &Desk, question: &SlaQuestion) -> Result<
         group_by: question.group_by,
         rows,
         total: total.figures(),
+        warnings: undecided_years(conn, desk, &question)?,
         time_zone: desk.time_zone,
     })
+}
+
+/// Years that the default calendar knows no day off in, from the first filing to where the dues of the last ones lie.
+fn undecided_years(conn: &mut Db, desk: &Desk, question: &SlaQuestion) -> Result<Vec<Warning>> {
+    let last = question.as_of.min(question.to) + calendars::DECISION_HORIZON;
+    let years = calendars::undecided_years(conn, &desk.rules, question.from, last)?;
+    Ok(years.into_iter().map(undecided_year).collect())
+}
+
+fn undecided_year(year: i32) -> Warning {
+    Warning {
+        code: "undecided_year",
+        year,
+        text: Name {
+            vi: format!(
+                "Lịch mặc định chưa có ngày nghỉ nào của năm {year}: các ngày lễ được tính là ngày làm việc."
+            ),
+            en: format!(
+                "The default calendar knows no day off in {year}: its holidays count as working days."
+            ),
+        },
+    }
 }
 
 fn name_of(key: GroupKey, names: &HashMap<i64, Reference>) -> Result<Reference> {

@@ -90,6 +90,10 @@ impl SlaReport {
             text.push_str(&align(&self.block(words, language, target)));
         }
         text.push_str(&format!("\n{}\n", words.legend));
+        for warning in &self.warnings {
+            let said = language.choose(&warning.text.vi, &warning.text.en);
+            text.push_str(&format!("{said}\n"));
+        }
         text
     }
 

@@ -340,6 +340,7 @@ fn example() -> SlaReport {
         figures: tally.figures(),
     };
     SlaReport {
+        warnings: Vec::new(),
         from: "2019-10-31T17:00:00Z".parse().unwrap(),
         to: "2019-11-30T17:00:00Z".parse().unwrap(),
         as_of: "2019-12-02T01:00:00Z".parse().unwrap(),
@@ -398,7 +399,10 @@ fn json_has_the_form_of_the_contract() {
     );
     let mut keys: Vec<_> = written.as_object().unwrap().keys().collect();
     keys.sort();
-    assert_eq!(keys, ["as_of", "from", "group_by", "rows", "to", "total"]);
+    assert_eq!(
+        keys,
+        ["as_of", "from", "group_by", "rows", "to", "total", "warnings"]
+    );
 }
 
 #[test]

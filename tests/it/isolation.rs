@@ -53,6 +53,11 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("replace_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("change_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("preview_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("list_calendar_versions", [200; 9]),
+    ("show_calendar_version", [200; 9]),
+    ("list_calendar_exceptions", [200; 9]),
+    ("export_calendar", [200; 9]),
+    ("import_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("compute_due", [200; 9]),
     ("compute_elapsed", [200; 9]),
     ("list_sla_policies", [200; 9]),
@@ -122,6 +127,8 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
         }),
         "preview_calendar" => json!({ "set_exceptions": [{ "date": "2020-03-02", "intervals": [] }] }),
         "replace_operational_target" => json!({ "business_minutes": { "urgent": 30 } }),
+        // A text is a file.
+        "import_calendar" => json!("date\n2019-11-25\n"),
         "compute_due" => json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 }),
         "compute_elapsed" => {
             json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })
@@ -147,6 +154,7 @@ fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crat
                 .with("If-Match", "*")
                 .send(method, path, Some("application/json"), Some(body.as_bytes()))
         }
+        (_, Some(Value::String(file))) => caller.post_raw(path, "text/csv", file.as_bytes()),
         (_, Some(body)) => caller.post(path, body),
         _ => caller.call(path),
     }
@@ -201,7 +209,11 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
             let path_with = |id: &str| {
                 format!(
                     "{}{query}",
-                    route.path.replace("{id}", id).replace("{token}", token)
+                    route
+                        .path
+                        .replace("{id}", id)
+                        .replace("{token}", token)
+                        .replace("{version}", "1")
                 )
             };
             let body = body_for(route.operation, name);

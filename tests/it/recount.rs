@@ -57,7 +57,7 @@ fn due_moved(actor: &Client, path: &str) -> Vec<Value> {
 
 /// (clocks, earlier, later, verdicts, finished) of a calendar's newest version.
 fn account(app: &TestApp) -> (i64, i64, i64, i64, bool) {
-    let row: (i64, i64, i64, i64, Option<giaidap::store::Ts>) = app.read(|conn| {
+    let row: (i64, i64, i64, i64, Option<Ts>) = app.read(|conn| {
         Ok(recounts::table
             .order(recounts::id.desc())
             .select((

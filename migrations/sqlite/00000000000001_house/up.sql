@@ -332,6 +332,7 @@ CREATE TABLE clock_segments (
   carried BOOLEAN NOT NULL              -- true: copied from the cycle before, by the reopen rule `continue`
 );
 CREATE INDEX clock_segments_clock ON clock_segments (clock_id, id);
+CREATE INDEX clock_segments_calendar ON clock_segments (calendar_version_id);
 
 -- The outbox: one message to one recipient, written with what caused it and carried out by a worker.
 CREATE TABLE deliveries (

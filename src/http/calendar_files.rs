@@ -1,0 +1,114 @@
+//! Calendars as files: `calendar.ics` to subscribe to, and what a file of holidays would change.
+use actix_web::http::header::{CONTENT_DISPOSITION, ETAG, VARY};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+
+use super::answer::{compute_once, matches_etag};
+use super::extract::{Call, Upload};
+use super::params::Params;
+use crate::calendars::import::{self, Format, ImportPlan, Years};
+use crate::calendars::{self, versions};
+use crate::error::{Error, FieldCode, Result};
+use crate::language::Language;
+use crate::store::Db;
+
+/// The file and its tag, or only the tag where the caller has it.
+struct Export {
+    etag: String,
+    file: Option<String>,
+}
+
+pub async fn export_calendar(
+    call: Call,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let mut params = Params::read(&request, &["language"]);
+    let language = params.parsed("language", "vi or en", Language::parse);
+    params.finish()?;
+    let language = language.unwrap_or(call.language);
+    let known = call.if_none_match.clone();
+    let work = move |conn: &mut Db| {
+        let record = calendars::get_calendar(conn, &id)?;
+        let etag = format!("\"{}.{language}\"", record.version);
+        if known.is_some_and(|known| matches_etag(&known, &etag)) {
+            return Ok(Export { etag, file: None });
+        }
+        let file = Some(versions::export_ical(conn, &record, language)?);
+        Ok(Export { etag, file })
+    };
+    let export = call.app.store.read_snapshot(work).await?;
+    let mut response = match export.file {
+        Some(_) => HttpResponse::Ok(),
+        None => HttpResponse::NotModified(),
+    };
+    response.insert_header((ETAG, export.etag));
+    response.insert_header((VARY, "Accept-Language"));
+    let Some(file) = export.file else {
+        return Ok(response.finish());
+    };
+    Ok(response
+        .content_type("text/calendar; charset=utf-8")
+        .insert_header((CONTENT_DISPOSITION, "inline; filename=\"calendar.ics\""))
+        .body(file))
+}
+
+#[derive(Serialize)]
+struct ImportOut {
+    base_version: i64,
+    #[serde(flatten)]
+    plan: ImportPlan,
+}
+
+pub async fn import_calendar(
+    call: Call,
+    id: web::Path<String>,
+    request: HttpRequest,
+    upload: Upload,
+) -> Result<HttpResponse> {
+    let format = match upload.media_type.as_deref() {
+        Some("text/calendar") => Format::ICalendar,
+        Some("text/csv") => Format::Csv,
+        _ => {
+            let expected = "text/calendar or text/csv";
+            return Err(Error::UnsupportedMediaType { expected });
+        }
+    };
+    let (years, replace) = import_parameters(&request, call.app.desk.year_of(call.now))?;
+    let bytes = upload.bytes.clone();
+    compute_once(&call, &upload.bytes, move |conn, _| {
+        let record = calendars::get_calendar(conn, &id)?;
+        let present = versions::definition_of(&record)?;
+        let plan =
+            import::plan_import(&present, &bytes, format, &years, replace).map_err(import::line_errors)?;
+        Ok(ImportOut {
+            base_version: record.version,
+            plan,
+        })
+    })
+    .await
+}
+
+/// Recurrences are written out for this year and the next one unless the caller says for which.
+fn import_parameters(request: &HttpRequest, this_year: i32) -> Result<(Years, bool)> {
+    let mut params = Params::read(request, &["from", "to", "replace"]);
+    let expected = "a year from 1900 to 2199";
+    let year = |text: &str| {
+        let year = text.parse().ok().filter(|year| (1900..=2199).contains(year));
+        year.filter(|_| text.len() == 4)
+    };
+    let from = params.parsed("from", expected, year);
+    let to = params.parsed("to", expected, year);
+    // One of them alone is that year alone.
+    let (first, last) = match (from, to) {
+        (None, None) => (this_year, this_year + 1),
+        (from, to) => (from.or(to).unwrap_or(this_year), to.or(from).unwrap_or(this_year)),
+    };
+    if last < first || last - first >= import::MAX_YEARS {
+        let expected = format!("not before `from`, and at most {} years", import::MAX_YEARS);
+        params.refuse("to", FieldCode::OutOfRange { expected });
+    }
+    let replace = params.flag("replace").unwrap_or(false);
+    params.finish()?;
+    Ok((first..=last, replace))
+}
