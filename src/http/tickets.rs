@@ -106,7 +106,7 @@ fn members<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Ma
     deserializer.deserialize_map(Members)
 }
 
-fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
+pub fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
     if tags
         .iter()
         .any(|tag| tag.0.is_empty() || tag.0.chars().count() > 50)

@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod clock;
 mod difference;
 mod intervals;
+pub mod escalation;
 pub mod matching;
 pub mod policy;
 mod problem;
