@@ -42,7 +42,12 @@ pub fn create(tx: &mut Tx<'_>, new: &NewAgreement) -> Result<(Agreement, Organis
     check_overlap(tx, &organisation, new)?;
     let end = new.valid_to.map(|last| after(tx.desk, last)).transpose()?;
     let begin = midnight(tx.desk, new.valid_from)?;
-    if db::has_filed(tx.conn, organisation.id, begin, end.unwrap_or(DateTime::<Utc>::MAX_UTC))? {
+    if db::has_filed(
+        tx.conn,
+        organisation.id,
+        begin,
+        end.unwrap_or(DateTime::<Utc>::MAX_UTC),
+    )? {
         let text = "the organisation has filed questions in this time, whose terms stand; begin later";
         return refuse("/valid_from", "tickets_filed", text);
     }

@@ -102,7 +102,12 @@ pub fn set_end(conn: &mut Db, row: &Agreement) -> Result<()> {
 }
 
 /// Whether an organisation has filed anything in `[from, to)`.
-pub fn has_filed(conn: &mut Db, organisation_id: i64, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<bool> {
+pub fn has_filed(
+    conn: &mut Db,
+    organisation_id: i64,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<bool> {
     let found: Option<i64> = tickets::table
         .filter(tickets::organisation_id.eq(organisation_id))
         .filter(tickets::filed_at.ge(Ts::from(from)))

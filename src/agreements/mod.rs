@@ -11,9 +11,9 @@ use chrono::NaiveDate;
 
 pub use db::{Agreement, AgreementFilter};
 
-pub use crate::sla::policy::Targets;
 use crate::error::{Error, Resource, Result};
 use crate::identity::Principal;
+pub use crate::sla::policy::Targets;
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 

@@ -86,11 +86,7 @@ impl AgreementOut {
         let is_staff = !matches!(principal, Principal::Client { .. });
         AgreementOut {
             id: agreement.uid,
-            organisation: Reference::new(
-                &organisation.code,
-                &organisation.name_vi,
-                &organisation.name_en,
-            ),
+            organisation: Reference::new(&organisation.code, &organisation.name_vi, &organisation.name_en),
             name: Name {
                 vi: agreement.name_vi,
                 en: agreement.name_en,

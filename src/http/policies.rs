@@ -64,7 +64,5 @@ pub async fn show_sla_policy(call: Call, id: web::Path<String>) -> Result<HttpRe
         return Ok(HttpResponse::NotModified().insert_header((ETAG, own)).finish());
     }
     let mut response = HttpResponse::Ok();
-    Ok(response
-        .insert_header((ETAG, own))
-        .json(PolicyOut::from(record)))
+    Ok(response.insert_header((ETAG, own)).json(PolicyOut::from(record)))
 }

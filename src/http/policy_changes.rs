@@ -85,7 +85,8 @@ struct StatusUpdateIn {
 
 impl From<ConditionsIn> for Conditions {
     fn from(given: ConditionsIn) -> Self {
-        let texts = |lines: Option<Vec<Line>>| lines.map(|lines| lines.into_iter().map(|line| line.0).collect());
+        let texts =
+            |lines: Option<Vec<Line>>| lines.map(|lines| lines.into_iter().map(|line| line.0).collect());
         Conditions {
             organisation: texts(given.organisation),
             kind: texts(given.kind),
@@ -123,7 +124,10 @@ impl PolicyIn {
         for (state, targets) in &self.pauses.0 {
             let state = json!(state);
             for position in repeated(targets) {
-                refuse(format!("/pauses/{}/{position}", state.as_str().unwrap_or_default()));
+                refuse(format!(
+                    "/pauses/{}/{position}",
+                    state.as_str().unwrap_or_default()
+                ));
             }
         }
         for (index, step) in self.escalations.iter().enumerate() {
@@ -226,10 +230,7 @@ impl From<(VersionRecord, Usage)> for VersionOut {
 fn policy_answer(status: u16, record: PolicyRecord) -> Result<Answer> {
     let mut headers = vec![(ETAG.to_string(), etag(record.version))];
     if status == 201 {
-        headers.push((
-            "location".into(),
-            format!("/api/v1/sla-policies/{}", record.code),
-        ));
+        headers.push(("location".into(), format!("/api/v1/sla-policies/{}", record.code)));
     }
     answer::json(status, headers, &PolicyOut::from(record))
 }

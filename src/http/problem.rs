@@ -290,7 +290,9 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "escalation_cycle" => "Các bước nâng cấp chuyển câu hỏi vòng về hàng đợi cũ.",
         "overlapping_period" => "Cơ quan đã có thỏa thuận khác trong thời gian này.",
         "bad_period" => "Ngày cuối phải không sớm hơn ngày đầu và không muộn hơn ngày cuối hiện tại.",
-        "tickets_filed" => "Cơ quan đã gửi câu hỏi trong thời gian này; thời hạn của chúng không đổi ngược về trước.",
+        "tickets_filed" => {
+            "Cơ quan đã gửi câu hỏi trong thời gian này; thời hạn của chúng không đổi ngược về trước."
+        }
         _ => return None,
     })
 }
@@ -502,9 +504,18 @@ mod tests {
                 pattern("2019-01-01", day), pattern("2019-01-01", many), pattern("2020-01-01", serde_json::json!({})),
             ] }),
         ];
+        let again = serde_json::json!({ "target": "next_response", "on": "breach", "percent": 7 });
         let policy = serde_json::json!({
             "targets": { "resolution": { "low": { "business_minutes": 0 }, "high": { "business_days": 4_000_000 } } },
-            "warn_at_percent": [0], "close_after_business_days": 0, "pauses": {}, "reopen": "continue", "precedence": 1,
+            "warn_at_percent": [0], "close_after_business_days": 0, "reopen": "continue", "precedence": 1,
+            "pauses": { "queued": ["resolution"], "assigned": ["resolution"], "waiting": ["resolution"] },
+            "conditions": { "topic": [], "queue": vec!["x"; 201], "tag": ["x", "x", ""] },
+            "escalations": [again, again, { "target": "resolution", "on": "warning", "percent": 8 }],
+            "status_update": { "every": { "business_minutes": 1 } },
+        });
+        let silent = serde_json::json!({
+            "targets": {}, "warn_at_percent": [], "close_after_business_days": 1, "pauses": {}, "reopen": "continue",
+            "precedence": 1, "escalations": [{ "target": "resolution", "on": "warning" }],
         });
         let mut broken: Vec<_> = calendars
             .into_iter()
@@ -515,12 +526,10 @@ mod tests {
                     .err()
             })
             .collect();
-        broken.extend(
-            serde_json::from_value::<PolicySpec>(policy)
-                .unwrap()
-                .check()
-                .err(),
-        );
+        for policy in [policy, silent] {
+            let spec: PolicySpec = serde_json::from_value(policy).unwrap();
+            broken.extend(spec.check().err());
+        }
         let mut codes = std::collections::BTreeSet::new();
         for problems in broken {
             let error = field_errors(problems);
@@ -530,6 +539,6 @@ mod tests {
                 codes.insert(code);
             }
         }
-        assert_eq!(codes.len(), 14, "{codes:?}");
+        assert_eq!(codes.len(), 27, "{codes:?}");
     }
 }

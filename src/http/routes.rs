@@ -5,8 +5,8 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, calendars, deliveries, directory, identity, matching, messages, operational_targets, operations, policies, policy_changes, queues,
-    reports, site, tickets,
+    agreements, calendars, deliveries, directory, identity, matching, messages, operational_targets,
+    operations, policies, policy_changes, queues, reports, site, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;

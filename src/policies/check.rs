@@ -101,7 +101,9 @@ impl Organisations {
         let mut full = conditions.clone();
         // Values are known and stand once.
         full.kind = full.kind.filter(|kinds| kinds.len() < KINDS.len());
-        full.channel = full.channel.filter(|channels| channels.len() < Channel::ALL.len());
+        full.channel = full
+            .channel
+            .filter(|channels| channels.len() < Channel::ALL.len());
         let Some(named) = &conditions.organisation else {
             return Some(full);
         };
@@ -115,8 +117,18 @@ impl Organisations {
             })
             .collect();
         let pilot = meant.first()?.pilot;
-        full.organisation = Some(meant.iter().map(|organisation| organisation.code.clone()).collect());
-        full.kind = Some(meant.iter().map(|organisation| organisation.kind.clone()).collect());
+        full.organisation = Some(
+            meant
+                .iter()
+                .map(|organisation| organisation.code.clone())
+                .collect(),
+        );
+        full.kind = Some(
+            meant
+                .iter()
+                .map(|organisation| organisation.kind.clone())
+                .collect(),
+        );
         if meant.iter().all(|organisation| organisation.pilot == pilot) {
             full.pilot = Some(pilot);
         }

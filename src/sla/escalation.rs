@@ -128,14 +128,22 @@ fn walk_back(changed: &Transfers, others: &[Transfers], escalation: usize, first
             for (_, to) in policy.steps.iter().filter(|(_, to)| *to != place.queue) {
                 next.push(Reached {
                     queue: to.clone(),
-                    conditions: if is_narrowed { narrowed.clone() } else { place.conditions.clone() },
+                    conditions: if is_narrowed {
+                        narrowed.clone()
+                    } else {
+                        place.conditions.clone()
+                    },
                     by_others: place.by_others || policy.code != changed.code,
                     from: Some((index, policy.code.clone())),
                 });
             }
         }
         for reached in next {
-            if seen.insert((reached.queue.clone(), reached.conditions.clone(), reached.by_others)) {
+            if seen.insert((
+                reached.queue.clone(),
+                reached.conditions.clone(),
+                reached.by_others,
+            )) {
                 waiting.push_back(places.len());
                 places.push(reached);
             }

@@ -158,10 +158,14 @@ impl Conditions {
     pub fn imply(&self, wider: &Conditions) -> bool {
         let pilot = wider.pilot.is_none() || wider.pilot == self.pilot;
         pilot
-            && self.lists().into_iter().zip(wider.lists()).all(|((_, own), (_, wider))| {
-                let Some(wider) = wider else { return true };
-                own.is_some_and(|own| own.iter().all(|value| wider.contains(value)))
-            })
+            && self
+                .lists()
+                .into_iter()
+                .zip(wider.lists())
+                .all(|((_, own), (_, wider))| {
+                    let Some(wider) = wider else { return true };
+                    own.is_some_and(|own| own.iter().all(|value| wider.contains(value)))
+                })
     }
 }
 
@@ -170,6 +174,10 @@ fn both(own: Option<&Vec<String>>, other: Option<&Vec<String>>) -> Option<Option
     let (Some(own), Some(other)) = (own, other) else {
         return Some(own.or(other).cloned());
     };
-    let common: Vec<String> = own.iter().filter(|value| other.contains(value)).cloned().collect();
+    let common: Vec<String> = own
+        .iter()
+        .filter(|value| other.contains(value))
+        .cloned()
+        .collect();
     (!common.is_empty()).then_some(Some(common))
 }

@@ -9,8 +9,8 @@
 pub mod calendar;
 pub mod clock;
 mod difference;
-mod intervals;
 pub mod escalation;
+mod intervals;
 pub mod matching;
 pub mod policy;
 mod problem;

@@ -327,7 +327,9 @@ impl PolicySpec {
             refuse("/target", "missing_target", "the policy has no such target");
         }
         match (step.on, step.percent) {
-            (Moment::Breach, Some(_)) => refuse("/percent", "percent_on_breach", "a breach is at 100 percent"),
+            (Moment::Breach, Some(_)) => {
+                refuse("/percent", "percent_on_breach", "a breach is at 100 percent")
+            }
             (Moment::Warning, Some(percent)) if !self.warn_at_percent.contains(&percent) => {
                 refuse("/percent", "unknown_percent", "not one of warn_at_percent");
             }
@@ -341,7 +343,11 @@ impl PolicySpec {
         }
         let moment = |step: &Escalation| {
             let first = self.warn_at_percent.first().copied();
-            (step.target, step.on, step.percent.or(first.filter(|_| step.on == Moment::Warning)))
+            (
+                step.target,
+                step.on,
+                step.percent.or(first.filter(|_| step.on == Moment::Warning)),
+            )
         };
         let same = |earlier: &Escalation| moment(earlier) == moment(step);
         if self.escalations.iter().take(position).any(same) {

@@ -109,7 +109,9 @@ fn look_up(
             refuse("/organisation", FieldCode::NotAllowed);
             None
         }
-        (Principal::Client { client, .. }, None) => directory::list_by_id(conn, &[client.organisation_id])?.pop(),
+        (Principal::Client { client, .. }, None) => {
+            directory::list_by_id(conn, &[client.organisation_id])?.pop()
+        }
         (_, None) => {
             refuse("/organisation", FieldCode::Required);
             None

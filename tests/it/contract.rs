@@ -13,7 +13,9 @@ use crate::support::{Client, TestApp, file};
 
 /// A path of the table with something in place of its parameters.
 fn concrete(path: &str) -> String {
-    path.replace("{id}", "GD-2019-000001").replace("{token}", "x")
+    path.replace("{id}", "GD-2019-000001")
+        .replace("{version}", "1")
+        .replace("{token}", "x")
 }
 
 fn as_text(problem: &Reply) -> (u16, Value, Option<String>, Option<String>) {
