@@ -132,6 +132,12 @@ pub enum FieldCode {
         code: &'static str,
         text: String,
     },
+    /// The same, with the name of what it clashes with.
+    Clash {
+        code: &'static str,
+        text: String,
+        with: String,
+    },
 }
 
 impl FieldError {

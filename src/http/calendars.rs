@@ -38,9 +38,9 @@ pub struct CreateCalendar {
 #[serde(deny_unknown_fields)]
 pub struct NameIn {
     #[validate(length(min = 1, max = 200))]
-    vi: Line,
+    pub vi: Line,
     #[validate(length(min = 1, max = 200))]
-    en: Line,
+    pub en: Line,
 }
 
 impl From<NameIn> for Name {

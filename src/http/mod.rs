@@ -1,5 +1,6 @@
 //! HTTP: the route table, the way in and out of every request, and one file per resource with its wire types.
 //! Handlers extract, make one call, and shape the answer; no rule and no query lives here.
+mod agreements;
 pub mod answer;
 mod calendar_changes;
 mod calendar_files;
@@ -11,11 +12,13 @@ mod directory;
 pub mod extract;
 mod guard;
 mod identity;
+mod matching;
 mod messages;
 mod operational_targets;
 mod operations;
 mod params;
 mod policies;
+mod policy_changes;
 pub mod problem;
 mod queues;
 mod reports;
@@ -23,6 +26,7 @@ pub mod routes;
 pub mod server;
 pub mod site;
 mod sla;
+mod targets;
 mod ticket_changes;
 mod tickets;
 pub mod wire;

@@ -1,11 +1,13 @@
 //! `/sla-policies`.
+use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::answer::{etag, matches_etag};
 use super::extract::Call;
 use super::messages::page_parameters;
-use super::wire;
+use super::wire::{self, WireInstant};
 use crate::calendars::Name;
 use crate::error::Result;
 use crate::policies::{self, PolicyRecord};
@@ -13,13 +15,14 @@ use crate::store::{Db, Uid};
 
 /// The stored definition is in the contract's own shape; the record adds the rest.
 #[derive(Serialize)]
-struct PolicyOut {
+pub struct PolicyOut {
     id: Uid,
     code: String,
     name: Name,
     version: i64,
     calendar: Value,
     is_default: bool,
+    retired_at: Option<WireInstant>,
     #[serde(flatten)]
     definition: Value,
 }
@@ -36,6 +39,7 @@ impl From<PolicyRecord> for PolicyOut {
             version: record.version,
             calendar: json!({ "code": record.calendar_code }),
             is_default: record.is_default,
+            retired_at: record.retired_at.map(Into::into),
             definition: record.definition.0,
         }
     }
@@ -49,10 +53,16 @@ pub async fn list_sla_policies(call: Call, request: HttpRequest) -> Result<HttpR
 }
 
 pub async fn show_sla_policy(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
+    let known = call.if_none_match.clone();
     let record = call
         .app
         .store
         .read(move |conn| policies::get_policy(conn, &id))
         .await?;
-    Ok(HttpResponse::Ok().json(PolicyOut::from(record)))
+    let own = etag(record.version);
+    if known.is_some_and(|known| matches_etag(&known, &etag(record.version))) {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, own)).finish());
+    }
+    let mut response = HttpResponse::Ok();
+    Ok(response.insert_header((ETAG, own)).json(PolicyOut::from(record)))
 }

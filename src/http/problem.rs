@@ -197,7 +197,7 @@ fn code_of(code: &FieldCode) -> &'static str {
         FieldCode::Duplicate => "duplicate",
         FieldCode::NotAllowed => "not_allowed",
         FieldCode::InvalidCursor => "invalid_cursor",
-        FieldCode::Domain { code, .. } => code,
+        FieldCode::Domain { code, .. } | FieldCode::Clash { code, .. } => code,
     }
 }
 
@@ -242,6 +242,10 @@ pub fn field_detail(code: &FieldCode, language: Language) -> String {
             Some(vi) => language.choose(vi.to_owned(), text.clone()),
             None => text.clone(),
         },
+        FieldCode::Clash { code, text, with } => {
+            let vi = domain_text_vi(code).unwrap_or(text).trim_end_matches('.');
+            say(format!("{vi}: {with}."), format!("{text}: {with}"))
+        }
     }
 }
 
@@ -287,6 +291,28 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "bad_close_after" => "Số ngày làm việc trước khi kết thúc nằm ngoài phạm vi cho phép.",
         "impossible_change" => {
             "Không thể xảy ra ở thời điểm này: trạng thái của câu hỏi khi đó không cho phép."
+        }
+        "no_target" => "Cần ít nhất một thời hạn cho một mức ưu tiên.",
+        "empty_condition" => "Danh sách điều kiện trống; nếu không có điều kiện thì bỏ mục này.",
+        "too_many_values" => "Quá nhiều giá trị trong một điều kiện.",
+        "bad_value" => "Giá trị phải có từ 1 đến 100 ký tự.",
+        "duplicate_value" => "Giá trị này đã có trong danh sách.",
+        "never_runs" => "Đồng hồ tạm dừng ở mọi trạng thái thì không bao giờ chạy.",
+        "missing_target" => "Chính sách không có loại thời hạn này.",
+        "percent_on_breach" => "Quá hạn luôn ở mức 100%, không ghi tỷ lệ.",
+        "unknown_percent" => "Tỷ lệ này không có trong warn_at_percent.",
+        "no_warning" => "Chính sách không có mức cảnh báo nào.",
+        "empty_escalation" => "Bước nâng cấp này không báo cho ai và không thay đổi gì.",
+        "duplicate_escalation" => "Đã có bước nâng cấp khác ở cùng thời điểm; hãy gộp vào một bước.",
+        "too_often" => "Khoảng cách giữa hai lần báo phải ít nhất một ngày làm việc (480 phút).",
+        "precedence_taken" => "Thứ tự ưu tiên này đã thuộc về chính sách khác.",
+        "default_has_conditions" => "Chính sách mặc định nhận mọi câu hỏi nên không có điều kiện.",
+        "matches_nothing" => "Sẽ có chính sách không bao giờ nhận được câu hỏi nào.",
+        "escalation_cycle" => "Các bước nâng cấp chuyển câu hỏi vòng về hàng đợi cũ.",
+        "overlapping_period" => "Cơ quan đã có thỏa thuận khác trong thời gian này.",
+        "bad_period" => "Ngày cuối phải không sớm hơn ngày đầu và không muộn hơn ngày cuối hiện tại.",
+        "tickets_filed" => {
+            "Cơ quan đã gửi câu hỏi trong thời gian này; thời hạn của chúng không đổi ngược về trước."
         }
         _ => return None,
     })
@@ -503,9 +529,18 @@ mod tests {
                 pattern("2019-01-01", day), pattern("2019-01-01", many), pattern("2020-01-01", serde_json::json!({})),
             ] }),
         ];
+        let again = serde_json::json!({ "target": "next_response", "on": "breach", "percent": 7 });
         let policy = serde_json::json!({
             "targets": { "resolution": { "low": { "business_minutes": 0 }, "high": { "business_days": 4_000_000 } } },
-            "warn_at_percent": [0], "close_after_business_days": 0, "pauses": {}, "reopen": "continue", "precedence": 1,
+            "warn_at_percent": [0], "close_after_business_days": 0, "reopen": "continue", "precedence": 1,
+            "pauses": { "queued": ["resolution"], "assigned": ["resolution"], "waiting": ["resolution"] },
+            "conditions": { "topic": [], "queue": vec!["x"; 201], "tag": ["x", "x", ""] },
+            "escalations": [again, again, { "target": "resolution", "on": "warning", "percent": 8 }],
+            "status_update": { "every": { "business_minutes": 1 } },
+        });
+        let silent = serde_json::json!({
+            "targets": {}, "warn_at_percent": [], "close_after_business_days": 1, "pauses": {}, "reopen": "continue",
+            "precedence": 1, "escalations": [{ "target": "resolution", "on": "warning" }],
         });
         let mut broken: Vec<_> = calendars
             .into_iter()
@@ -516,12 +551,10 @@ mod tests {
                     .err()
             })
             .collect();
-        broken.extend(
-            serde_json::from_value::<PolicySpec>(policy)
-                .unwrap()
-                .check()
-                .err(),
-        );
+        for policy in [policy, silent] {
+            let spec: PolicySpec = serde_json::from_value(policy).unwrap();
+            broken.extend(spec.check().err());
+        }
         let mut codes = std::collections::BTreeSet::new();
         for problems in broken {
             let error = field_errors(problems);
@@ -531,6 +564,6 @@ mod tests {
                 codes.insert(code);
             }
         }
-        assert_eq!(codes.len(), 14, "{codes:?}");
+        assert_eq!(codes.len(), 27, "{codes:?}");
     }
 }

@@ -5,8 +5,9 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, identity,
-    messages, operational_targets, operations, policies, queues, reports, site, sla, ticket_changes, tickets,
+    agreements, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory,
+    identity, matching, messages, operational_targets, operations, policies, policy_changes, queues, reports,
+    site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -81,7 +82,17 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/calendars/{id}/due" => compute_due = calendars::compute_due, Needs(A::ReadCalendars);
     POST "/api/v1/calendars/{id}/elapsed" => compute_elapsed = calendars::compute_elapsed, Needs(A::ReadCalendars);
     GET "/api/v1/sla-policies" => list_sla_policies = policies::list_sla_policies, Needs(A::ReadCalendars);
+    POST "/api/v1/sla-policies/match" => match_sla_policy = matching::match_sla_policy, Needs(A::ReadCalendars);
     GET "/api/v1/sla-policies/{id}" => show_sla_policy = policies::show_sla_policy, Needs(A::ReadCalendars);
+    POST "/api/v1/sla-policies" => create_sla_policy = policy_changes::create_sla_policy, Needs(A::ManageCalendars);
+    PUT "/api/v1/sla-policies/{id}" => replace_sla_policy = policy_changes::replace_sla_policy, Needs(A::ManageCalendars);
+    POST "/api/v1/sla-policies/{id}/retire" => retire_sla_policy = policy_changes::retire_sla_policy, Needs(A::ManageCalendars);
+    GET "/api/v1/sla-policies/{id}/versions" => list_sla_policy_versions = policy_changes::list_sla_policy_versions, Needs(A::ReadRuleHistory);
+    GET "/api/v1/sla-policies/{id}/versions/{version}" => show_sla_policy_version = policy_changes::show_sla_policy_version, Needs(A::ReadRuleHistory);
+    GET "/api/v1/agreements" => list_agreements = agreements::list_agreements, Needs(A::ReadCalendars);
+    POST "/api/v1/agreements" => create_agreement = agreements::create_agreement, Needs(A::ManageCalendars);
+    GET "/api/v1/agreements/{id}" => show_agreement = agreements::show_agreement, Needs(A::ReadCalendars);
+    POST "/api/v1/agreements/{id}/end" => end_agreement = agreements::end_agreement, Needs(A::ManageCalendars);
 
     POST "/api/v1/sla/simulate" => simulate_sla = sla::simulate_sla, Needs(A::ReadCalendars);
 

@@ -1,4 +1,6 @@
 //! Queries over SLA policies with their versions.
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
@@ -6,41 +8,52 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::NewPolicy;
+use crate::calendars::Name;
 use crate::calendars::db::code_taken;
 use crate::error::{Error, Result};
-use crate::store::schema::{calendars, sla_policies, sla_policy_versions};
+use crate::store::schema::{calendars, recounts, sla_policies, sla_policy_versions, tickets};
 use crate::store::{Db, Json, Ts, Uid};
+use crate::tickets::lifecycle::State;
 
 /// A policy in its newest version.
 #[derive(Debug, Clone, Queryable)]
 pub struct PolicyRecord {
+    pub id: i64,
     pub uid: Uid,
     pub code: String,
     pub name_vi: String,
     pub name_en: String,
     pub is_default: bool,
+    pub retired_at: Option<Ts>,
     pub version: i64,
+    pub calendar_id: i64,
     pub calendar_code: String,
     pub definition: Json,
 }
 
 type PolicyColumns = (
+    sla_policies::id,
     sla_policies::uid,
     sla_policies::code,
     sla_policies::name_vi,
     sla_policies::name_en,
     sla_policies::is_default,
+    sla_policies::retired_at,
     sla_policy_versions::version,
+    calendars::id,
     calendars::code,
     sla_policy_versions::definition,
 );
 const POLICY_COLUMNS: PolicyColumns = (
+    sla_policies::id,
     sla_policies::uid,
     sla_policies::code,
     sla_policies::name_vi,
     sla_policies::name_en,
     sla_policies::is_default,
+    sla_policies::retired_at,
     sla_policy_versions::version,
+    calendars::id,
     calendars::code,
     sla_policy_versions::definition,
 );
@@ -147,30 +160,200 @@ pub fn insert_policy(
 ) -> Result<()> {
     let definition = serde_json::to_value(&new.spec)
         .map_err(|cause| Error::internal("a policy cannot be written", cause))?;
-    let now = Ts::from(now);
-    let id: i64 = diesel::insert_into(sla_policies::table)
+    let policy_id = insert_policy_row(conn, &new.code, &new.name, new.is_default, now)?;
+    let first = NewVersion {
+        policy_id,
+        version: 1,
+        calendar_id,
+        definition: Json(definition),
+        applies_to_open: false,
+        author,
+        reason,
+    };
+    insert_version(conn, &first, now)?;
+    Ok(())
+}
+
+/// Lock all policies for the rest of the transaction, in one order. SQLite needs no lock: its writer is alone.
+pub fn lock_policies(conn: &mut Db) -> Result<()> {
+    if let Db::Pg(pg) = conn {
+        sla_policies::table
+            .order(sla_policies::id)
+            .select(sla_policies::id)
+            .for_update()
+            .load::<i64>(pg)?;
+    }
+    Ok(())
+}
+
+pub fn insert_policy_row(
+    conn: &mut Db,
+    code: &str,
+    name: &Name,
+    is_default: bool,
+    now: DateTime<Utc>,
+) -> Result<i64> {
+    diesel::insert_into(sla_policies::table)
         .values((
             sla_policies::uid.eq(Uid::new()),
-            sla_policies::code.eq(&new.code),
-            sla_policies::name_vi.eq(&new.name.vi),
-            sla_policies::name_en.eq(&new.name.en),
-            sla_policies::is_default.eq(new.is_default),
-            sla_policies::created_at.eq(now),
+            sla_policies::code.eq(code),
+            sla_policies::name_vi.eq(&name.vi),
+            sla_policies::name_en.eq(&name.en),
+            sla_policies::is_default.eq(is_default),
+            sla_policies::created_at.eq(Ts::from(now)),
         ))
         .returning(sla_policies::id)
         .get_result(conn)
-        .map_err(code_taken)?;
-    diesel::insert_into(sla_policy_versions::table)
-        .values((
-            sla_policy_versions::policy_id.eq(id),
-            sla_policy_versions::version.eq(1_i64),
-            sla_policy_versions::calendar_id.eq(calendar_id),
-            sla_policy_versions::definition.eq(Json(definition)),
-            sla_policy_versions::applies_to_open.eq(false),
-            sla_policy_versions::author.eq(author),
-            sla_policy_versions::reason.eq(reason),
-            sla_policy_versions::created_at.eq(now),
+        .map_err(code_taken)
+}
+
+pub fn update_name(conn: &mut Db, policy_id: i64, name: &Name) -> Result<()> {
+    diesel::update(sla_policies::table.find(policy_id))
+        .set((
+            sla_policies::name_vi.eq(&name.vi),
+            sla_policies::name_en.eq(&name.en),
         ))
         .execute(conn)?;
     Ok(())
+}
+
+pub fn set_retired(conn: &mut Db, policy_id: i64, now: DateTime<Utc>) -> Result<()> {
+    diesel::update(sla_policies::table.find(policy_id))
+        .set(sla_policies::retired_at.eq(Some(Ts::from(now))))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// A version to be stored.
+pub struct NewVersion<'a> {
+    pub policy_id: i64,
+    pub version: i64,
+    pub calendar_id: i64,
+    pub definition: Json,
+    pub applies_to_open: bool,
+    pub author: &'a str,
+    pub reason: &'a str,
+}
+
+pub fn insert_version(conn: &mut Db, new: &NewVersion<'_>, now: DateTime<Utc>) -> Result<i64> {
+    Ok(diesel::insert_into(sla_policy_versions::table)
+        .values((
+            sla_policy_versions::policy_id.eq(new.policy_id),
+            sla_policy_versions::version.eq(new.version),
+            sla_policy_versions::calendar_id.eq(new.calendar_id),
+            sla_policy_versions::definition.eq(&new.definition),
+            sla_policy_versions::applies_to_open.eq(new.applies_to_open),
+            sla_policy_versions::author.eq(new.author),
+            sla_policy_versions::reason.eq(new.reason),
+            sla_policy_versions::created_at.eq(Ts::from(now)),
+        ))
+        .returning(sla_policy_versions::id)
+        .get_result(conn)?)
+}
+
+/// The worker's order to bring the open tickets of older versions over to this one.
+pub fn insert_recount(conn: &mut Db, version_id: i64, now: DateTime<Utc>) -> Result<()> {
+    diesel::insert_into(recounts::table)
+        .values((
+            recounts::uid.eq(Uid::new()),
+            recounts::policy_version_id.eq(version_id),
+            recounts::clocks.eq(0_i64),
+            recounts::moved_earlier.eq(0_i64),
+            recounts::moved_later.eq(0_i64),
+            recounts::verdicts_changed.eq(0_i64),
+            recounts::created_at.eq(Ts::from(now)),
+            recounts::updated_at.eq(Ts::from(now)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// A version with who made it and why.
+#[derive(Debug, Clone, Queryable)]
+pub struct VersionRecord {
+    pub id: i64,
+    pub version: i64,
+    pub calendar_code: String,
+    pub definition: Json,
+    pub applies_to_open: bool,
+    pub author: String,
+    pub reason: String,
+    pub created_at: Ts,
+}
+
+type VersionColumns = (
+    sla_policy_versions::id,
+    sla_policy_versions::version,
+    calendars::code,
+    sla_policy_versions::definition,
+    sla_policy_versions::applies_to_open,
+    sla_policy_versions::author,
+    sla_policy_versions::reason,
+    sla_policy_versions::created_at,
+);
+const VERSION_COLUMNS: VersionColumns = (
+    sla_policy_versions::id,
+    sla_policy_versions::version,
+    calendars::code,
+    sla_policy_versions::definition,
+    sla_policy_versions::applies_to_open,
+    sla_policy_versions::author,
+    sla_policy_versions::reason,
+    sla_policy_versions::created_at,
+);
+
+/// The versions of a policy before one, the newest first.
+pub fn list_versions(
+    conn: &mut Db,
+    policy_id: i64,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<VersionRecord>> {
+    Ok(sla_policy_versions::table
+        .inner_join(calendars::table)
+        .filter(sla_policy_versions::policy_id.eq(policy_id))
+        .filter(sla_policy_versions::version.lt(before.unwrap_or(i64::MAX)))
+        .order(sla_policy_versions::version.desc())
+        .limit(limit)
+        .select(VERSION_COLUMNS)
+        .load(conn)?)
+}
+
+pub fn find_version(conn: &mut Db, policy_id: i64, version: i64) -> Result<Option<VersionRecord>> {
+    Ok(sla_policy_versions::table
+        .inner_join(calendars::table)
+        .filter(sla_policy_versions::policy_id.eq(policy_id))
+        .filter(sla_policy_versions::version.eq(version))
+        .select(VERSION_COLUMNS)
+        .first(conn)
+        .optional()?)
+}
+
+/// How many tickets have a version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub open: i64,
+    pub all: i64,
+}
+
+/// By version. Reads all tickets once, as a report does: only those that are open have an index for it.
+pub fn count_tickets(conn: &mut Db, version_ids: &[i64]) -> Result<HashMap<i64, Usage>> {
+    let counts: Vec<(i64, State, i64)> = tickets::table
+        .filter(tickets::policy_version_id.eq_any(version_ids.to_vec()))
+        .group_by((tickets::policy_version_id, tickets::state))
+        .select((
+            tickets::policy_version_id,
+            tickets::state,
+            diesel::dsl::count_star(),
+        ))
+        .load(conn)?;
+    let mut usage: HashMap<i64, Usage> = HashMap::new();
+    for (version_id, state, count) in counts {
+        let used = usage.entry(version_id).or_default();
+        used.all += count;
+        if state.is_open() {
+            used.open += count;
+        }
+    }
+    Ok(usage)
 }

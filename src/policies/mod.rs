@@ -1,10 +1,12 @@
 //! Stored SLA policies, versioned: which one a question gets, and its versions. What a policy means is in `sla::policy`
 //! and `sla::matching`.
+pub mod change;
+mod check;
 pub(crate) mod db;
 
 use chrono::{DateTime, Utc};
 
-pub use db::PolicyRecord;
+pub use db::{PolicyRecord, Usage, VersionRecord};
 
 use crate::calendars::{Name, field_errors, get_calendar};
 use crate::error::{Error, Resource, Result};
@@ -45,4 +47,36 @@ pub fn list_policies(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<
         .transpose()?;
     let rows = db::list_policies(conn, after.as_deref(), limit + 1)?;
     Page::from_rows(rows, limit, "sla-policies", |policy| policy.code.clone())
+}
+
+/// A page of a policy's versions, the newest first, each with the tickets that have it.
+pub fn list_versions(
+    conn: &mut Db,
+    id: &str,
+    cursor: Option<&str>,
+    limit: i64,
+) -> Result<Page<(VersionRecord, Usage)>> {
+    let policy = get_policy(conn, id)?;
+    let binding = format!("sla-policy-versions {}", policy.code);
+    let before = cursor
+        .map(|cursor| decode_cursor::<i64>(&binding, cursor))
+        .transpose()?;
+    let rows = db::list_versions(conn, policy.id, before, limit + 1)?;
+    let page = Page::from_rows(rows, limit, &binding, |version| version.version)?;
+    let ids: Vec<i64> = page.items.iter().map(|version| version.id).collect();
+    let usage = db::count_tickets(conn, &ids)?;
+    let used = |id: i64| usage.get(&id).copied().unwrap_or_default();
+    Ok(page.map(|version| {
+        let used_by = used(version.id);
+        (version, used_by)
+    }))
+}
+
+pub fn get_version(conn: &mut Db, id: &str, version: i64) -> Result<(VersionRecord, Usage)> {
+    let policy = get_policy(conn, id)?;
+    let found = db::find_version(conn, policy.id, version)?;
+    let version = found.ok_or(Error::NotFound(Resource::PolicyVersion))?;
+    let usage = db::count_tickets(conn, &[version.id])?;
+    let used_by = usage.get(&version.id).copied().unwrap_or_default();
+    Ok((version, used_by))
 }

@@ -9,6 +9,7 @@
 pub mod calendar;
 pub mod clock;
 mod difference;
+pub mod escalation;
 pub mod explain;
 mod intervals;
 pub mod matching;

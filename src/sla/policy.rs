@@ -1,7 +1,8 @@
 //! SLA policies: how much time each target has at each priority, whose questions get it, when to warn, what pauses, what
 //! a warning and a breach set off, what a reopening means.
 //!
-//! Invariants of a checked policy: no target of zero, none longer than a year, warnings before the due.
+//! Invariants of a checked policy: some target, none of zero, none longer than a year, warnings before the due, no clock
+//! that never runs, escalations that happen and do something, at most one at each moment of a clock.
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,10 @@ pub enum HeldState {
     Waiting,
 }
 
+impl HeldState {
+    pub const ALL: [HeldState; 3] = [HeldState::Queued, HeldState::Assigned, HeldState::Waiting];
+}
+
 /// At which point of a clock an escalation is taken.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[serde(rename_all = "snake_case")]
@@ -260,10 +265,34 @@ impl PolicySpec {
             .is_some_and(|targets| targets.contains(&kind))
     }
 
-    /// Collects all problems. Codes: `zero_amount`, `amount_too_large`, `bad_percent`, `bad_close_after`.
+    /// Collects all problems that the policy alone shows; `policies::check` asks what it needs others for.
     pub fn check(&self) -> Result<(), Vec<SpecProblem>> {
         let mut problems = Vec::new();
         check_targets(&self.targets, &mut problems);
+        self.conditions.check(&mut problems);
+        self.check_warnings(&mut problems);
+        self.check_pauses(&mut problems);
+        for position in 0..self.escalations.len() {
+            self.check_escalation(position, &mut problems);
+        }
+        if let Some(StatusUpdate { every }) = self.status_update {
+            check_status_update(every, &mut problems);
+        }
+        if !(1..=MAX_DAYS).contains(&self.close_after_business_days) {
+            let pointer = "/close_after_business_days";
+            problems.push(SpecProblem::new(
+                pointer,
+                "bad_close_after",
+                format!("from 1 to {MAX_DAYS}"),
+            ));
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems),
+        }
+    }
+
+    fn check_warnings(&self, problems: &mut Vec<SpecProblem>) {
         let mut reached = 0;
         for (position, percent) in self.warn_at_percent.iter().enumerate() {
             if !(1..=99).contains(percent) || *percent <= reached {
@@ -273,18 +302,69 @@ impl PolicySpec {
             }
             reached = reached.max(*percent);
         }
-        if !(1..=MAX_DAYS).contains(&self.close_after_business_days) {
-            let message = format!("from 1 to {MAX_DAYS}");
-            problems.push(SpecProblem::new(
-                "/close_after_business_days",
-                "bad_close_after",
-                message,
-            ));
-        }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(problems)
+    }
+
+    /// A target may be named that the policy lacks: an agreement can promise it, and it has to pause then too.
+    fn check_pauses(&self, problems: &mut Vec<SpecProblem>) {
+        for target in TargetKind::ALL {
+            let always = HeldState::ALL.iter().all(|state| self.pauses_in(*state, target));
+            if always {
+                let message = format!("{} would pause in every state and never run", target.as_str());
+                problems.push(SpecProblem::new("/pauses", "never_runs", message));
+            }
         }
     }
+
+    fn check_escalation(&self, position: usize, problems: &mut Vec<SpecProblem>) {
+        let Some(step) = self.escalations.get(position) else {
+            return;
+        };
+        let mut refuse = |member: &str, code, message: &str| {
+            let pointer = format!("/escalations/{position}{member}");
+            problems.push(SpecProblem::new(pointer, code, message));
+        };
+        if self.targets.get(&step.target).is_none_or(BTreeMap::is_empty) {
+            refuse("/target", "missing_target", "the policy has no such target");
+        }
+        match (step.on, step.percent) {
+            (Moment::Breach, Some(_)) => {
+                refuse("/percent", "percent_on_breach", "a breach is at 100 percent")
+            }
+            (Moment::Warning, Some(percent)) if !self.warn_at_percent.contains(&percent) => {
+                refuse("/percent", "unknown_percent", "not one of warn_at_percent");
+            }
+            (Moment::Warning, None) if self.warn_at_percent.is_empty() => {
+                refuse("/on", "no_warning", "the policy never warns");
+            }
+            _ => {}
+        }
+        if step.notify.is_empty() && !step.raise_priority && step.transfer.is_none() {
+            refuse("", "empty_escalation", "it tells nobody and changes nothing");
+        }
+        let moment = |step: &Escalation| {
+            let first = self.warn_at_percent.first().copied();
+            (
+                step.target,
+                step.on,
+                step.percent.or(first.filter(|_| step.on == Moment::Warning)),
+            )
+        };
+        let same = |earlier: &Escalation| moment(earlier) == moment(step);
+        if self.escalations.iter().take(position).any(same) {
+            let message = "an earlier one is taken at the same moment; say all that is done then in one";
+            refuse("", "duplicate_escalation", message);
+        }
+    }
+}
+
+/// Askers are told every day at most.
+fn check_status_update(every: Amount, problems: &mut Vec<SpecProblem>) {
+    const WORKING_DAY_MINUTES: u32 = 480;
+    let pointer = format!("/status_update/every/{}", every.unit());
+    let problem = check_amount(pointer.clone(), every);
+    let too_often = matches!(every, Amount::BusinessMinutes(1..WORKING_DAY_MINUTES)).then(|| {
+        let message = format!("at least a working day, {WORKING_DAY_MINUTES} minutes");
+        SpecProblem::new(pointer, "too_often", message)
+    });
+    problems.extend(problem.or(too_often));
 }

@@ -388,6 +388,8 @@ diesel::table! {
         targets -> DbJson,
         valid_from -> Date,
         valid_to -> Nullable<Date>,
+        end_reason -> Nullable<Text>,
+        ended_by -> Nullable<Text>,
         author -> Text,
         created_at -> TsUtc,
         updated_at -> TsUtc,

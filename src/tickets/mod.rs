@@ -11,6 +11,7 @@ pub mod filing;
 pub mod history;
 pub mod intake;
 pub mod lifecycle;
+pub mod matching;
 pub mod messages;
 pub mod notices;
 pub mod operations;

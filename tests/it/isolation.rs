@@ -5,7 +5,7 @@ use giaidap::http::routes::ROUTES;
 use giaidap::identity::Scope;
 use serde_json::{Value, json};
 
-use crate::support::desk::{path_of, without_request_id};
+use crate::support::desk::{agreement, path_of, policy, without_request_id};
 use crate::support::{Client, TestApp, question};
 
 /// Callers of every kind, as seen from a ticket of H57 that Lan of the queue `technology` works on:
@@ -62,6 +62,25 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("compute_elapsed", [200; 9]),
     ("list_sla_policies", [200; 9]),
     ("show_sla_policy", [200; 9]),
+    ("match_sla_policy", [200; 9]),
+    ("create_sla_policy", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
+    (
+        "replace_sla_policy",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
+    ("retire_sla_policy", [403, 403, 403, 403, 403, 403, 403, 403, 409]),
+    (
+        "list_sla_policy_versions",
+        [403, 403, 403, 403, 200, 200, 200, 200, 200],
+    ),
+    (
+        "show_sla_policy_version",
+        [403, 403, 403, 403, 200, 200, 200, 200, 200],
+    ),
+    ("list_agreements", [200; 9]),
+    ("create_agreement", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
+    ("show_agreement", [404, 200, 200, 200, 200, 200, 200, 200, 200]),
+    ("end_agreement", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("file_ticket", [201, 403, 201, 201, 201, 201, 403, 201, 201]),
     ("list_tickets", [200, 200, 403, 200, 200, 200, 200, 200, 200]),
     ("show_ticket", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
@@ -129,6 +148,15 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
         "replace_operational_target" => json!({ "business_minutes": { "urgent": 30 } }),
         // A text is a file.
         "import_calendar" => json!("date\n2019-11-25\n"),
+        "match_sla_policy" => match caller {
+            "foreign" | "reader" | "writer" | "own" => json!({}),
+            _ => json!({ "organisation": "H57" }),
+        },
+        "create_sla_policy" => policy("provinces", 10, json!({ "kind": ["province"] })),
+        "replace_sla_policy" => policy("default", 1000, json!({})),
+        "retire_sla_policy" => json!({ "reason": "Không dùng nữa." }),
+        "create_agreement" => agreement("H57", "2020-01-01"),
+        "end_agreement" => json!({ "valid_to": "2029-12-31", "reason": "Theo thỏa thuận." }),
         "compute_due" => json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 }),
         "compute_elapsed" => {
             json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })
@@ -171,6 +199,12 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
     let lan = app.agent("lan", &["technology"]);
     let callers = callers(&app);
     let admin = callers.last().unwrap();
+    // Begins when the others have ended, so that they stand beside each other.
+    let agreed = admin
+        .post("/api/v1/agreements", &agreement("H57", "2029-01-01"))
+        .expect(201)
+        .body;
+    let agreed = agreed["id"].as_str().unwrap().to_owned();
     let mut wrong = Vec::new();
     for route in ROUTES {
         let row = EXPECTED
@@ -186,6 +220,7 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
                 "queues" => ("technology".to_owned(), "none"),
                 "calendars" => ("vn-government".to_owned(), "none"),
                 "sla-policies" => ("default".to_owned(), "none"),
+                "agreements" => (agreed.clone(), "00000000-0000-7000-8000-000000000000"),
                 "deliveries" => {
                     let of_ticket =
                         format!("/api/v1/deliveries?ticket={}", ticket["number"].as_str().unwrap());

@@ -9,6 +9,7 @@
     reason = "test code may fail loudly; clippy's own exception covers only #[test] functions"
 )]
 
+mod agreements;
 mod attribution;
 mod bad_input;
 mod calendars;
@@ -29,6 +30,7 @@ mod notices;
 mod operational_targets;
 mod operations;
 mod plans;
+mod policies;
 mod readme;
 mod recount;
 mod scenarios;

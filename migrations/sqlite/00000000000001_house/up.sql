@@ -128,6 +128,8 @@ CREATE TABLE agreements (
   targets TEXT NOT NULL,                -- by target and priority, in the place of the policy's
   valid_from DATE NOT NULL,
   valid_to DATE,                        -- last day of validity; null: until further notice
+  end_reason TEXT,                      -- why it was ended before its time, and by whom
+  ended_by TEXT,
   author TEXT NOT NULL,
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL,

@@ -2,7 +2,7 @@
 use diesel::RunQueryDsl;
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::TestApp;
 use super::client::Client;
@@ -39,6 +39,38 @@ impl TestApp {
     pub fn footprint(&self) -> Vec<(&'static str, i64)> {
         WRITTEN_TABLES.map(|table| (table, self.rows_in(table))).to_vec()
     }
+}
+
+/// A sound policy with these conditions, that answers in an hour and resolves in two days.
+pub fn policy(code: &str, precedence: u32, conditions: Value) -> Value {
+    json!({
+        "code": code,
+        "name": { "vi": "Chính sách thử", "en": "A policy" },
+        "calendar": "vn-government",
+        "reason": "Theo kế hoạch.",
+        "targets": {
+            "first_response": { "normal": { "business_minutes": 60 } },
+            "resolution": { "normal": { "business_days": 2 } },
+        },
+        "conditions": conditions,
+        "precedence": precedence,
+        "warn_at_percent": [50, 80],
+        "pauses": { "waiting": ["resolution"] },
+        "reopen": "continue",
+        "close_after_business_days": 5,
+    })
+}
+
+/// An agreement of an organisation for one year: three hours to the first answer.
+pub fn agreement(organisation: &str, valid_from: &str) -> Value {
+    let year = &valid_from[..4];
+    json!({
+        "organisation": organisation,
+        "name": { "vi": "Thỏa thuận phục vụ", "en": "Service agreement" },
+        "targets": { "first_response": { "normal": { "business_minutes": 180 } } },
+        "valid_from": valid_from,
+        "valid_to": format!("{year}-12-31"),
+    })
 }
 
 /// `/api/v1/tickets/<number>`.

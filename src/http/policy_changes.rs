@@ -1,0 +1,300 @@
+//! Changes of `/sla-policies` and their history.
+use actix_web::http::header::ETAG;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use validator::Validate;
+
+use super::answer::etag;
+use super::answer::{self, write_once};
+use super::calendars::NameIn;
+use super::extract::{Body, Call};
+use super::messages::page_parameters;
+use super::policies::PolicyOut;
+use super::targets::{AmountIn, TargetsIn};
+use super::wire::{self, Line, Prose, UniqueMembers, WireInstant};
+use crate::calendars::Name;
+use crate::error::{Error, FieldCode, FieldError, Resource, Result};
+use crate::idempotency::Answer;
+use crate::policies::change::{self, PolicyDraft};
+use crate::policies::{self, PolicyRecord, Usage, VersionRecord};
+use crate::sla::policy::{Escalation, Moment, Notified, StatusUpdate};
+use crate::sla::{Conditions, HeldState, PolicySpec, ReopenRule, TargetKind};
+use crate::store::Db;
+
+/// A policy as administrators write it; `code` is fixed once there is one.
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyIn {
+    #[validate(length(min = 1, max = 64))]
+    code: Option<Line>,
+    #[serde(deserialize_with = "wire::object")]
+    #[validate(nested)]
+    name: NameIn,
+    #[validate(length(min = 1, max = 64))]
+    calendar: Line,
+    #[validate(length(min = 1, max = 1000))]
+    reason: Prose,
+    targets: TargetsIn,
+    #[serde(default, deserialize_with = "wire::object")]
+    conditions: ConditionsIn,
+    precedence: u32,
+    #[validate(length(max = 99))]
+    warn_at_percent: Vec<u8>,
+    pauses: UniqueMembers<HeldState, Vec<TargetKind>>,
+    reopen: ReopenRule,
+    close_after_business_days: u32,
+    #[serde(default)]
+    escalations: Vec<EscalationIn>,
+    #[serde(default, deserialize_with = "wire::optional_object")]
+    status_update: Option<StatusUpdateIn>,
+    /// Only of a new version.
+    applies_to_open: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ConditionsIn {
+    organisation: Option<Vec<Line>>,
+    kind: Option<Vec<Line>>,
+    topic: Option<Vec<Line>>,
+    queue: Option<Vec<Line>>,
+    channel: Option<Vec<Line>>,
+    tag: Option<Vec<Line>>,
+    pilot: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EscalationIn {
+    target: TargetKind,
+    on: Moment,
+    percent: Option<u8>,
+    #[serde(default)]
+    notify: Vec<Notified>,
+    #[serde(default)]
+    raise_priority: bool,
+    transfer: Option<Line>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusUpdateIn {
+    every: AmountIn,
+}
+
+impl From<ConditionsIn> for Conditions {
+    fn from(given: ConditionsIn) -> Self {
+        let texts =
+            |lines: Option<Vec<Line>>| lines.map(|lines| lines.into_iter().map(|line| line.0).collect());
+        Conditions {
+            organisation: texts(given.organisation),
+            kind: texts(given.kind),
+            topic: texts(given.topic),
+            queue: texts(given.queue),
+            channel: texts(given.channel),
+            tag: texts(given.tag),
+            pilot: given.pilot,
+        }
+    }
+}
+
+impl From<EscalationIn> for Escalation {
+    fn from(given: EscalationIn) -> Self {
+        Escalation {
+            target: given.target,
+            on: given.on,
+            percent: given.percent,
+            notify: given.notify.into_iter().collect(),
+            raise_priority: given.raise_priority,
+            transfer: given.transfer.map(|queue| queue.0),
+        }
+    }
+}
+
+impl PolicyIn {
+    /// Lists that become sets: what stands in one twice is a slip of the pen.
+    fn check_lists(&self) -> Result<()> {
+        if self.escalations.len() > 50 {
+            let max = 50;
+            return Err(Error::invalid_pointer("/escalations", FieldCode::TooLong { max }));
+        }
+        let mut errors = Vec::new();
+        let mut refuse = |pointer| errors.push(FieldError::pointer(pointer, FieldCode::Duplicate));
+        for (state, targets) in &self.pauses.0 {
+            let state = json!(state);
+            for position in repeated(targets) {
+                refuse(format!(
+                    "/pauses/{}/{position}",
+                    state.as_str().unwrap_or_default()
+                ));
+            }
+        }
+        for (index, step) in self.escalations.iter().enumerate() {
+            for position in repeated(&step.notify) {
+                refuse(format!("/escalations/{index}/notify/{position}"));
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Invalid(errors)),
+        }
+    }
+
+    fn into_draft(self) -> Result<PolicyDraft> {
+        self.check_lists()?;
+        let pauses = self.pauses.0.into_iter();
+        Ok(PolicyDraft {
+            name: Name {
+                vi: self.name.vi.0,
+                en: self.name.en.0,
+            },
+            calendar: self.calendar.0,
+            reason: self.reason.0,
+            spec: PolicySpec {
+                targets: self.targets.into(),
+                conditions: self.conditions.into(),
+                precedence: self.precedence,
+                warn_at_percent: self.warn_at_percent,
+                pauses: pauses
+                    .map(|(state, targets)| (state, targets.into_iter().collect()))
+                    .collect(),
+                reopen: self.reopen,
+                close_after_business_days: self.close_after_business_days,
+                escalations: self.escalations.into_iter().map(Into::into).collect(),
+                status_update: self.status_update.map(|update| StatusUpdate {
+                    every: update.every.0,
+                }),
+            },
+        })
+    }
+}
+
+/// Positions of values that stand earlier in the list too.
+fn repeated<T: PartialEq>(values: &[T]) -> impl Iterator<Item = usize> {
+    let stands_before =
+        |(position, value): &(usize, &T)| values.iter().take(*position).any(|earlier| earlier == *value);
+    values
+        .iter()
+        .enumerate()
+        .filter(stands_before)
+        .map(|(position, _)| position)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct RetirePolicy {
+    #[validate(length(min = 1, max = 1000))]
+    reason: Prose,
+}
+
+/// The stored definition is in the contract's own shape.
+#[derive(Serialize)]
+struct VersionOut {
+    version: i64,
+    calendar: Value,
+    applies_to_open: bool,
+    author: String,
+    reason: String,
+    created_at: WireInstant,
+    definition: Value,
+    used_by: UsageOut,
+}
+
+#[derive(Serialize)]
+struct UsageOut {
+    open_tickets: i64,
+    tickets: i64,
+}
+
+impl From<(VersionRecord, Usage)> for VersionOut {
+    fn from((record, usage): (VersionRecord, Usage)) -> Self {
+        VersionOut {
+            version: record.version,
+            calendar: json!({ "code": record.calendar_code }),
+            applies_to_open: record.applies_to_open,
+            author: record.author,
+            reason: record.reason,
+            created_at: record.created_at.into(),
+            definition: record.definition.0,
+            used_by: UsageOut {
+                open_tickets: usage.open,
+                tickets: usage.all,
+            },
+        }
+    }
+}
+
+fn policy_answer(status: u16, record: PolicyRecord) -> Result<Answer> {
+    let mut headers = vec![(ETAG.to_string(), etag(record.version))];
+    if status == 201 {
+        headers.push(("location".into(), format!("/api/v1/sla-policies/{}", record.code)));
+    }
+    answer::json(status, headers, &PolicyOut::from(record))
+}
+
+pub async fn create_sla_policy(call: Call, body: Body<PolicyIn>) -> Result<HttpResponse> {
+    let mut given = body.value;
+    if given.applies_to_open.is_some() {
+        return Err(Error::invalid_pointer("/applies_to_open", FieldCode::NotAllowed));
+    }
+    let code = given.code.take();
+    let code = code.ok_or_else(|| Error::invalid_pointer("/code", FieldCode::Required))?;
+    let draft = given.into_draft()?;
+    write_once(&call, &body.bytes, move |tx| {
+        policy_answer(201, change::create(tx, &code.0, draft)?)
+    })
+    .await
+}
+
+pub async fn replace_sla_policy(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<PolicyIn>,
+) -> Result<HttpResponse> {
+    let seen = call.required_versions()?;
+    let mut given = body.value;
+    let code = given.code.take().map(|code| code.0);
+    let applies_to_open = given.applies_to_open.unwrap_or(false);
+    let draft = given.into_draft()?;
+    write_once(&call, &body.bytes, move |tx| {
+        let record = change::replace(tx, &id, code.as_deref(), draft, applies_to_open, &seen)?;
+        policy_answer(200, record)
+    })
+    .await
+}
+
+pub async fn retire_sla_policy(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<RetirePolicy>,
+) -> Result<HttpResponse> {
+    let seen = call.if_match.clone();
+    let reason = body.value.reason.0;
+    write_once(&call, &body.bytes, move |tx| {
+        policy_answer(200, change::retire(tx, &id, &reason, &seen)?)
+    })
+    .await
+}
+
+pub async fn list_sla_policy_versions(
+    call: Call,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let (limit, cursor) = page_parameters(&request)?;
+    let work = move |conn: &mut Db| policies::list_versions(conn, &id, cursor.as_deref(), limit);
+    let page = call.app.store.read(work).await?;
+    wire::list(&call, request.query_string(), page.map(VersionOut::from))
+}
+
+pub async fn show_sla_policy_version(call: Call, path: web::Path<(String, String)>) -> Result<HttpResponse> {
+    let (id, version) = path.into_inner();
+    let version: Option<i64> = version.parse().ok();
+    let version = version.ok_or(Error::NotFound(Resource::PolicyVersion))?;
+    let work = move |conn: &mut Db| policies::get_version(conn, &id, version);
+    let found = call.app.store.read(work).await?;
+    Ok(HttpResponse::Ok().json(VersionOut::from(found)))
+}
