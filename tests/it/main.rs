@@ -28,6 +28,7 @@ mod notices;
 mod operations;
 mod plans;
 mod readme;
+mod sla;
 mod store;
 mod support;
 mod support_tests;
