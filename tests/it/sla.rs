@@ -236,6 +236,44 @@ fn the_clock_over_the_swap_of_29_april_2019_names_the_day_off_and_the_make_up_sa
     );
 }
 
+/// docs/SLA.md works this example by hand; both languages stand there.
+#[test]
+fn the_example_of_the_documentation_is_what_the_clock_says() {
+    let app = TestApp::start();
+    let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
+    let ticket = file_at(&app, &hue, "2019-04-26T16:30:00+07:00", |body| {
+        body["priority"] = json!("high");
+    });
+    let path = path_of(&ticket);
+    app.at("2019-05-02T09:00:00+07:00");
+    lan.call(&format!("{path}/claim")).expect(200);
+    lan.post(&format!("{path}/wait"), &json!({ "message": "Bổ sung?" }))
+        .expect(200);
+    app.at("2019-05-03T10:00:00+07:00");
+    hue.post(&format!("{path}/messages"), &json!({ "body": "Đây." }))
+        .expect(201);
+    app.at("2019-05-04T09:00:00+07:00");
+    assert_consistent(&hue, &path);
+    let documentation = std::fs::read_to_string("docs/SLA.md").unwrap();
+    for language in ["vi", "en"] {
+        let asking = hue.with("Accept", "text/plain").with("Accept-Language", language);
+        let why = asking
+            .get(&format!("{path}/sla/explanation?target=resolution"))
+            .expect(200)
+            .text;
+        assert!(documentation.contains(&why), "docs/SLA.md lacks:\n{why}");
+    }
+    let scenario = json!({ "filed_at": "2019-04-26T16:30:00+07:00", "topic": "NGSP", "priority": "high",
+        "changes": [{ "at": "2019-05-02T09:00:00+07:00", "event": "wait" },
+            { "at": "2019-05-03T10:00:00+07:00", "event": "reply" }] });
+    assert!(documentation.contains(&serde_json::to_string(&scenario["changes"][0]["at"]).unwrap()));
+    let simulated = hue.post(SIMULATE, &scenario).expect(200).body;
+    assert_eq!(
+        clock_of(&simulated, "resolution", 1)["due_at"],
+        "2019-05-07T02:00:00Z"
+    );
+}
+
 #[test]
 fn each_second_is_on_the_account_of_one_queue_and_agent() {
     let app = TestApp::start();
