@@ -539,6 +539,7 @@ fn every_command_explains_itself() {
         &["key", "create"],
         &["calendar", "due"],
         &["report", "sla"],
+        &["sla", "explain"],
     ] {
         let help = binary.out(&[command, &["--help"]].concat());
         assert!(
