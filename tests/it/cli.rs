@@ -319,6 +319,34 @@ fn a_calendar_answers_at_the_command_line_as_over_the_api() {
 }
 
 #[test]
+fn the_clocks_of_a_ticket_are_explained_at_the_command_line_as_over_the_api() {
+    let app = TestApp::start();
+    let binary = Binary::on(&app.database.url);
+    let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
+    let ticket = crate::support::file(&hue);
+    let number = ticket["number"].as_str().unwrap();
+    app.at("2019-11-25T09:00:00+07:00");
+    let path = format!("/api/v1/tickets/{number}");
+    lan.call(&format!("{path}/claim")).expect(200);
+    let answer = serde_json::json!({ "outcome": "answered", "message": "Trả lời." });
+    lan.post(&format!("{path}/resolve"), &answer).expect(200);
+    let over_api = lan.get(&format!("{path}/sla/explanation")).expect(200).body;
+    let printed = binary.json(&["sla", "explain", number, "--json"]);
+    assert_eq!(
+        printed["clocks"], over_api["clocks"],
+        "stopped clocks stay as they are"
+    );
+    let vi = binary.out(&["sla", "explain", number, "--target", "first_response"]);
+    assert!(vi.contains("Phản hồi đầu tiên, chu kỳ 1: đúng hạn"), "{vi}");
+    assert!(vi.contains("Chủ Nhật 24/11/2019: nghỉ (cuối tuần)"), "{vi}");
+    assert!(!vi.contains("Giải quyết"), "{vi}");
+    let en = binary.out(&["sla", "explain", number, "--language", "en", "--cycle", "1"]);
+    assert!(en.contains("Sunday 24/11/2019: off (weekend)"), "{en}");
+    let unknown = binary.failure(&["sla", "explain", "GD-2019-999999"]);
+    assert_eq!(unknown, "there is no such ticket");
+}
+
+#[test]
 fn the_report_is_drawn_as_a_table_as_json_and_as_csv() {
     let app = TestApp::start();
     crate::support::file(&app.organisation("H57"));
@@ -511,6 +539,7 @@ fn every_command_explains_itself() {
         &["key", "create"],
         &["calendar", "due"],
         &["report", "sla"],
+        &["sla", "explain"],
     ] {
         let help = binary.out(&[command, &["--help"]].concat());
         assert!(

@@ -89,6 +89,12 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("list_messages", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
     ("post_note", [403, 403, 403, 403, 404, 201, 403, 201, 201]),
     ("list_notes", [403, 403, 403, 403, 404, 200, 200, 200, 200]),
+    ("show_ticket_sla", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
+    (
+        "explain_ticket_sla",
+        [404, 200, 403, 200, 404, 200, 200, 200, 200],
+    ),
+    ("simulate_sla", [200; 9]),
     ("list_events", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
     ("claim_ticket", [403, 403, 403, 403, 404, 409, 403, 409, 409]),
     ("assign_ticket", [403, 403, 403, 403, 403, 403, 403, 200, 200]),
@@ -162,6 +168,13 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
             json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })
         }
         "change_ticket" => json!({ "priority": "high" }),
+        "simulate_sla" => {
+            let mut body = json!({ "filed_at": "2019-11-22T16:30:00+07:00" });
+            if !matches!(caller, "foreign" | "reader" | "writer" | "own") {
+                body["organisation"] = json!("H57");
+            }
+            body
+        }
         "post_message" | "post_note" => json!({ "body": "Xin chào." }),
         "assign_ticket" => json!({ "assignee": "colleague@centre.example" }),
         "transfer_ticket" => json!({ "queue": "security", "reason": "Đúng nhóm hơn." }),

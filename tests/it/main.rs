@@ -34,6 +34,7 @@ mod policies;
 mod readme;
 mod recount;
 mod scenarios;
+mod sla;
 mod store;
 mod support;
 mod support_tests;

@@ -115,8 +115,8 @@ pub struct DayCount {
     pub days: Vec<Step>,
     /// Where the count ends, before pauses move it.
     pub due_without_pauses: DateTime<Utc>,
-    /// By which the pauses move it.
-    pub paused_business_seconds: i64,
+    /// By which pauses have moved it, up to now where the clock is paused. A pause after the due moves nothing.
+    pub moved_business_seconds: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -247,11 +247,15 @@ impl Loaded {
             _ => return Ok(None),
         };
         let steps = timeline.day_steps(start, amount).map_err(no_working_time)?;
+        let due_without_pauses = amount.due_from(timeline, start).map_err(no_working_time)?;
         Ok(Some(DayCount {
             starts_on: timeline.local_date(start),
             days: steps.iter().map(Step::from).collect(),
-            due_without_pauses: amount.due_from(timeline, start).map_err(no_working_time)?,
-            paused_business_seconds: self.figures.paused_business_seconds,
+            due_without_pauses,
+            moved_business_seconds: match self.row.due_at {
+                Some(due) => timeline.elapsed(due_without_pauses, due.0),
+                None => self.figures.paused_business_seconds,
+            },
         }))
     }
 

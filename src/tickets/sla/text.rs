@@ -280,8 +280,8 @@ impl Writer {
             self.line(&line);
         }
         let end = moment(count.due_without_pauses, zone);
-        let moved = duration(count.paused_business_seconds);
-        let result = match count.paused_business_seconds {
+        let moved = duration(count.moved_business_seconds);
+        let result = match count.moved_business_seconds {
             0 => self.say(format!("     Kết thúc: {end}"), format!("     Ends: {end}")),
             _ => self.say(
                 format!("     Kết thúc: {end}, lùi thêm {moved} giờ làm việc do tạm dừng"),
