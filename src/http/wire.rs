@@ -85,8 +85,11 @@ where
                 // Read as text first, because only then the path of a wrong value names it.
                 while let Some(name) = given.next_key::<String>()? {
                     let refuse = |what| A::Error::custom(format_args!("{what} field `{name}`"));
-                    let key = K::deserialize(name.as_str().into_deserializer());
-                    let key = key.map_err(|_: serde::de::value::Error| refuse("unknown"))?;
+                    let key: std::result::Result<K, serde::de::value::Error> =
+                        K::deserialize(name.as_str().into_deserializer());
+                    let Ok(key) = key else {
+                        return Err(refuse("unknown"));
+                    };
                     if members.contains_key(&key) {
                         return Err(refuse("duplicate"));
                     }
