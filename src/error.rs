@@ -34,6 +34,8 @@ pub enum Error {
     IdempotencyKeyReused,
     /// The caller's `If-Match` names another version.
     PreconditionFailed,
+    /// Replacing this takes an `If-Match`, so that nobody overwrites what they have not seen.
+    PreconditionRequired,
     /// Fields of the request are wrong; never empty.
     Invalid(Vec<FieldError>),
     /// No valid credential.
@@ -74,6 +76,8 @@ pub enum Conflict {
     DeliveryNotRetryable,
     /// The calendar has no working time in the ten years after the start.
     NoWorkingTime,
+    /// The change leaves everything as it is.
+    NothingChanged,
 }
 
 /// One wrong field of a request.

@@ -1,4 +1,5 @@
-//! The loops that carry out what requests left behind: mails, warnings and breaches, closings, old idempotency records.
+//! The loops that carry out what requests left behind: mails, warnings and breaches, status updates, closings,
+//! old idempotency records.
 //!
 //! Dull by design: each runs a public step until it finds nothing to do, then waits for its interval or the shutdown.
 //! An error is logged, counted and tried again; only a shutdown ends a loop. A loop that ends otherwise (it panicked)
@@ -16,7 +17,8 @@ use crate::error::{Error, Result};
 use crate::idempotency;
 use crate::notifications::carrier::Carrier;
 use crate::store::Store;
-use crate::tickets::notices::{close_step, notice_step};
+use crate::tickets::notices::{close_step, notice_step, status_update_step};
+use crate::tickets::recount::recount_step;
 use crate::tx::Desk;
 
 /// Mails that are sent at the same time.
@@ -25,7 +27,9 @@ const MAILS_AT_ONCE: i64 = 8;
 /// How long each loop waits when there is nothing to do, and after an error.
 const OUTBOX_INTERVAL: Duration = Duration::from_secs(1);
 const NOTICES_INTERVAL: Duration = Duration::from_secs(5);
+const STATUS_UPDATES_INTERVAL: Duration = Duration::from_secs(30);
 const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
+const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
@@ -44,7 +48,14 @@ impl Workers {
         shutdown: &CancellationToken,
     ) -> Workers {
         // A series that appears with its first failure hides that failure from `increase()`.
-        for worker in ["outbox", "notices", "closings", "idempotency"] {
+        for worker in [
+            "outbox",
+            "notices",
+            "status_updates",
+            "closings",
+            "recount",
+            "idempotency",
+        ] {
             metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
         }
         for outcome in ["sent", "again", "dead"] {
@@ -65,9 +76,19 @@ impl Workers {
             async move { notice_step(&s, &d, now).await }
         });
         let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
+        workers.add("status_updates", STATUS_UPDATES_INTERVAL, move || {
+            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
+            async move { status_update_step(&s, &d, now).await }
+        });
+        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
         workers.add("closings", CLOSINGS_INTERVAL, move || {
             let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
             async move { close_step(&s, &d, now).await }
+        });
+        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
+        workers.add("recount", RECOUNT_INTERVAL, move || {
+            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
+            async move { recount_step(&s, &d, now).await }
         });
         let (s, c) = (store.clone(), clock.clone());
         workers.add("idempotency", SWEEP_INTERVAL, move || {
@@ -135,10 +156,12 @@ pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Ca
         .await?;
     loop {
         let now = clock.now();
+        let recounted = recount_step(store, desk, now).await?;
         let noticed = notice_step(store, desk, now).await?;
+        let updated = status_update_step(store, desk, now).await?;
         let closed = close_step(store, desk, now).await?;
         let carried = carrier.step(store, clock, MAILS_AT_ONCE).await?;
-        if noticed + closed + carried == 0 {
+        if recounted + noticed + updated + closed + carried == 0 {
             return Ok(());
         }
     }

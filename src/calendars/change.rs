@@ -4,7 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::field_errors;
+use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::sla::calendar::{CalendarSpec, ExceptionSpec, PatternSpec};
+use crate::sla::{Calendar, SpecProblem};
+use crate::text::nfc;
+
+/// Bounds of a whole calendar.
+pub const MOST_PATTERNS: u64 = 200;
+pub const MOST_EXCEPTIONS: u64 = 10_000;
 
 /// What is to be different. Members that are left out stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -51,5 +59,102 @@ impl CalendarChange {
             patterns: self.patterns.clone().unwrap_or_else(|| present.patterns.clone()),
             exceptions: by_date.into_values().flatten().cloned().collect(),
         }
+    }
+}
+
+impl CalendarChange {
+    /// Free texts in NFC and on one line; refused with a pointer where they cannot be.
+    pub fn clean(&mut self) -> Result<()> {
+        clean_texts(self.exceptions.as_deref_mut().unwrap_or_default(), "/exceptions")?;
+        clean_texts(&mut self.set_exceptions, "/set_exceptions")
+    }
+
+    /// The calendar as it would be, checked whole. What is wrong is named where it stands in the change.
+    pub fn checked(&self, present: &CalendarSpec) -> Result<(CalendarSpec, Calendar)> {
+        let replaced = CalendarSpec {
+            time_zone: self.time_zone.as_ref().unwrap_or(&present.time_zone).clone(),
+            patterns: self.patterns.as_ref().unwrap_or(&present.patterns).clone(),
+            exceptions: self.exceptions.clone().unwrap_or_default(),
+        };
+        let set = CalendarSpec {
+            exceptions: self.set_exceptions.clone(),
+            ..present.clone()
+        };
+        let mut problems = replaced.check().err().unwrap_or_default();
+        problems.extend(
+            set.check()
+                .err()
+                .unwrap_or_default()
+                .into_iter()
+                .map(|problem| SpecProblem {
+                    pointer: problem.pointer.replacen("/exceptions", "/set_exceptions", 1),
+                    ..problem
+                }),
+        );
+        if !problems.is_empty() {
+            return Err(field_errors(problems));
+        }
+        self.check_removals(present)?;
+        let whole = self.applied_to(present);
+        if is_more(whole.exceptions.len(), MOST_EXCEPTIONS) {
+            let code = FieldCode::TooLong { max: MOST_EXCEPTIONS };
+            return Err(Error::invalid_pointer("/set_exceptions", code));
+        }
+        let calendar = whole.check().map_err(field_errors)?;
+        Ok((whole, calendar))
+    }
+
+    /// Whoever takes away what is not there is mistaken in the date.
+    fn check_removals(&self, present: &CalendarSpec) -> Result<()> {
+        let exceptions = self.exceptions.as_ref().unwrap_or(&present.exceptions);
+        let known = |date: &String| exceptions.iter().any(|exception| exception.date == *date);
+        let errors: Vec<FieldError> = self
+            .remove_exceptions
+            .iter()
+            .enumerate()
+            .filter(|(_, date)| !known(date))
+            .map(|(index, _)| {
+                FieldError::pointer(format!("/remove_exceptions/{index}"), FieldCode::UnknownCode)
+            })
+            .collect();
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Invalid(errors)),
+        }
+    }
+}
+
+fn is_more(length: usize, max: u64) -> bool {
+    u64::try_from(length).is_ok_and(|length| length > max)
+}
+
+/// The free texts of exceptions, which stand at this pointer: in NFC, on one line, no longer than the contract says.
+pub fn clean_texts(exceptions: &mut [ExceptionSpec], at: &str) -> Result<()> {
+    let mut errors = Vec::new();
+    for (index, exception) in exceptions.iter_mut().enumerate() {
+        let (vi, en) = match &mut exception.name {
+            Some(name) => (name.vi.as_mut(), name.en.as_mut()),
+            None => (None, None),
+        };
+        let texts = [
+            ("name/vi", vi, 200),
+            ("name/en", en, 200),
+            ("legal_basis", exception.legal_basis.as_mut(), 500),
+            ("source", exception.source.as_mut(), 500),
+        ];
+        for (member, text, max) in texts {
+            let Some(text) = text else { continue };
+            *text = nfc(text.trim());
+            let code = match text.chars().any(char::is_control) {
+                true => FieldCode::ControlCharacter,
+                false if is_more(text.chars().count(), max) => FieldCode::TooLong { max },
+                false => continue,
+            };
+            errors.push(FieldError::pointer(format!("{at}/{index}/{member}"), code));
+        }
+    }
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Invalid(errors)),
     }
 }

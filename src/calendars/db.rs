@@ -5,8 +5,9 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::NewCalendar;
+use super::{Name, NewCalendar};
 use crate::error::{Conflict, Error, Result, is_unique_violation};
+use crate::sla::CalendarSpec;
 use crate::store::schema::{calendar_versions, calendars};
 use crate::store::{Db, Json, Ts, Uid};
 
@@ -163,6 +164,49 @@ pub fn insert_calendar(
         ))
         .execute(conn)?;
     find_calendar_by_uid(conn, uid)?.ok_or_else(|| Error::internal("a calendar vanished", id))
+}
+
+/// Let nobody else change the calendar until the end of the transaction. SQLite needs no lock: its writer is alone.
+pub fn lock_calendar(conn: &mut Db, id: i64) -> Result<()> {
+    if let Db::Pg(pg) = conn {
+        calendars::table
+            .find(id)
+            .select(calendars::id)
+            .for_no_key_update()
+            .first::<i64>(pg)?;
+    }
+    Ok(())
+}
+
+pub fn rename_calendar(conn: &mut Db, id: i64, name: &Name) -> Result<()> {
+    diesel::update(calendars::table.find(id))
+        .set((calendars::name_vi.eq(&name.vi), calendars::name_en.eq(&name.en)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Returns the version's id.
+pub fn insert_version(
+    conn: &mut Db,
+    calendar_id: i64,
+    version: i64,
+    spec: &CalendarSpec,
+    (author, reason): (&str, &str),
+    now: DateTime<Utc>,
+) -> Result<i64> {
+    let definition =
+        serde_json::to_value(spec).map_err(|cause| Error::internal("a calendar cannot be written", cause))?;
+    Ok(diesel::insert_into(calendar_versions::table)
+        .values((
+            calendar_versions::calendar_id.eq(calendar_id),
+            calendar_versions::version.eq(version),
+            calendar_versions::definition.eq(Json(definition)),
+            calendar_versions::author.eq(author),
+            calendar_versions::reason.eq(reason),
+            calendar_versions::created_at.eq(Ts::from(now)),
+        ))
+        .returning(calendar_versions::id)
+        .get_result(conn)?)
 }
 
 /// Another process created the same code between the check and the insert.

@@ -1,5 +1,6 @@
 //! Stored working calendars, versioned: a version is never changed, so what was computed with it can be computed again.
 //! The arithmetic itself is in `sla`; compiled versions are kept in memory by `rules`.
+pub mod apply;
 pub mod change;
 pub mod csv;
 pub(crate) mod db;

@@ -11,6 +11,7 @@ mod organisation;
 mod out;
 mod report;
 mod serve;
+mod sla;
 mod token;
 mod user;
 
@@ -60,6 +61,9 @@ enum Command {
     /// Reports
     #[command(subcommand)]
     Report(report::Command),
+    /// The clocks of tickets
+    #[command(subcommand)]
+    Sla(sla::Command),
     /// Ask a running server whether it is healthy (for container health checks)
     Healthcheck(healthcheck::Args),
 }
@@ -95,6 +99,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Key(command) => key::run(command, &config).await?,
             Command::Calendar(command) => calendar::run(command, &config).await?,
             Command::Report(command) => report::run(command, &config).await?,
+            Command::Sla(command) => sla::run(command, &config).await?,
             Command::Healthcheck(_) => {}
         }
         Ok(ExitCode::SUCCESS)
@@ -104,6 +109,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// End the process of a server. Its runtime would wait for mail sessions that a slow server draws out, for minutes; their
 /// leases run out by themselves.
 fn leave(outcome: anyhow::Result<()>) -> ! {
+    // Web threads may still be ending, each dropping its handle to the system last of all, among its thread locals. The
+    // last handle of all would wake the system's task, for which tokio needs a thread local that is gone by then: the
+    // process would abort. This handle is never dropped, so none of theirs is the last.
+    std::mem::forget(actix_web::rt::System::current());
     match outcome {
         Ok(()) => std::process::exit(0),
         Err(error) => {

@@ -47,6 +47,7 @@ pub fn explain(error: Error) -> anyhow::Error {
         }
         Error::NotFound(Resource::User) => anyhow::anyhow!("there is no such user"),
         Error::NotFound(Resource::Organisation) => anyhow::anyhow!("there is no such organisation"),
+        Error::NotFound(Resource::Ticket) => anyhow::anyhow!("there is no such ticket"),
         Error::NotFound(Resource::Calendar) => anyhow::anyhow!("there is no such calendar"),
         Error::NotFound(Resource::CalendarVersion) => anyhow::anyhow!("the calendar has no such version"),
         Error::Conflict(Conflict::CodeTaken) => anyhow::anyhow!("the code is taken"),

@@ -10,12 +10,12 @@ use super::answer::{self, compute_once, etag, matches_etag, write_once};
 use super::extract::{Body, Call};
 use super::messages::page_parameters;
 use super::wire::{self, Line, WireInstant};
+use crate::calendars::change::clean_texts;
 use crate::calendars::{self, CalendarRecord, Name, NewCalendar};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::idempotency::Answer;
 use crate::sla::calendar::{CalendarSpec, ExceptionSpec, PatternSpec};
 use crate::store::{Db, Uid};
-use crate::text::nfc;
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +41,15 @@ pub struct NameIn {
     vi: Line,
     #[validate(length(min = 1, max = 200))]
     en: Line,
+}
+
+impl From<NameIn> for Name {
+    fn from(name: NameIn) -> Self {
+        Name {
+            vi: name.vi.0,
+            en: name.en.0,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -78,7 +87,7 @@ struct ElapsedAnswer {
 
 /// The stored definition is in the contract's own shape; the record adds the rest.
 #[derive(Serialize)]
-struct CalendarOut {
+pub(super) struct CalendarOut {
     id: Uid,
     code: String,
     version: i64,
@@ -136,26 +145,28 @@ pub async fn show_calendar(call: Call, id: web::Path<String>) -> Result<HttpResp
     let work = move |conn: &mut Db| {
         let record = calendars::get_calendar(conn, &id)?;
         let etag = etag(record.version);
-        let headers = vec![(ETAG.to_string(), etag.clone())];
         if known.is_some_and(|known| matches_etag(&known, &etag)) {
             return Ok(Answer {
-                headers,
+                headers: vec![(ETAG.to_string(), etag)],
                 ..answer::empty(304)
             });
         }
-        answer::json(200, headers, &CalendarOut::at(now, record)?)
+        calendar_answer(now, record)
     };
     answer::send(call.app.store.read(work).await?)
 }
 
+/// The calendar with its ETag.
+pub(super) fn calendar_answer(now: DateTime<Utc>, record: CalendarRecord) -> Result<Answer> {
+    let headers = vec![(ETAG.to_string(), etag(record.version))];
+    answer::json(200, headers, &CalendarOut::at(now, record)?)
+}
+
 pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<HttpResponse> {
     let mut given = body.value;
-    clean_texts(&mut given.exceptions)?;
+    clean_texts(&mut given.exceptions, "/exceptions")?;
     let name = match given.name {
-        Some(name) => Name {
-            vi: name.vi.0,
-            en: name.en.0,
-        },
+        Some(name) => name.into(),
         None => Name {
             vi: given.code.0.clone(),
             en: given.code.0.clone(),
@@ -182,38 +193,6 @@ pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<H
         answer::json(201, headers, &CalendarOut::at(tx.now, record)?)
     })
     .await
-}
-
-/// The free texts of exceptions: in NFC, on one line, no longer than the contract says.
-fn clean_texts(exceptions: &mut [ExceptionSpec]) -> Result<()> {
-    let mut errors = Vec::new();
-    for (index, exception) in exceptions.iter_mut().enumerate() {
-        let (vi, en) = match &mut exception.name {
-            Some(name) => (name.vi.as_mut(), name.en.as_mut()),
-            None => (None, None),
-        };
-        let texts = [
-            ("name/vi", vi, 200),
-            ("name/en", en, 200),
-            ("legal_basis", exception.legal_basis.as_mut(), 500),
-            ("source", exception.source.as_mut(), 500),
-        ];
-        for (member, text, max) in texts {
-            let Some(text) = text else { continue };
-            *text = nfc(text.trim());
-            let is_longer = u64::try_from(text.chars().count()).is_ok_and(|length| length > max);
-            let code = match text.chars().any(char::is_control) {
-                true => FieldCode::ControlCharacter,
-                false if is_longer => FieldCode::TooLong { max },
-                false => continue,
-            };
-            errors.push(FieldError::pointer(format!("/exceptions/{index}/{member}"), code));
-        }
-    }
-    match errors.is_empty() {
-        true => Ok(()),
-        false => Err(Error::Invalid(errors)),
-    }
 }
 
 pub async fn compute_due(call: Call, id: web::Path<String>, body: Body<DueQuestion>) -> Result<HttpResponse> {

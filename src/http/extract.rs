@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, IF_NONE_MATCH};
+use actix_web::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -31,6 +31,8 @@ pub struct Call {
     pub idempotency_key: Option<String>,
     /// The versions that the caller decided on; `None` where any will do.
     pub if_match: Option<Vec<i64>>,
+    /// `If-Match` was sent, `*` too.
+    pub has_if_match: bool,
     pub if_none_match: Option<String>,
     pub method: String,
     pub path: String,
@@ -42,6 +44,14 @@ impl Call {
         let owner = self.principal.owner()?;
         let key = self.idempotency_key.as_deref()?;
         Some(Key::new(owner, key, &self.method, &self.path, body))
+    }
+
+    /// The versions that the caller decided on, of what nobody may replace without saying so (RFC 6585, section 3).
+    pub fn required_versions(&self) -> Result<Option<Vec<i64>>> {
+        match self.has_if_match {
+            true => Ok(self.if_match.clone()),
+            false => Err(Error::PreconditionRequired),
+        }
     }
 }
 
@@ -85,6 +95,7 @@ fn call(request: &HttpRequest) -> Result<Call> {
             true => if_match(request)?,
             false => None,
         },
+        has_if_match: request.headers().contains_key(IF_MATCH),
         // What is no text is no tag of ours either.
         if_none_match: if_none_match
             .and_then(|value| value.to_str().ok())

@@ -1,6 +1,7 @@
 //! HTTP: the route table, the way in and out of every request, and one file per resource with its wire types.
 //! Handlers extract, make one call, and shape the answer; no rule and no query lives here.
 pub mod answer;
+mod calendar_changes;
 mod calendar_files;
 mod calendar_versions;
 mod calendars;
@@ -20,5 +21,7 @@ mod reports;
 pub mod routes;
 pub mod server;
 pub mod site;
+mod sla;
+mod ticket_changes;
 mod tickets;
 pub mod wire;

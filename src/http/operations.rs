@@ -65,7 +65,7 @@ pub struct ResolveTicket {
 }
 
 /// Run an operation on a ticket once, under `If-Match`, and answer with the ticket as it is then.
-async fn operate(
+pub(super) async fn operate(
     call: Call,
     id: String,
     body: &[u8],

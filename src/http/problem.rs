@@ -75,6 +75,12 @@ fn kind_of(error: &Error) -> Kind {
             "Dữ liệu đã thay đổi",
             "Precondition failed",
         ),
+        Error::PreconditionRequired => kind(
+            "precondition-required",
+            S::PRECONDITION_REQUIRED,
+            "Thiếu If-Match",
+            "Precondition required",
+        ),
         Error::BodyTooLarge { .. } => kind(
             "body-too-large",
             S::PAYLOAD_TOO_LARGE,
@@ -279,6 +285,9 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "control_character" => "Không được có ký tự điều khiển.",
         "bad_percent" => "Tỷ lệ phải từ 1 đến 99.",
         "bad_close_after" => "Số ngày làm việc trước khi kết thúc nằm ngoài phạm vi cho phép.",
+        "impossible_change" => {
+            "Không thể xảy ra ở thời điểm này: trạng thái của câu hỏi khi đó không cho phép."
+        }
         _ => return None,
     })
 }
@@ -340,6 +349,10 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
             "Phiên bản trong If-Match không còn là phiên bản hiện tại; hãy đọc lại rồi thử lại.",
             "The version in If-Match is not the present one; read again, then repeat.",
         ),
+        Error::PreconditionRequired => (
+            "Hãy đọc dữ liệu, rồi gửi ETag của nó trong If-Match.",
+            "Read it first, then send its ETag in If-Match.",
+        ),
         Error::Invalid(_) => (
             "Một số trường không hợp lệ; xem `errors`.",
             "Some fields are not valid; see `errors`.",
@@ -392,6 +405,10 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
         Conflict::NoWorkingTime => (
             "Lịch không có giờ làm việc trong mười năm sau thời điểm bắt đầu.",
             "The calendar has no working time in the ten years after the start.",
+        ),
+        Conflict::NothingChanged => (
+            "Thay đổi này không làm khác điều gì.",
+            "The change leaves everything as it is.",
         ),
     }
 }

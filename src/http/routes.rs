@@ -5,8 +5,8 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    calendar_files, calendar_versions, calendars, deliveries, directory, identity, messages, operations,
-    policies, queues, reports, site, tickets,
+    calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, identity,
+    messages, operations, policies, queues, reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -40,6 +40,8 @@ macro_rules! routes {
     };
     (@method GET) => { web::route().guard(on::Any(on::Get()).or(on::Head())) };
     (@method POST) => { web::post() };
+    (@method PUT) => { web::put() };
+    (@method PATCH) => { web::patch() };
 }
 
 use Access::{Needs, Public};
@@ -71,18 +73,26 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/calendars/{id}/exceptions" => list_calendar_exceptions = calendar_versions::list_calendar_exceptions, Needs(A::ReadCalendars);
     GET "/api/v1/calendars/{id}/calendar.ics" => export_calendar = calendar_files::export_calendar, Needs(A::ReadCalendars);
     POST "/api/v1/calendars/{id}/import" => import_calendar = calendar_files::import_calendar, Needs(A::ManageCalendars);
+    PUT "/api/v1/calendars/{id}" => replace_calendar = calendar_changes::replace_calendar, Needs(A::ManageCalendars);
+    PATCH "/api/v1/calendars/{id}" => change_calendar = calendar_changes::change_calendar, Needs(A::ManageCalendars);
+    POST "/api/v1/calendars/{id}/preview" => preview_calendar = calendar_changes::preview_calendar, Needs(A::ManageCalendars);
     POST "/api/v1/calendars/{id}/due" => compute_due = calendars::compute_due, Needs(A::ReadCalendars);
     POST "/api/v1/calendars/{id}/elapsed" => compute_elapsed = calendars::compute_elapsed, Needs(A::ReadCalendars);
     GET "/api/v1/sla-policies" => list_sla_policies = policies::list_sla_policies, Needs(A::ReadCalendars);
     GET "/api/v1/sla-policies/{id}" => show_sla_policy = policies::show_sla_policy, Needs(A::ReadCalendars);
 
+    POST "/api/v1/sla/simulate" => simulate_sla = sla::simulate_sla, Needs(A::ReadCalendars);
+
     POST "/api/v1/tickets" => file_ticket = tickets::file_ticket, Needs(A::FileTicket);
     GET "/api/v1/tickets" => list_tickets = tickets::list_tickets, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}" => show_ticket = tickets::show_ticket, Needs(A::ReadTicket);
+    PATCH "/api/v1/tickets/{id}" => change_ticket = ticket_changes::change_ticket, Needs(A::ChangeTicket);
     POST "/api/v1/tickets/{id}/messages" => post_message = messages::post_message, Needs(A::PostMessage);
     GET "/api/v1/tickets/{id}/messages" => list_messages = messages::list_messages, Needs(A::ReadTicket);
     POST "/api/v1/tickets/{id}/notes" => post_note = messages::post_note, Needs(A::PostNote);
     GET "/api/v1/tickets/{id}/notes" => list_notes = messages::list_notes, Needs(A::ReadNotes);
+    GET "/api/v1/tickets/{id}/sla" => show_ticket_sla = sla::show_ticket_sla, Needs(A::ReadTicket);
+    GET "/api/v1/tickets/{id}/sla/explanation" => explain_ticket_sla = sla::explain_ticket_sla, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}/events" => list_events = messages::list_events, Needs(A::ReadTicket);
 
     POST "/api/v1/tickets/{id}/claim" => claim_ticket = operations::claim_ticket, Needs(A::Claim);

@@ -76,7 +76,9 @@ pub struct RequesterIn {
 }
 
 /// Names and texts in NFC. A name that stands twice is refused: which of the two was meant?
-fn members<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Map<String, Value>, D::Error> {
+pub(super) fn members<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Map<String, Value>, D::Error> {
     struct Members;
 
     impl<'de> Visitor<'de> for Members {
@@ -106,7 +108,7 @@ fn members<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Ma
     deserializer.deserialize_map(Members)
 }
 
-fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
+pub(super) fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
     if tags
         .iter()
         .any(|tag| tag.0.is_empty() || tag.0.chars().count() > 50)
@@ -122,7 +124,7 @@ fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
 }
 
 /// At most 50 members, names of at most 64 characters, whose values are strings, numbers or booleans; fields per topic come with their definitions.
-fn custom_fields(fields: &Map<String, Value>) -> std::result::Result<(), ValidationError> {
+pub(super) fn custom_fields(fields: &Map<String, Value>) -> std::result::Result<(), ValidationError> {
     let is_text = |text: &str, max| text.chars().count() <= max && !text.chars().any(char::is_control);
     let is_fine = fields.iter().all(|(name, value)| {
         !name.is_empty()

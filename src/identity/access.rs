@@ -19,6 +19,7 @@ pub enum Action {
     Assign,
     Release,
     Transfer,
+    ChangeTicket,
     Wait,
     Resume,
     Resolve,
@@ -145,7 +146,7 @@ fn agent_may(staff: &Staff, action: Action, target: Target) -> bool {
             match action {
                 A::Release | A::Wait | A::Resume | A::Resolve => own,
                 A::Claim => member,
-                A::Transfer | A::Close | A::Reopen | A::Cancel => own || member,
+                A::Transfer | A::ChangeTicket | A::Close | A::Reopen | A::Cancel => own || member,
                 _ => true,
             }
         }

@@ -149,7 +149,7 @@ pub fn list_heads(conn: &mut Db) -> Result<Vec<User>> {
     }
 }
 
-fn list_active_by_role(conn: &mut Db, role: Role) -> Result<Vec<User>> {
+pub fn list_active_by_role(conn: &mut Db, role: Role) -> Result<Vec<User>> {
     Ok(users::table
         .filter(users::role.eq(role).and(users::active.eq(true)))
         .order(users::id)

@@ -361,7 +361,10 @@ fn json_has_the_form_of_the_contract() {
     );
     let mut keys: Vec<_> = written.as_object().unwrap().keys().collect();
     keys.sort();
-    assert_eq!(keys, ["as_of", "from", "group_by", "rows", "to", "total", "warnings"]);
+    assert_eq!(
+        keys,
+        ["as_of", "from", "group_by", "rows", "to", "total", "warnings"]
+    );
 }
 
 #[test]

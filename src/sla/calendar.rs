@@ -248,15 +248,15 @@ fn check_date(text: &str, pointer: &str, problems: &mut Vec<SpecProblem>) -> Opt
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calendar {
     time_zone: Tz,
-    patterns: Vec<Pattern>,
+    pub(super) patterns: Vec<Pattern>,
     exceptions: Vec<Exception>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Pattern {
-    valid_from: NaiveDate,
+pub(super) struct Pattern {
+    pub(super) valid_from: NaiveDate,
     /// From Monday to Sunday.
-    weekly: [Vec<LocalInterval>; 7],
+    pub(super) weekly: [Vec<LocalInterval>; 7],
 }
 
 /// A checked exception together with the words it was written with.
@@ -291,6 +291,11 @@ impl Calendar {
         if let Some(exception) = self.exception_on(date) {
             return &exception.intervals;
         }
+        self.regular_intervals_on(date).unwrap_or(&[])
+    }
+
+    /// The intervals of the weekly pattern, whatever an exception says; `None` before the oldest pattern.
+    pub fn regular_intervals_on(&self, date: NaiveDate) -> Option<&[LocalInterval]> {
         let valid = self
             .patterns
             .partition_point(|pattern| pattern.valid_from <= date);
@@ -301,6 +306,6 @@ impl Calendar {
                 let weekday = usize::try_from(date.weekday().num_days_from_monday()).ok()?;
                 pattern.weekly.get(weekday)
             })
-            .map_or(&[], Vec::as_slice)
+            .map(Vec::as_slice)
     }
 }

@@ -312,7 +312,10 @@ impl Clock {
         };
         let target = self.target_seconds(timeline, started_at)?;
         let threshold = (target * i64::from(percent) + 99) / 100;
-        let warn_at = self.instant_of(timeline, started_at, threshold, target, None)?;
+        let warn_at = match self.before.is_some() && threshold <= self.used_before(timeline, started_at) {
+            true => Some(started_at),
+            false => self.instant_of(timeline, started_at, threshold, target, None)?,
+        };
         Ok(warn_at.filter(|warn| {
             self.stopped_at
                 .is_none_or(|stop| warn.timestamp() < stop.timestamp())
@@ -321,6 +324,13 @@ impl Clock {
 
     fn started_at(&self) -> Option<Instant> {
         self.segments.first().map(|segment| segment.from)
+    }
+
+    /// A clock that was paused when it went over to other hours: that pause began before, when it was in time.
+    fn pause_carried_over(&self) -> Option<Instant> {
+        self.before?;
+        let first = self.segments.first()?;
+        (!first.running).then_some(first.from)
     }
 
     /// Where the days of a target in days are counted from.
@@ -441,8 +451,9 @@ impl Clock {
     ) -> Result<Option<Instant>, NoWorkingTime> {
         let target = timeline.elapsed(started_at, base);
         let (mut due, mut paused) = (base, 0);
+        let carried_pause = self.pause_carried_over();
         for (begin, end) in self.stretches_not_running(as_of) {
-            if begin.timestamp() >= due.timestamp() {
+            if begin.timestamp() >= due.timestamp() && carried_pause != Some(begin) {
                 break;
             }
             let Some(end) = end else { return Ok(None) };

@@ -8,6 +8,8 @@
 //! reads these files and proves it.
 pub mod calendar;
 pub mod clock;
+mod difference;
+pub mod explain;
 mod intervals;
 pub mod matching;
 pub mod policy;
@@ -20,6 +22,8 @@ mod tests;
 
 pub use calendar::{Calendar, CalendarSpec};
 pub use clock::{Before, Clock, ClockError, ClockEvent, ClockState, Figures, Segment};
+pub use difference::Difference;
+pub use explain::{DayAccount, DayKind, DayStep, Piece, Skipped};
 pub use matching::{Conditions, Question};
 pub use policy::{Amount, HeldState, PolicySpec, Priority, ReopenRule, TargetKind};
 pub use problem::SpecProblem;

@@ -246,11 +246,11 @@ fn union(pauses: &[(Instant, Instant)]) -> Vec<(i64, i64)> {
     union
 }
 
-fn instant(second: i64) -> Option<Instant> {
+pub(super) fn instant(second: i64) -> Option<Instant> {
     DateTime::<Utc>::from_timestamp(second, 0)
 }
 
-fn ten_years_after(date: NaiveDate) -> Option<NaiveDate> {
+pub(super) fn ten_years_after(date: NaiveDate) -> Option<NaiveDate> {
     date.checked_add_months(Months::new(120))
 }
 

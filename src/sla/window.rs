@@ -186,6 +186,11 @@ pub(super) fn utc_seconds(zone: Tz, date: NaiveDate, interval: LocalInterval) ->
     (open < close).then_some((open, close))
 }
 
+/// The first second of a local date. Where the wall clock jumps over its midnight, that of the jump.
+pub(super) fn beginning_of_date(zone: Tz, date: NaiveDate) -> Option<i64> {
+    Some(opening_second(zone, local_time(date, 0)?))
+}
+
 /// The second at which a local date ends: 24:00 is a closing time like any other.
 pub(super) fn end_of_date(zone: Tz, date: NaiveDate) -> Option<i64> {
     Some(closing_second(zone, local_time(date, super::intervals::DAY)?))

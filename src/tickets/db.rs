@@ -327,6 +327,15 @@ pub fn list_segments(conn: &mut Db, clock_id: i64) -> Result<Vec<SegmentRow>> {
         .load(conn)?)
 }
 
+/// Closed segments of many clocks, of each in their order.
+pub fn list_segments_of(conn: &mut Db, clock_ids: &[i64]) -> Result<Vec<SegmentRow>> {
+    Ok(each_db!(conn, c => clock_segments::table
+        .filter(clock_segments::clock_id.eq_any(clock_ids))
+        .order((clock_segments::clock_id, clock_segments::id))
+        .select(SegmentRow::as_select())
+        .load(c))?)
+}
+
 /// Tickets with a warning or breach to be noticed by `now`, most overdue first.
 pub fn list_tickets_with_notices(
     conn: &mut Db,
@@ -345,6 +354,22 @@ pub fn list_tickets_with_notices(
     Ok(ids)
 }
 
+/// Late tickets whose askers are to be told by `now` how they stand.
+pub fn list_tickets_with_status_updates(
+    conn: &mut Db,
+    now: DateTime<Utc>,
+    except: &[i64],
+    limit: i64,
+) -> Result<Vec<i64>> {
+    Ok(tickets::table
+        .filter(tickets::status_update_at.le(Some(Ts::from(now))))
+        .filter(tickets::id.ne_all(except.to_vec()))
+        .order(tickets::status_update_at)
+        .limit(limit)
+        .select(tickets::id)
+        .load(conn)?)
+}
+
 /// Resolved tickets whose time to close has come.
 pub fn list_tickets_to_close(
     conn: &mut Db,
@@ -361,7 +386,7 @@ pub fn list_tickets_to_close(
         .load(conn)?)
 }
 
-/// When the next warning, breach or closing is to be noticed, if any.
+/// When the next warning, breach, status update or closing is to be noticed, if any.
 pub fn find_next_notice_at(conn: &mut Db) -> Result<Option<Ts>> {
     use diesel::dsl::min;
     let notice: Option<Ts> = clocks::table
@@ -372,7 +397,11 @@ pub fn find_next_notice_at(conn: &mut Db) -> Result<Option<Ts>> {
         .filter(tickets::closes_at.is_not_null())
         .select(min(tickets::closes_at))
         .first(conn)?;
-    Ok(notice.into_iter().chain(closing).min())
+    let update: Option<Ts> = tickets::table
+        .filter(tickets::status_update_at.is_not_null())
+        .select(min(tickets::status_update_at))
+        .first(conn)?;
+    Ok(notice.into_iter().chain(closing).chain(update).min())
 }
 
 pub fn list_events(
@@ -396,6 +425,19 @@ pub fn list_events(
         query = query.filter(ticket_events::internal.eq(false));
     }
     Ok(query.load(conn)?)
+}
+
+/// What a ticket's events of one kind say, oldest first.
+pub fn list_event_data(conn: &mut Db, ticket_id: i64, kind: EventKind) -> Result<Vec<Json>> {
+    Ok(ticket_events::table
+        .filter(
+            ticket_events::ticket_id
+                .eq(ticket_id)
+                .and(ticket_events::kind.eq(kind)),
+        )
+        .order(ticket_events::id)
+        .select(ticket_events::data)
+        .load(conn)?)
 }
 
 pub fn list_messages(

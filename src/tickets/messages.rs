@@ -173,7 +173,7 @@ const PAGE_MESSAGES: i64 = 200;
 fn leave_out_internal_reason(event: &mut EventRow) {
     let among_colleagues = matches!(
         event.kind,
-        EventKind::Released | EventKind::Transferred | EventKind::Resumed
+        EventKind::Released | EventKind::Transferred | EventKind::Resumed | EventKind::Changed
     );
     if let (true, Some(data)) = (among_colleagues, event.data.0.as_object_mut())
         && data

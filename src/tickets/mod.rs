@@ -5,6 +5,8 @@
 //! worker has been by.
 pub mod clocks;
 pub(crate) mod db;
+pub mod edit;
+mod escalations;
 pub mod filing;
 pub mod history;
 pub mod intake;
@@ -12,6 +14,9 @@ pub mod lifecycle;
 pub mod messages;
 pub mod notices;
 pub mod operations;
+pub mod recount;
+pub mod sla;
+mod status_updates;
 pub mod terms;
 pub mod view;
 

@@ -1,4 +1,4 @@
-//! Who is told of what: the mails of each event, and the worker's step that notices warnings, breaches and closings.
+//! Who is told of what: the mails of each event, and the worker's steps for warnings, breaches, status updates, closings.
 //! A notice is written once, with its event, in the transaction that found it, whatever replicas run.
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::clocks::{Clocks, Notice, urgency};
 use super::db::{self, TicketRow};
 use super::history::{EventKind, record_at};
 use super::lifecycle::State;
-use super::operations;
+use super::{escalations, operations, status_updates};
 use crate::directory;
 use crate::error::{Error, Result};
 use crate::identity::{self, Principal};
@@ -20,66 +20,124 @@ use crate::sla::policy::TargetKind;
 use crate::store::{Db, Store, Uid};
 use crate::tx::{Desk, Tx};
 
-/// Bring the ticket's clocks to the rules in force and up to now. Returns how much has changed.
+/// Bring the ticket's clocks to the rules in force and up to now, with all that comes of it. Returns how much has changed.
 pub fn bring_up_to_date(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
-    let moved = clocks.adopt(tx, ticket)?.len();
-    ticket.breached = clocks.rows.iter().any(|clock| clock.breached_at.is_some());
-    Ok(moved + settle(tx, ticket, clocks)?)
+    let adopted = clocks.adopt(tx, ticket)?;
+    // What new rules made true is true from now on; everything else was, since the ticket last changed.
+    let since = match adopted {
+        0 => ticket.updated_at.0,
+        _ => tx.now,
+    };
+    let noticed = settle(tx, ticket, clocks, since)?;
+    let planned = ticket.status_update_at;
+    status_updates::follow(tx, ticket, clocks)?;
+    let replanned = usize::from(planned != ticket.status_update_at);
+    Ok(adopted + noticed + replanned)
 }
 
-/// Write down what has come true of the ticket's clocks by now: history, the ticket's own marks, and mails for what has come true. Returns how much
-/// that is.
-pub fn settle(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
-    let notices = clocks.settle(tx)?;
-    for notice in &notices {
-        let kind = if notice.is_breach() {
-            EventKind::ClockBreached
-        } else {
-            EventKind::ClockWarning
-        };
-        let mut data = json!({ "target": notice.target, "cycle": notice.cycle, "due_at": notice.due_at });
-        if let (false, Some(data)) = (notice.is_breach(), data.as_object_mut()) {
-            data.insert("percent".into(), json!(notice.percent));
-        }
-        let event = record_at(tx, ticket.id, kind, notice.at, data)?;
-        ticket.breached |= notice.is_breach();
-        if !superseded(notice, &notices) {
-            tell_desk(tx, ticket, event, notice)?;
+/// Write down what has come true of the ticket's clocks by now, in its order and with what each escalates, as a worker
+/// would have found it that never slept: history, the ticket's own marks, and mails. Escalations take effect when they
+/// came true, but not before `since`. Returns how much that is.
+pub fn settle(
+    tx: &mut Tx<'_>,
+    ticket: &mut TicketRow,
+    clocks: &mut Clocks,
+    since: DateTime<Utc>,
+) -> Result<usize> {
+    let mut since = since;
+    let mut told: Vec<Told> = Vec::new();
+    // Ends: a clock has so many thresholds and one breach, and each escalates once.
+    while let Some(at) = clocks.next_notice_at().filter(|at| *at <= tx.now) {
+        let policy = Arc::clone(&clocks.policy);
+        for notice in clocks.settle_at(tx, at)? {
+            let event = record_notice(tx, ticket, &notice)?;
+            ticket.breached |= notice.is_breach();
+            let mut people = listeners(tx.conn, ticket, &notice)?;
+            let mut then = Tx {
+                conn: &mut *tx.conn,
+                principal: &Principal::System,
+                now: since.max(at),
+                desk: tx.desk,
+            };
+            if let Some(named) = escalations::carry_out(&mut then, ticket, clocks, &policy, &notice)? {
+                since = then.now;
+                people.extend(named);
+            }
+            if notice.is_breach() && notice.target == TargetKind::Resolution {
+                status_updates::begin(tx, ticket, clocks, notice.due_at, since)?;
+            }
+            told.push(Told {
+                notice,
+                event,
+                people,
+            });
         }
     }
-    Ok(notices.len())
+    tell_desk(tx, ticket, &told)?;
+    Ok(told.len())
 }
 
-/// A warning that is found only after the next one or the breach would ask for what is too late; the later notice says
-/// it all.
-fn superseded(notice: &Notice, all: &[Notice]) -> bool {
-    let same = |other: &Notice| other.target == notice.target && other.cycle == notice.cycle;
-    all.iter()
-        .any(|other| same(other) && other.percent > notice.percent)
+/// A notice with those who are to hear of it.
+struct Told {
+    notice: Notice,
+    event: Uid,
+    people: Vec<Addressee>,
+}
+
+fn record_notice(tx: &mut Tx<'_>, ticket: &TicketRow, notice: &Notice) -> Result<Uid> {
+    let kind = match notice.is_breach() {
+        true => EventKind::ClockBreached,
+        false => EventKind::ClockWarning,
+    };
+    let mut data = json!({ "target": notice.target, "cycle": notice.cycle, "due_at": notice.due_at });
+    if let (false, Some(data)) = (notice.is_breach(), data.as_object_mut()) {
+        data.insert("percent".into(), json!(notice.percent));
+    }
+    record_at(tx, ticket.id, kind, notice.at, data)
 }
 
 /// A warning goes to whoever handles the ticket, an overdue notice to the heads of the desk too.
-fn tell_desk(tx: &mut Tx<'_>, ticket: &TicketRow, event: Uid, notice: &Notice) -> Result<()> {
-    let mut people = handlers(tx.conn, ticket)?;
-    let kind = if notice.is_breach() {
-        people.extend(identity::db::list_heads(tx.conn)?.iter().map(Addressee::from));
+fn listeners(conn: &mut Db, ticket: &TicketRow, notice: &Notice) -> Result<Vec<Addressee>> {
+    let mut people = handlers(conn, ticket)?;
+    if notice.is_breach() {
+        people.extend(identity::db::list_heads(conn)?.iter().map(Addressee::from));
         if people.is_empty() {
             tracing::warn!(
                 ticket = ticket.number,
                 "a breach reaches nobody: the desk has no active people"
             );
         }
-        MailKind::Overdue
-    } else {
-        MailKind::Warning
-    };
-    let letter = Letter {
-        kind,
-        event,
-        due_at: Some(notice.due_at),
-        agent_name: None,
-    };
-    letter.to_people(tx, ticket, people)
+    }
+    Ok(people)
+}
+
+/// One letter per clock: a warning that is found only after the next one or the breach would ask for what is too late.
+/// The later notice says it all, also to those whom only an escalation of the earlier one named.
+fn tell_desk(tx: &mut Tx<'_>, ticket: &TicketRow, told: &[Told]) -> Result<()> {
+    let same_clock = |one: &Notice, other: &Notice| one.target == other.target && one.cycle == other.cycle;
+    for (position, last) in told.iter().enumerate() {
+        let of_clock = |other: &&Told| same_clock(&other.notice, &last.notice);
+        if told.iter().skip(position + 1).any(|later| of_clock(&later)) {
+            continue;
+        }
+        let mut people: Vec<Addressee> = Vec::new();
+        for person in told.iter().filter(of_clock).flat_map(|one| &one.people) {
+            if !people.iter().any(|known| known.address == person.address) {
+                people.push(person.clone());
+            }
+        }
+        let letter = Letter {
+            kind: match last.notice.is_breach() {
+                true => MailKind::Overdue,
+                false => MailKind::Warning,
+            },
+            event: last.event,
+            due_at: Some(last.notice.due_at),
+            agent_name: None,
+        };
+        letter.to_people(tx, ticket, people)?;
+    }
+    Ok(())
 }
 
 /// The assignee, or the members of the queue where nobody has taken the ticket.
@@ -180,17 +238,33 @@ const MOST_FAILED: usize = 500;
 
 /// Worker's step: notice every warning and breach that has come true by `now`. Returns how many tickets were settled.
 pub async fn notice_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>) -> Result<usize> {
-    let notice: Work = |tx, mut ticket| {
-        let mut clocks = Clocks::load(tx, &ticket)?;
-        // What was noticed shows on the ticket, so its ETag changes.
-        if bring_up_to_date(tx, &mut ticket, &mut clocks)? > 0 {
-            ticket.urgency_at = urgency(&clocks.rows);
-            ticket.version += 1;
-            db::update_ticket(tx.conn, &ticket)?;
-        }
-        Ok(())
-    };
-    ticket_by_ticket("notices", store, desk, now, db::list_tickets_with_notices, notice).await
+    let candidates = db::list_tickets_with_notices;
+    ticket_by_ticket("notices", store, desk, now, candidates, note_what_came_true).await
+}
+
+fn note_what_came_true(tx: &mut Tx<'_>, mut ticket: TicketRow) -> Result<()> {
+    let mut clocks = Clocks::load(tx, &ticket)?;
+    // What was noticed shows on the ticket, so its ETag changes.
+    if bring_up_to_date(tx, &mut ticket, &mut clocks)? > 0 {
+        ticket.urgency_at = urgency(&clocks.rows);
+        ticket.version += 1;
+        db::update_ticket(tx.conn, &ticket)?;
+    }
+    Ok(())
+}
+
+/// Worker's step: tell the askers of late questions how they stand, where that has come. Returns how many were told.
+pub async fn status_update_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>) -> Result<usize> {
+    let candidates = db::list_tickets_with_status_updates;
+    ticket_by_ticket(
+        "status_updates",
+        store,
+        desk,
+        now,
+        candidates,
+        note_what_came_true,
+    )
+    .await
 }
 
 /// Worker's step: close every resolved ticket whose time has come. Returns how many were closed.
@@ -266,7 +340,7 @@ fn work_on(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, id: i64, work: Work) 
     work(&mut tx, ticket)
 }
 
-/// When the next warning, breach or closing falls, if any: how far a clock may be turned without passing one over.
+/// When the next warning, breach, status update or closing falls, if any: how far a clock may be turned without passing one over.
 pub fn find_next_notice_at(conn: &mut Db) -> Result<Option<DateTime<Utc>>> {
     Ok(db::find_next_notice_at(conn)?.map(|at| at.0))
 }

@@ -9,7 +9,7 @@ use super::history::{EventKind, record, record_at};
 use super::lifecycle::{Operation, Outcome, State};
 use super::messages::{respond, say};
 use super::notices::{bring_up_to_date, resolution_due, settle};
-use super::terms;
+use super::{status_updates, terms};
 use crate::error::{Error, FieldCode, Resource, Result};
 use crate::identity::access::{Action, Target, authorise};
 use crate::identity::{self, Principal, Role};
@@ -24,6 +24,8 @@ use crate::tx::{Desk, Tx};
 pub struct Opened {
     pub ticket: TicketRow,
     pub clocks: Clocks,
+    /// How much was found to have come true since anybody last looked.
+    pub came_true: usize,
 }
 
 /// Lock the ticket for an action that the principal may do to it.
@@ -37,8 +39,17 @@ pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
         close_by_itself(tx, &mut ticket, closes_at)?;
     }
     let mut clocks = Clocks::load(tx, &ticket)?;
-    bring_up_to_date(tx, &mut ticket, &mut clocks)?;
-    Ok(Opened { ticket, clocks })
+    let holder = Holder::of(&ticket);
+    let came_true = bring_up_to_date(tx, &mut ticket, &mut clocks)?;
+    if Holder::of(&ticket) != holder {
+        // An escalation has given it to somebody else, who may not be the caller any more.
+        tx.authorise(action, ticket.target())?;
+    }
+    Ok(Opened {
+        ticket,
+        clocks,
+        came_true,
+    })
 }
 
 /// A request takes its time before it waits for the lock: whoever was faster has written the ticket since. On a ticket
@@ -83,12 +94,13 @@ pub(super) fn retarget(tx: &mut Tx<'_>, opened: &mut Opened, terms: &Terms) -> R
         version: terms.policy.version,
     };
     opened.clocks.retarget(tx, &mut opened.ticket, terms, &cause)?;
-    settle(tx, &mut opened.ticket, &mut opened.clocks)?;
+    settle(tx, &mut opened.ticket, &mut opened.clocks, tx.now)?;
     Ok(())
 }
 
 /// Write the ticket back, once per operation.
 pub fn save(tx: &mut Tx<'_>, opened: &mut Opened) -> Result<()> {
+    status_updates::follow(tx, &mut opened.ticket, &opened.clocks)?;
     let ticket = &mut opened.ticket;
     ticket.urgency_at = urgency(&opened.clocks.rows);
     ticket.breached = opened.clocks.rows.iter().any(|clock| clock.breached_at.is_some());
@@ -133,13 +145,22 @@ pub fn claim(tx: &mut Tx<'_>, id: &str) -> Result<i64> {
 pub fn claim_next(tx: &mut Tx<'_>, queue_id: &str) -> Result<Option<i64>> {
     let queue = queues::get_queue(tx.conn, queue_id)?;
     tx.authorise(Action::ClaimNext, Target::Queue { id: queue.id })?;
-    let Some(mut ticket) = db::lock_most_urgent(tx.conn, queue.id)? else {
-        return Ok(None);
-    };
-    not_before(tx, &ticket);
-    let mut clocks = Clocks::load(tx, &ticket)?;
-    bring_up_to_date(tx, &mut ticket, &mut clocks)?;
-    take(tx, Opened { ticket, clocks }).map(Some)
+    while let Some(mut ticket) = db::lock_most_urgent(tx.conn, queue.id)? {
+        not_before(tx, &ticket);
+        let mut clocks = Clocks::load(tx, &ticket)?;
+        let came_true = bring_up_to_date(tx, &mut ticket, &mut clocks)?;
+        let mut opened = Opened {
+            ticket,
+            clocks,
+            came_true,
+        };
+        if opened.ticket.queue_id == queue.id {
+            return take(tx, opened).map(Some);
+        }
+        // An escalation that nobody had carried out yet has taken it to another queue.
+        save(tx, &mut opened)?;
+    }
+    Ok(None)
 }
 
 fn take(tx: &mut Tx<'_>, mut opened: Opened) -> Result<i64> {
@@ -258,9 +279,13 @@ pub fn resume(tx: &mut Tx<'_>, id: &str, reason: Option<&str>) -> Result<i64> {
     Ok(opened.ticket.id)
 }
 
-/// From waiting back to the agent; the paused clocks run again.
+/// From waiting back to the agent, or to the queue where an escalation took it from them; the paused clocks run again.
 pub(super) fn bring_back(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) -> Result<()> {
-    opened.enter(tx, State::Assigned, "resumed")?;
+    let state = match opened.ticket.assignee_id {
+        Some(_) => State::Assigned,
+        None => State::Queued,
+    };
+    opened.enter(tx, state, "resumed")?;
     record(
         tx,
         opened.ticket.id,
@@ -401,7 +426,7 @@ pub(super) fn reopen_opened(tx: &mut Tx<'_>, opened: &mut Opened, reason: &str) 
             .clocks
             .start_next_response(tx, &opened.ticket, &terms, "reopened")?;
     }
-    settle(tx, &mut opened.ticket, &mut opened.clocks)?;
+    settle(tx, &mut opened.ticket, &mut opened.clocks, tx.now)?;
     let ticket = &mut opened.ticket;
     ticket.outcome = None;
     ticket.referred_to = None;

@@ -47,6 +47,9 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("list_calendar_exceptions", [200; 9]),
     ("export_calendar", [200; 9]),
     ("import_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("replace_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("change_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("preview_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("compute_due", [200; 9]),
     ("compute_elapsed", [200; 9]),
     ("list_sla_policies", [200; 9]),
@@ -54,6 +57,7 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("file_ticket", [201, 403, 201, 201, 201, 201, 403, 201, 201]),
     ("list_tickets", [200, 200, 403, 200, 200, 200, 200, 200, 200]),
     ("show_ticket", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
+    ("change_ticket", [403, 403, 403, 403, 404, 200, 403, 200, 200]),
     ("post_message", [404, 403, 201, 201, 404, 201, 403, 201, 201]),
     ("list_messages", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
     ("post_note", [403, 403, 403, 403, 404, 201, 403, 201, 201]),
@@ -106,10 +110,21 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
         }),
         // A text is a file.
         "import_calendar" => json!("date\n2019-11-25\n"),
+        "replace_calendar" => json!({
+            "time_zone": "Asia/Ho_Chi_Minh",
+            "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
+            "reason": "Quyết định mới.",
+        }),
+        "change_calendar" => json!({
+            "set_exceptions": [{ "date": "2020-03-02", "intervals": [] }],
+            "reason": "Quyết định mới.",
+        }),
+        "preview_calendar" => json!({ "set_exceptions": [{ "date": "2020-03-02", "intervals": [] }] }),
         "compute_due" => json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 }),
         "compute_elapsed" => {
             json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })
         }
+        "change_ticket" => json!({ "priority": "high" }),
         "post_message" | "post_note" => json!({ "body": "Xin chào." }),
         "assign_ticket" => json!({ "assignee": "colleague@centre.example" }),
         "transfer_ticket" => json!({ "queue": "security", "reason": "Đúng nhóm hơn." }),
@@ -124,6 +139,13 @@ fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crat
     match (method, body) {
         ("GET", _) => caller.get(path),
         (_, Some(Value::String(file))) => caller.post_raw(path, "text/csv", file.as_bytes()),
+        // Whoever replaces something says of which version.
+        ("PUT" | "PATCH", Some(body)) => {
+            let body = body.to_string();
+            caller
+                .with("If-Match", "*")
+                .send(method, path, Some("application/json"), Some(body.as_bytes()))
+        }
         (_, Some(body)) => caller.post(path, body),
         _ => caller.call(path),
     }

@@ -11,6 +11,8 @@
 
 mod attribution;
 mod bad_input;
+mod calendar_imports;
+mod calendar_versions;
 mod calendars;
 mod cli;
 mod concurrency;
@@ -24,10 +26,12 @@ mod isolation;
 mod lifecycle;
 mod lists;
 mod mail;
+mod midflight;
 mod notices;
 mod operations;
 mod plans;
 mod readme;
+mod scenarios;
 mod store;
 mod support;
 mod support_tests;

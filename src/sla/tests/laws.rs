@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::reference::Reference;
 use super::*;
-use crate::sla::{Amount, Clock, ClockEvent, ClockState, Segment};
+use crate::sla::{Amount, Before, Clock, ClockEvent, ClockState, Segment};
 
 /// Zones with a date shortly before one of their changes.
 const PLACES: &[(&str, &str)] = &[
@@ -69,7 +69,7 @@ fn far() -> impl Strategy<Value = i64> {
 
 prop_compose! {
     /// A calendar with one pattern from long before and perhaps another from within the walk, and exceptions in it.
-    fn calendars()(
+    pub(super) fn calendars()(
         place in prop::sample::select(PLACES),
         old in week(),
         mut new in week(),
@@ -94,7 +94,7 @@ prop_compose! {
     }
 }
 
-fn after(first: NaiveDate, seconds: i64) -> Instant {
+pub(super) fn after(first: NaiveDate, seconds: i64) -> Instant {
     first.and_hms_opt(0, 0, 0).unwrap().and_utc() + chrono::Duration::seconds(seconds)
 }
 
@@ -102,7 +102,7 @@ fn ten_years_after(at: Instant) -> Instant {
     at + Months::new(120)
 }
 
-const WALKED: i64 = 21 * 86_400;
+pub(super) const WALKED: i64 = 21 * 86_400;
 
 proptest! {
     #[test]
@@ -285,6 +285,57 @@ proptest! {
             if paused > 0 && end < base {
                 prop_assert_eq!(due, line.due(base, paused).unwrap());
             }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_goes_over_to_the_same_hours_says_what_it_would_have_said(
+        (spec, first) in calendars(),
+        from in 0..WALKED / 2,
+        amount in prop_oneof![
+            (1..1_500_u32).prop_map(Amount::BusinessMinutes),
+            (1..6_u32).prop_map(Amount::BusinessDays),
+            (1..6_u32).prop_map(Amount::CalendarDays),
+        ],
+        steps in prop::collection::vec(1..2 * 86_400_i64, 0..6),
+        cut in 1..WALKED,
+        ask in 0..WALKED,
+    ) {
+        let line = line(&spec);
+        let started_at = after(first, from);
+        let mut now = from;
+        let mut whole = Clock::start(amount, started_at);
+        for (position, step) in steps.iter().enumerate() {
+            now += step;
+            let changed = if position % 2 == 0 { whole.pause(after(first, now)) } else { whole.resume(after(first, now)) };
+            changed.unwrap();
+        }
+        let cut_at = after(first, from + cut);
+        let asked = after(first, from + cut + ask);
+        let parts = whole.explain(&line, cut_at);
+        let sum = |running: bool| -> i64 {
+            parts.iter().filter(|part| part.running == running).map(|part| part.business_seconds).sum()
+        };
+        let before = Before {
+            started_at,
+            consumed_business_seconds: sum(true),
+            paused_business_seconds: sum(false),
+        };
+        let rest = whole.segments.iter().filter(|segment| segment.to.is_none_or(|to| to > cut_at));
+        let segments = rest.map(|segment| Segment { from: segment.from.max(cut_at), ..*segment }).collect();
+        let gone_over = Clock::from_segments(amount, segments, None).unwrap().carrying(Some(before));
+
+        let expected = whole.figures(&line, asked).unwrap();
+        // A late clock does not go over at all.
+        if expected.due_at.is_some_and(|due| due <= cut_at) {
+            return Ok(());
+        }
+        prop_assert_eq!(gone_over.figures(&line, asked).unwrap(), expected);
+        let (one, other) = (whole.warn_at(&line, 75).unwrap(), gone_over.warn_at(&line, 75).unwrap());
+        if one.is_some_and(|warn| warn > cut_at) {
+            prop_assert_eq!(other, one);
+        } else if one.is_some() {
+            prop_assert_eq!(other, Some(cut_at));
         }
     }
 

@@ -2,6 +2,7 @@
 mod calendars;
 mod clocks;
 mod days;
+mod explanations;
 mod laws;
 mod lines;
 mod policies;

@@ -9,15 +9,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 
-use super::rows::{close_segment, is_past, rebuild, write_figures};
+use super::rows::{closed_segment, is_past, rebuild, rebuild_by, write_figures};
 use super::{Beginning, Clocks, Holder, Promise, Terms, start};
 use crate::error::Result;
-use crate::rules::CalendarVersion;
+use crate::identity::Principal;
+use crate::rules::{CalendarVersion, Rules};
 use crate::sla::Priority;
 use crate::sla::policy::TargetKind;
-use crate::store::Ts;
-use crate::tickets::db::{self, ClockRow, ClockState, TicketRow};
-use crate::tickets::history::{EventKind, record, record_at};
+use crate::store::{Db, Ts};
+use crate::tickets::db::{self, ClockRow, ClockState, EventRow, SegmentRow, TicketRow};
+use crate::tickets::history::{EventKind, event};
 use crate::tx::Tx;
 
 /// What a change of the rules did to one clock.
@@ -54,6 +55,19 @@ impl Move {
             && (!paused || moved.remaining_from == moved.remaining_to);
         Ok((!same).then_some(moved))
     }
+
+    /// By how many seconds, later or (below 0) earlier: of the day by the due; of working time by what remains, where
+    /// the clock has no due. 0 where only the verdict is another.
+    pub fn seconds(&self) -> i64 {
+        match (self.due_from, self.due_to) {
+            (Some(from), Some(to)) => (to - from).num_seconds(),
+            _ => self.remaining_to - self.remaining_from,
+        }
+    }
+
+    pub fn changes_verdict(&self) -> bool {
+        self.breached_from != self.breached_to
+    }
 }
 
 /// Why a due moved, as the history says it.
@@ -70,90 +84,50 @@ pub enum Cause {
 
 /// One event for all clocks of the ticket that moved; none where none did.
 pub fn record_moves(tx: &mut Tx<'_>, ticket: &TicketRow, cause: &Cause, moves: &[Move]) -> Result<()> {
+    let event = moves_event(tx, ticket, cause, moves);
+    db::insert_events(tx.conn, event.as_slice())
+}
+
+/// The same, not written yet.
+pub(super) fn moves_event(
+    tx: &Tx<'_>,
+    ticket: &TicketRow,
+    cause: &Cause,
+    moves: &[Move],
+) -> Option<EventRow> {
     if moves.is_empty() {
-        return Ok(());
+        return None;
     }
     let mut data = json!(cause);
     if let Some(data) = data.as_object_mut() {
         data.insert("clocks".into(), json!(moves));
     }
-    match cause {
-        Cause::Ticket { .. } => record(tx, ticket.id, EventKind::DueMoved, data)?,
+    let by = match cause {
+        Cause::Ticket { .. } => tx.principal,
         // Whoever came by first did not cause it.
-        Cause::Calendar { .. } | Cause::Policy { .. } => {
-            record_at(tx, ticket.id, EventKind::DueMoved, tx.now, data)?
-        }
+        Cause::Calendar { .. } | Cause::Policy { .. } => &Principal::System,
     };
-    Ok(())
+    Some(event(by, ticket.id, EventKind::DueMoved, tx.now, data))
 }
 
-/// Count an open clock by another version of its calendar.
-pub(super) fn recount(
-    tx: &mut Tx<'_>,
+/// Count an open clock by another version of its calendar, in memory.
+pub fn recount(
+    conn: &mut Db,
+    rules: &Rules,
     row: &mut ClockRow,
-    calendar: &CalendarVersion,
+    history: &[SegmentRow],
+    calendar: &Arc<CalendarVersion>,
     thresholds: &[u8],
+    now: DateTime<Utc>,
 ) -> Result<Option<Move>> {
     let before = row.clone();
-    let history = db::list_segments(tx.conn, row.id)?;
+    let clock = rebuild_by(conn, rules, row, history, calendar)?;
     row.calendar_version_id = calendar.id;
-    let (clock, calendar) = rebuild(tx.conn, &tx.desk.rules, row, &history)?;
-    write_figures(row, &clock, &calendar.timeline, thresholds, tx.now)?;
-    Move::between(&before, row, tx.now)
+    write_figures(row, &clock, &calendar.timeline, thresholds, now)?;
+    Move::between(&before, row, now)
 }
 
 impl Clocks {
-    /// Bring the open clocks to the rules in force, where a new version has come since: of their calendar, and of the
-    /// ticket's policy if that version is for open tickets too. Every operation begins with it, so that none decides by
-    /// rules that are no longer in force, wherever the worker that does this for all tickets has got to.
-    pub fn adopt(&mut self, tx: &mut Tx<'_>, ticket: &mut TicketRow) -> Result<Vec<Move>> {
-        let mut moves = self.adopt_calendars(tx, ticket)?;
-        if !ticket.state.is_open() {
-            return Ok(moves);
-        }
-        let newer = crate::policies::db::find_newer_for_open_tickets(tx.conn, ticket.policy_version_id)?;
-        if let Some(version_id) = newer {
-            let terms = Terms {
-                policy: tx.desk.rules.policy(tx.conn, version_id)?,
-                ..crate::tickets::terms::present(tx, ticket)?
-            };
-            let cause = Cause::Policy {
-                policy: terms.policy.code.clone(),
-                version: terms.policy.version,
-            };
-            moves.extend(self.retarget(tx, ticket, &terms, &cause)?);
-        }
-        Ok(moves)
-    }
-
-    fn adopt_calendars(&mut self, tx: &mut Tx<'_>, ticket: &TicketRow) -> Result<Vec<Move>> {
-        let mut moves = Vec::new();
-        let mut cause = None;
-        let mut in_force: Option<Arc<CalendarVersion>> = None;
-        for row in self.rows.iter_mut().filter(|row| row.is_open()) {
-            let rules = &tx.desk.rules;
-            let present = rules.calendar(tx.conn, row.calendar_version_id)?;
-            let newest = match in_force.take() {
-                Some(known) if known.calendar_id == present.calendar_id => known,
-                _ => rules.calendar_in_force(tx.conn, present.calendar_id)?,
-            };
-            if newest.id != present.id {
-                let moved = recount(tx, row, &newest, &self.policy.spec.warn_at_percent)?;
-                db::update_clock(tx.conn, row)?;
-                moves.extend(moved);
-                cause = Some(Cause::Calendar {
-                    calendar: newest.code.clone(),
-                    version: newest.version,
-                });
-            }
-            in_force = Some(newest);
-        }
-        if let Some(cause) = cause {
-            record_moves(tx, ticket, &cause, &moves)?;
-        }
-        Ok(moves)
-    }
-
     /// Give the ticket other terms, or the same ones at another priority. Clocks that it had go on with their history
     /// towards the new target; one that is no longer promised stops without a verdict, a newly promised one starts now.
     pub fn retarget(
@@ -163,7 +137,18 @@ impl Clocks {
         terms: &Terms,
         cause: &Cause,
     ) -> Result<Vec<Move>> {
-        let reason = "retargeted";
+        let moves = self.go_over_to(tx, ticket, terms)?;
+        record_moves(tx, ticket, cause, &moves)?;
+        Ok(moves)
+    }
+
+    /// The same without its event.
+    pub(super) fn go_over_to(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ticket: &mut TicketRow,
+        terms: &Terms,
+    ) -> Result<Vec<Move>> {
         let calendar = tx
             .desk
             .rules
@@ -172,16 +157,20 @@ impl Clocks {
         self.policy = Arc::clone(&terms.policy);
         let mut moves = Vec::new();
         for row in &mut self.rows {
-            if !row.is_open() || row.breached_at.is_some() {
+            if !keeps_up_with_terms(row, tx.now) {
                 continue;
             }
-            let before = row.clone();
-            retarget_row(tx, row, ticket, terms, &calendar, reason)?;
-            moves.extend(Move::between(&before, row, tx.now)?);
+            let history = db::list_segments(tx.conn, row.id)?;
+            let rules = &tx.desk.rules;
+            let (after, closed) =
+                retargeted(tx.conn, rules, row, &history, ticket, terms, &calendar, tx.now)?;
+            db::insert_segments(tx.conn, closed.as_slice())?;
+            db::update_clock(tx.conn, &after)?;
+            moves.extend(Move::between(row, &after, tx.now)?);
+            *row = after;
         }
-        self.start_what_is_missing(tx, ticket, terms, &calendar, reason)?;
-        self.follow_state(tx, ticket, reason)?;
-        record_moves(tx, ticket, cause, &moves)?;
+        self.start_what_is_missing(tx, ticket, terms, &calendar, RETARGETED)?;
+        self.follow_state(tx, ticket, RETARGETED)?;
         Ok(moves)
     }
 
@@ -265,49 +254,71 @@ impl Clocks {
     }
 }
 
-fn retarget_row(
-    tx: &mut Tx<'_>,
-    row: &mut ClockRow,
+const RETARGETED: &str = "retargeted";
+
+/// Whether other terms mean anything to a clock: an open one whose due has not passed, noticed or not.
+pub fn keeps_up_with_terms(row: &ClockRow, now: DateTime<Utc>) -> bool {
+    row.is_open() && row.breached_at.is_none() && row.state_at(now) != ClockState::Breached
+}
+
+/// An open clock under other terms, with the segment that closes where other hours count from now on; in memory.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what a clock under other terms depends on"
+)]
+pub fn retargeted(
+    conn: &mut Db,
+    rules: &Rules,
+    row: &ClockRow,
+    history: &[SegmentRow],
     ticket: &TicketRow,
     terms: &Terms,
     calendar: &CalendarVersion,
-    reason: &str,
-) -> Result<()> {
+    now: DateTime<Utc>,
+) -> Result<(ClockRow, Option<SegmentRow>)> {
     let target = row.target_kind()?;
     let Some(promise) = terms.promise(target, Priority::of_rank(ticket.priority)) else {
-        return withdraw(tx, row, ticket, reason);
+        return withdrawn(conn, rules, row, history, ticket, now);
     };
-    let now = Ts::from(tx.now);
-    let present = tx.desk.rules.calendar(tx.conn, row.calendar_version_id)?;
+    let mut row = row.clone();
+    let present = rules.calendar(conn, row.calendar_version_id)?;
+    let mut closed = None;
     if present.calendar_id != calendar.calendar_id {
         // From here on other hours count; what was counted by the old ones stays as it was.
-        close_segment(tx, row, Holder::of(ticket), now)?;
-        row.segment_from = Some(now);
-        row.segment_reason = reason.to_owned();
+        closed = closed_segment(&row, Holder::of(ticket), Ts::from(now));
+        row.segment_from = Some(Ts::from(now));
+        row.segment_reason = RETARGETED.to_owned();
         row.calendar_version_id = calendar.id;
     }
     row.promise(promise)?;
-    let history = db::list_segments(tx.conn, row.id)?;
-    let (clock, calendar) = rebuild(tx.conn, &tx.desk.rules, row, &history)?;
+    let history: Vec<SegmentRow> = history.iter().chain(&closed).cloned().collect();
+    let (clock, calendar) = rebuild(conn, rules, &row, &history)?;
     let thresholds = &terms.policy.spec.warn_at_percent;
-    write_figures(row, &clock, &calendar.timeline, thresholds, tx.now)?;
-    db::update_clock(tx.conn, row)
+    write_figures(&mut row, &clock, &calendar.timeline, thresholds, now)?;
+    Ok((row, closed))
 }
 
 /// What is no longer promised gets no verdict, unless its due has passed.
-fn withdraw(tx: &mut Tx<'_>, row: &mut ClockRow, ticket: &TicketRow, reason: &str) -> Result<()> {
-    let history = db::list_segments(tx.conn, row.id)?;
-    let (mut clock, calendar) = rebuild(tx.conn, &tx.desk.rules, row, &history)?;
-    clock.stop(tx.now).map_err(super::impossible)?;
-    close_segment(tx, row, Holder::of(ticket), Ts::from(tx.now))?;
+fn withdrawn(
+    conn: &mut Db,
+    rules: &Rules,
+    row: &ClockRow,
+    history: &[SegmentRow],
+    ticket: &TicketRow,
+    now: DateTime<Utc>,
+) -> Result<(ClockRow, Option<SegmentRow>)> {
+    let mut row = row.clone();
+    let (mut clock, calendar) = rebuild(conn, rules, &row, history)?;
+    clock.stop(now).map_err(super::impossible)?;
+    let closed = closed_segment(&row, Holder::of(ticket), Ts::from(now));
     row.segment_from = None;
     row.segment_running = false;
-    row.segment_reason = reason.to_owned();
-    row.stopped_at = Some(Ts::from(tx.now));
-    write_figures(row, &clock, &calendar.timeline, &[], tx.now)?;
-    if row.due_at.is_none_or(|due| !is_past(due.0, tx.now)) {
+    row.segment_reason = RETARGETED.to_owned();
+    row.stopped_at = Some(Ts::from(now));
+    write_figures(&mut row, &clock, &calendar.timeline, &[], now)?;
+    if row.due_at.is_none_or(|due| !is_past(due.0, now)) {
         row.state = ClockState::Stopped;
         row.met_at = None;
     }
-    db::update_clock(tx.conn, row)
+    Ok((row, closed))
 }

@@ -3,6 +3,7 @@
 //! A clock's row carries its open segment and the figures as of its last change; closed segments are rows of their own.
 //! Every change rebuilds the history, asks `sla`, and writes the answer back, so rows never hold arithmetic of ours.
 //! `breached_at` is the due instant itself, whoever noticed it and when.
+mod adopt;
 mod change;
 mod rows;
 mod settle;
@@ -11,7 +12,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use change::{Cause, Move, record_moves};
+pub use adopt::{Adoption, InForce, histories_of};
+pub use change::{Cause, Move, keeps_up_with_terms, record_moves, recount, retargeted};
 pub use rows::{Promise, is_past, no_working_time, rebuild, split_at_calendar};
 pub use settle::Notice;
 
@@ -142,7 +144,7 @@ fn start(policy: &PolicyVersion, calendar: &CalendarVersion, beginning: &Beginni
     Ok(row)
 }
 
-fn pauses(policy: &PolicyVersion, state: State, target: TargetKind) -> bool {
+pub(super) fn pauses(policy: &PolicyVersion, state: State, target: TargetKind) -> bool {
     state
         .held()
         .is_some_and(|held| policy.spec.pauses_in(held, target))

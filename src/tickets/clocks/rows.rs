@@ -108,10 +108,13 @@ pub fn is_past(due: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 
 /// Write the open segment down as closed; one without any length says nothing.
 pub(super) fn close_segment(tx: &mut Tx<'_>, row: &ClockRow, holder: Holder, to_at: Ts) -> Result<()> {
-    let Some(from_at) = row.segment_from.filter(|from| *from < to_at) else {
-        return Ok(());
-    };
-    let closed = SegmentRow {
+    db::insert_segments(tx.conn, closed_segment(row, holder, to_at).as_slice())
+}
+
+/// The same, not written yet.
+pub(super) fn closed_segment(row: &ClockRow, holder: Holder, to_at: Ts) -> Option<SegmentRow> {
+    let from_at = row.segment_from.filter(|from| *from < to_at)?;
+    Some(SegmentRow {
         clock_id: row.id,
         from_at,
         to_at,
@@ -121,8 +124,7 @@ pub(super) fn close_segment(tx: &mut Tx<'_>, row: &ClockRow, holder: Holder, to_
         assignee_id: holder.assignee_id,
         calendar_version_id: row.calendar_version_id,
         carried: false,
-    };
-    db::insert_segments(tx.conn, &[closed])
+    })
 }
 
 /// A clock as `sla` knows it, with the calendar version that its row names.
@@ -133,7 +135,19 @@ pub fn rebuild(
     history: &[SegmentRow],
 ) -> Result<(sla::Clock, std::sync::Arc<CalendarVersion>)> {
     let calendar = rules.calendar(conn, row.calendar_version_id)?;
-    let (earlier, own) = split_at_calendar(conn, rules, &calendar, history)?;
+    let clock = rebuild_by(conn, rules, row, history, &calendar)?;
+    Ok((clock, calendar))
+}
+
+/// The same with another version of the calendar than the row names.
+pub(super) fn rebuild_by(
+    conn: &mut Db,
+    rules: &Rules,
+    row: &ClockRow,
+    history: &[SegmentRow],
+    calendar: &CalendarVersion,
+) -> Result<sla::Clock> {
+    let (earlier, own) = split_at_calendar(conn, rules, calendar, history)?;
     let before = carried_over(conn, rules, row, earlier)?;
     let mut segments: Vec<Segment> = own
         .iter()
@@ -160,7 +174,7 @@ pub fn rebuild(
     }
     let clock = sla::Clock::from_segments(row.amount()?, segments, row.stopped_at.map(|at| at.0))
         .map_err(|cause| Error::internal("a stored clock is not valid", cause))?;
-    Ok((clock.carrying(before), calendar))
+    Ok(clock.carrying(before))
 }
 
 /// The closed segments up to the last that another calendar counted, and those since. Versions of one calendar count

@@ -29,17 +29,27 @@ impl Notice {
 }
 
 impl Clocks {
-    /// Write down the warnings and breaches that have come true by now, each once. Returns those that are new.
-    pub fn settle(&mut self, tx: &mut Tx<'_>) -> Result<Vec<Notice>> {
+    /// When the next warning or breach is to be noticed.
+    pub fn next_notice_at(&self) -> Option<DateTime<Utc>> {
+        self.rows
+            .iter()
+            .filter_map(|row| row.next_notice_at)
+            .min()
+            .map(|at| at.0)
+    }
+
+    /// Write down the warnings and breaches that have come true by `at`, each once. Returns those that are new. What a
+    /// notice sets off may change what comes next, so a caller goes from one `next_notice_at` to the other.
+    pub fn settle_at(&mut self, tx: &mut Tx<'_>, at: DateTime<Utc>) -> Result<Vec<Notice>> {
         let mut notices = Vec::new();
         let thresholds = &self.policy.spec.warn_at_percent;
         for row in &mut self.rows {
-            if row.next_notice_at.is_none_or(|at| at.0 > tx.now) {
+            if row.next_notice_at.is_none_or(|next| next.0 > at) {
                 continue;
             }
-            notice_warnings(tx, row, thresholds, &mut notices)?;
+            notice_warnings(tx, row, at, thresholds, &mut notices)?;
             if let (Some(due), None) = (row.due_at, row.breached_at)
-                && is_past(due.0, tx.now)
+                && is_past(due.0, at)
             {
                 row.breached_at = Some(due);
                 row.state = ClockState::Breached;
@@ -56,7 +66,6 @@ impl Clocks {
             row.next_notice_at = next_notice(row);
             db::update_clock(tx.conn, row)?;
         }
-        // As a worker would have found them that never slept.
         notices.sort_by_key(|notice| notice.at);
         Ok(notices)
     }
@@ -65,16 +74,17 @@ impl Clocks {
 fn notice_warnings(
     tx: &mut Tx<'_>,
     row: &mut ClockRow,
+    now: DateTime<Utc>,
     thresholds: &[u8],
     notices: &mut Vec<Notice>,
 ) -> Result<()> {
-    if row.warn_at.is_none_or(|warn| warn.0 > tx.now) {
+    if row.warn_at.is_none_or(|warn| warn.0 > now) {
         return Ok(());
     }
     let history = db::list_segments(tx.conn, row.id)?;
     let (clock, calendar) = rebuild(tx.conn, &tx.desk.rules, row, &history)?;
     let warnings = Warnings::of(&clock, &calendar.timeline, thresholds)?;
-    for (percent, at) in warnings.come_true(row.warned_percent, tx.now) {
+    for (percent, at) in warnings.come_true(row.warned_percent, now) {
         row.warned_percent = percent;
         row.warned_at = Some(at);
         notices.push(Notice {
@@ -83,7 +93,7 @@ fn notice_warnings(
             moment: Moment::Warning,
             percent,
             at: at.0,
-            due_at: row.due_at.unwrap_or(Ts(tx.now)).0,
+            due_at: row.due_at.unwrap_or(Ts(now)).0,
         });
     }
     row.warn_at = warnings.next_after(row.warned_percent);

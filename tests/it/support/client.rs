@@ -111,6 +111,16 @@ impl Client {
         )
     }
 
+    #[track_caller]
+    pub fn patch(&self, path: &str, body: &Value) -> Reply {
+        self.send(
+            "PATCH",
+            path,
+            Some("application/merge-patch+json"),
+            Some(body.to_string().as_bytes()),
+        )
+    }
+
     /// POST without a body.
     #[track_caller]
     pub fn call(&self, path: &str) -> Reply {

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod database;
 pub mod desk;
 pub mod mail;
+pub mod policies;
 pub mod postgres;
 pub mod process;
 pub mod smtp;

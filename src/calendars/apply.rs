@@ -1,0 +1,109 @@
+//! Applying a change of a calendar: its next version, with who made it and why. The calendar is locked meanwhile, and the
+//! caller says on which version they decided, so that of two changes made at once one is refused.
+//!
+//! Refuses: a stale version, a calendar that would not be sound or would have no working time to come, a change that
+//! leaves everything as it is. Open clocks follow by themselves (`tickets::recount`); stopped ones keep their version.
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{CalendarChange, CalendarRecord, Name, db, get_calendar};
+use crate::error::{Conflict, Error, FieldCode, Result};
+use crate::rules::CalendarVersion;
+use crate::sla::calendar::CalendarSpec;
+use crate::sla::{Calendar, Timeline};
+use crate::store::Db;
+use crate::tickets::recount::{self, Version};
+use crate::tx::Tx;
+
+/// What is asked of a calendar beside its hours.
+#[derive(Debug, Clone)]
+pub struct Application {
+    pub change: CalendarChange,
+    /// In the place of the present name; not versioned.
+    pub name: Option<Name>,
+    pub reason: String,
+    /// The versions that the caller decided on; none: whichever is in force.
+    pub expected: Option<Vec<i64>>,
+}
+
+/// Make the next version. Returns the calendar as it is then.
+pub fn apply_change(tx: &mut Tx<'_>, id: &str, asked: &Application) -> Result<CalendarRecord> {
+    let seen = get_calendar(tx.conn, id)?;
+    db::lock_calendar(tx.conn, seen.id)?;
+    // As it is under the lock: somebody may have been faster.
+    let present = reread(tx.conn, &seen)?;
+    expect_version(&present, asked.expected.as_deref())?;
+    let spec = written(&present)?;
+    let (whole, calendar) = asked.change.checked(&spec)?;
+    let renamed = asked
+        .name
+        .as_ref()
+        .filter(|name| (&name.vi, &name.en) != (&present.name_vi, &present.name_en));
+    if whole == sorted(spec) && renamed.is_none() {
+        return Err(Error::Conflict(Conflict::NothingChanged));
+    }
+    expect_working_time(calendar, tx.now)?;
+    if let Some(name) = renamed {
+        db::rename_calendar(tx.conn, present.id, name)?;
+    }
+    let by = (tx.principal.name(), asked.reason.as_str());
+    let version_id = db::insert_version(tx.conn, present.id, present.version + 1, &whole, by, tx.now)?;
+    recount::begin(tx, Version::Calendar(version_id))?;
+    reread(tx.conn, &present)
+}
+
+/// The calendar in the version in force and as it would be, for a preview.
+pub fn propose(
+    present: &CalendarRecord,
+    change: &CalendarChange,
+    now: DateTime<Utc>,
+) -> Result<Arc<CalendarVersion>> {
+    let (_, calendar) = change.checked(&written(present)?)?;
+    Ok(Arc::new(CalendarVersion {
+        // Never stored, so no clock names it.
+        id: 0,
+        calendar_id: present.id,
+        code: present.code.clone(),
+        version: present.version + 1,
+        timeline: Arc::new(expect_working_time(calendar, now)?),
+    }))
+}
+
+/// Refuse where the caller decided on another version.
+pub fn expect_version(present: &CalendarRecord, expected: Option<&[i64]>) -> Result<()> {
+    match expected.is_none_or(|versions| versions.contains(&present.version)) {
+        true => Ok(()),
+        false => Err(Error::PreconditionFailed),
+    }
+}
+
+fn reread(conn: &mut Db, calendar: &CalendarRecord) -> Result<CalendarRecord> {
+    db::find_calendar_by_uid(conn, calendar.uid)?
+        .ok_or_else(|| Error::internal("a calendar vanished", calendar.id))
+}
+
+fn written(calendar: &CalendarRecord) -> Result<CalendarSpec> {
+    serde_json::from_value(calendar.definition.0.clone())
+        .map_err(|cause| Error::internal("a stored calendar cannot be read", cause))
+}
+
+/// The order of exceptions says nothing.
+fn sorted(mut spec: CalendarSpec) -> CalendarSpec {
+    spec.exceptions.sort_by(|one, other| one.date.cmp(&other.date));
+    spec
+}
+
+/// Without any working time in the ten years to come no clock could go on.
+fn expect_working_time(calendar: Calendar, now: DateTime<Utc>) -> Result<Timeline> {
+    let timeline = Timeline::new(calendar);
+    if timeline.next_opening(now).is_some() {
+        return Ok(timeline);
+    }
+    let text = "the calendar has no working time in the ten years from now".to_owned();
+    let code = "no_working_time";
+    Err(Error::invalid_pointer(
+        "/patterns",
+        FieldCode::Domain { code, text },
+    ))
+}

@@ -1,0 +1,96 @@
+//! `PATCH /tickets/{id}`: a JSON merge patch (RFC 7396) of what may be changed of a ticket.
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use validator::{Validate, ValidationError};
+
+use super::extract::{Body, Call};
+use super::operations::operate;
+use super::tickets::{custom_fields, members, tags};
+use super::wire::Line;
+use crate::error::Result;
+use crate::sla::Priority;
+use crate::tickets::edit::{self, TicketChange};
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeTicket {
+    #[serde(default, deserialize_with = "given")]
+    #[validate(length(min = 1, max = 300))]
+    subject: Option<Line>,
+    #[serde(default, deserialize_with = "given")]
+    #[validate(length(min = 1, max = 100))]
+    topic: Option<Option<Line>>,
+    #[serde(default, deserialize_with = "given")]
+    priority: Option<Priority>,
+    #[serde(default, deserialize_with = "given")]
+    #[validate(length(max = 20), custom(function = tags_or_none))]
+    tags: Option<Option<Vec<Line>>>,
+    #[serde(default, deserialize_with = "given")]
+    #[validate(custom(function = fields_or_none))]
+    custom_fields: Option<Option<Members>>,
+    #[serde(default, deserialize_with = "given")]
+    #[validate(length(min = 1, max = 100))]
+    external_ref: Option<Option<Line>>,
+    #[serde(default, deserialize_with = "given")]
+    #[validate(length(min = 1, max = 100))]
+    organisation: Option<Line>,
+}
+
+/// What is there, null included where its type has that: absent is another thing.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+#[derive(Debug, Serialize)]
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        members(deserializer).map(Members)
+    }
+}
+
+fn tags_or_none(given: &[Line]) -> std::result::Result<(), ValidationError> {
+    tags(given)
+}
+
+/// As in filing; null takes a member away.
+fn fields_or_none(given: &Members) -> std::result::Result<(), ValidationError> {
+    let mut kept = given.0.clone();
+    kept.values_mut()
+        .filter(|value| value.is_null())
+        .for_each(|value| *value = Value::Bool(false));
+    custom_fields(&kept)
+}
+
+impl From<ChangeTicket> for TicketChange {
+    fn from(given: ChangeTicket) -> Self {
+        let text = |line: Line| line.0;
+        TicketChange {
+            subject: given.subject.map(text),
+            topic: given.topic.map(|topic| topic.map(text)),
+            priority: given.priority,
+            tags: given
+                .tags
+                .map(|tags| tags.unwrap_or_default().into_iter().map(text).collect()),
+            custom_fields: given.custom_fields.map(|fields| fields.map(|fields| fields.0)),
+            external_ref: given.external_ref.map(|reference| reference.map(text)),
+            organisation: given.organisation.map(text),
+        }
+    }
+}
+
+pub async fn change_ticket(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<ChangeTicket>,
+) -> Result<HttpResponse> {
+    let change = TicketChange::from(body.value);
+    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
+        edit::change(tx, id, &change)
+    })
+    .await
+}

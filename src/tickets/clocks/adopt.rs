@@ -1,0 +1,273 @@
+//! Bringing open clocks to the versions in force: of their calendar, and of their ticket's policy if that version is for
+//! open tickets too. One ticket (every operation begins so) and many (the worker) go through the same code.
+//!
+//! What a new calendar cannot touch only gets its name. A breach is taken back by a corrected calendar alone. What was
+//! done is added to the versions' rows of `recounts` last, in one order, so that no two transactions wait for each other.
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::change::{Cause, Move, moves_event, recount};
+use super::{Clocks, Terms, urgency};
+use crate::error::Result;
+use crate::rules::{CalendarVersion, Rules};
+use crate::sla::Difference;
+use crate::store::Db;
+use crate::tickets::db::{self, ClockRow, EventRow, SegmentRow, TicketRow};
+use crate::tickets::recount::{self, Tally, Version};
+use crate::tx::Tx;
+
+/// Closed segments of the clocks that are to be counted, by clock.
+pub type Histories = HashMap<i64, Vec<SegmentRow>>;
+
+pub fn histories_of(conn: &mut Db, clock_ids: &[i64]) -> Result<Histories> {
+    // Also those that have none yet.
+    let mut histories: Histories = clock_ids.iter().map(|id| (*id, Vec::new())).collect();
+    if clock_ids.is_empty() {
+        return Ok(histories);
+    }
+    for segment in db::list_segments_of(conn, clock_ids)? {
+        histories.entry(segment.clock_id).or_default().push(segment);
+    }
+    Ok(histories)
+}
+
+/// The versions in force, each asked for once.
+#[derive(Default)]
+pub struct InForce {
+    calendars: HashMap<i64, Arc<CalendarVersion>>,
+    policies: HashMap<i64, Option<i64>>,
+    differences: HashMap<(i64, i64), Option<Difference>>,
+}
+
+impl InForce {
+    /// The version of its calendar that an open clock is to be counted by, where it names another.
+    pub fn newer_calendar(
+        &mut self,
+        conn: &mut Db,
+        rules: &Rules,
+        row: &ClockRow,
+    ) -> Result<Option<Arc<CalendarVersion>>> {
+        if !row.is_open() {
+            return Ok(None);
+        }
+        let present = rules.calendar(conn, row.calendar_version_id)?;
+        let newest = match self.calendars.get(&present.calendar_id) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let newest = rules.calendar_in_force(conn, present.calendar_id)?;
+                self.calendars.insert(present.calendar_id, Arc::clone(&newest));
+                newest
+            }
+        };
+        Ok((newest.id != present.id).then_some(newest))
+    }
+
+    fn newer_policy(&mut self, conn: &mut Db, ticket: &TicketRow) -> Result<Option<i64>> {
+        if !ticket.state.is_open() {
+            return Ok(None);
+        }
+        let present = ticket.policy_version_id;
+        if let Some(known) = self.policies.get(&present) {
+            return Ok(*known);
+        }
+        let newer = crate::policies::db::find_newer_for_open_tickets(conn, present)?;
+        self.policies.insert(present, newer);
+        Ok(newer)
+    }
+
+    /// Whether another version of its calendar can mean anything to an open clock.
+    pub fn touches(
+        &mut self,
+        conn: &mut Db,
+        rules: &Rules,
+        row: &ClockRow,
+        newer: &CalendarVersion,
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        let older = rules.calendar(conn, row.calendar_version_id)?;
+        let between = || Difference::between(older.timeline.calendar(), newer.timeline.calendar());
+        let difference = *self
+            .differences
+            .entry((older.id, newer.id))
+            .or_insert_with(between);
+        // Nothing later than its due and the present has been counted. A paused clock may be due any time.
+        let until = row.due_at.map(|due| due.0.max(now));
+        Ok(difference.is_some_and(|difference| difference.touches(row.started_at.0, until)))
+    }
+}
+
+/// What bringing tickets to the rules in force changes, written down once for all of them.
+#[derive(Default)]
+pub struct Adoption {
+    in_force: InForce,
+    /// Clocks that only get the name of a calendar version.
+    renamed: BTreeMap<i64, Vec<i64>>,
+    events: Vec<EventRow>,
+    tallies: BTreeMap<Version, Tally>,
+}
+
+impl Adoption {
+    /// Ids of the clocks whose history is needed.
+    pub fn clocks_to_count(
+        &mut self,
+        tx: &mut Tx<'_>,
+        rows: &[ClockRow],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<i64>> {
+        let rules = &tx.desk.rules;
+        let mut ids = Vec::new();
+        for row in rows {
+            if let Some(newer) = self.in_force.newer_calendar(tx.conn, rules, row)?
+                && self.in_force.touches(tx.conn, rules, row, &newer, now)?
+            {
+                ids.push(row.id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Bring the clocks of one locked ticket to the rules in force. Returns how much anybody can see of it; the ticket's
+    /// row is then to be saved.
+    pub fn bring(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ticket: &mut TicketRow,
+        clocks: &mut Clocks,
+        histories: &Histories,
+    ) -> Result<usize> {
+        let mut changes = self.bring_to_calendars(tx, ticket, clocks, histories)?;
+        if let Some(version_id) = self.in_force.newer_policy(tx.conn, ticket)? {
+            changes += 1 + self.bring_to_policy(tx, ticket, clocks, version_id)?;
+        }
+        if changes > 0 {
+            mark(ticket, &clocks.rows);
+        }
+        Ok(changes)
+    }
+
+    fn bring_to_calendars(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ticket: &TicketRow,
+        clocks: &mut Clocks,
+        histories: &Histories,
+    ) -> Result<usize> {
+        let rules = &tx.desk.rules;
+        let thresholds = &clocks.policy.spec.warn_at_percent;
+        let mut changes = 0;
+        let mut moves: BTreeMap<i64, (Arc<CalendarVersion>, Vec<Move>)> = BTreeMap::new();
+        for row in &mut clocks.rows {
+            let Some(newer) = self.in_force.newer_calendar(tx.conn, rules, row)? else {
+                continue;
+            };
+            let tally = self.tallies.entry(Version::Calendar(newer.id)).or_default();
+            tally.clocks += 1;
+            let Some(history) = histories.get(&row.id) else {
+                row.calendar_version_id = newer.id;
+                self.renamed.entry(newer.id).or_default().push(row.id);
+                continue;
+            };
+            let before = row.clone();
+            let moved = recount(tx.conn, rules, row, history, &newer, thresholds, tx.now)?;
+            db::update_clock(tx.conn, row)?;
+            changes += usize::from(shows(&before, row));
+            if let Some(moved) = moved {
+                tally.add(&moved);
+                moves
+                    .entry(newer.id)
+                    .or_insert_with(|| (newer, Vec::new()))
+                    .1
+                    .push(moved);
+            }
+        }
+        for (calendar, moves) in moves.into_values() {
+            let cause = Cause::Calendar {
+                calendar: calendar.code.clone(),
+                version: calendar.version,
+            };
+            self.events.extend(moves_event(tx, ticket, &cause, &moves));
+        }
+        Ok(changes)
+    }
+
+    fn bring_to_policy(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ticket: &mut TicketRow,
+        clocks: &mut Clocks,
+        version_id: i64,
+    ) -> Result<usize> {
+        let terms = Terms {
+            policy: tx.desk.rules.policy(tx.conn, version_id)?,
+            ..crate::tickets::terms::present(tx, ticket)?
+        };
+        let cause = Cause::Policy {
+            policy: terms.policy.code.clone(),
+            version: terms.policy.version,
+        };
+        let moves = clocks.go_over_to(tx, ticket, &terms)?;
+        let tally = self.tallies.entry(Version::Policy(version_id)).or_default();
+        let now_under = clocks
+            .rows
+            .iter()
+            .filter(|row| row.is_open() && row.policy_version_id == version_id);
+        tally.clocks += i64::try_from(now_under.count()).unwrap_or(i64::MAX);
+        moves.iter().for_each(|moved| tally.add(moved));
+        self.events.extend(moves_event(tx, ticket, &cause, &moves));
+        Ok(moves.len())
+    }
+
+    /// Write down the rest: events, names, and the sums.
+    pub fn write(self, tx: &mut Tx<'_>) -> Result<()> {
+        db::insert_events(tx.conn, &self.events)?;
+        for (version_id, clock_ids) in &self.renamed {
+            recount::db::name_calendar_version(tx.conn, clock_ids, *version_id)?;
+        }
+        for (version, tally) in &self.tallies {
+            recount::db::add_to_recount(tx.conn, *version, tally, tx.now)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether somebody who reads the ticket sees a difference. What is left and consumed goes on all the time.
+fn shows(before: &ClockRow, after: &ClockRow) -> bool {
+    let seen = |row: &ClockRow| {
+        (
+            row.due_at,
+            row.warn_at,
+            row.warned_percent,
+            row.state,
+            row.breached_at,
+        )
+    };
+    let paused = before.due_at.is_none() && after.due_at.is_none();
+    seen(before) != seen(after) || (paused && before.remaining_seconds != after.remaining_seconds)
+}
+
+/// What the ticket's own row says of its clocks.
+fn mark(ticket: &mut TicketRow, rows: &[ClockRow]) {
+    ticket.urgency_at = urgency(rows);
+    let breached = rows.iter().any(|clock| clock.breached_at.is_some());
+    if ticket.breached && !breached {
+        // Nobody is late any more, so nobody is told how it stands.
+        ticket.status_update_at = None;
+    }
+    ticket.breached = breached;
+}
+
+impl Clocks {
+    /// Bring the open clocks to the rules in force. Every operation begins with it, so that none decides by rules that
+    /// are no longer in force, wherever the worker that does this for all tickets has got to. Returns how much anybody can
+    /// see of it.
+    pub fn adopt(&mut self, tx: &mut Tx<'_>, ticket: &mut TicketRow) -> Result<usize> {
+        let mut adoption = Adoption::default();
+        let to_count = adoption.clocks_to_count(tx, &self.rows, tx.now)?;
+        let histories = histories_of(tx.conn, &to_count)?;
+        let changes = adoption.bring(tx, ticket, self, &histories)?;
+        adoption.write(tx)?;
+        Ok(changes)
+    }
+}
