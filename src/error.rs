@@ -63,6 +63,9 @@ pub enum Resource {
     Calendar,
     CalendarVersion,
     Policy,
+    PolicyVersion,
+    Agreement,
+    OperationalTarget,
     Delivery,
     User,
     Page,
@@ -78,6 +81,10 @@ pub enum Conflict {
     NoWorkingTime,
     /// The change leaves everything as it is.
     NothingChanged,
+    /// What gets the questions that nothing else takes cannot go.
+    DefaultPolicy,
+    /// A retired policy stays as it is.
+    PolicyRetired,
 }
 
 /// One wrong field of a request.

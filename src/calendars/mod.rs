@@ -63,7 +63,7 @@ pub fn create_calendar(
 }
 
 /// Words of a readable code; not a UUID, because whoever asks by it would be taken to mean an id.
-fn is_code(text: &str) -> bool {
+pub fn is_code(text: &str) -> bool {
     let is_word = |word: &str| {
         !word.is_empty()
             && word

@@ -12,6 +12,7 @@ pub mod extract;
 mod guard;
 mod identity;
 mod messages;
+mod operational_targets;
 mod operations;
 mod params;
 mod policies;

@@ -389,6 +389,15 @@ fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
             "The calendar has no such version.",
         ),
         Resource::Policy => ("Không có chính sách này.", "There is no such policy."),
+        Resource::PolicyVersion => (
+            "Không có phiên bản này của chính sách.",
+            "The policy has no such version.",
+        ),
+        Resource::Agreement => ("Không có thỏa thuận này.", "There is no such agreement."),
+        Resource::OperationalTarget => (
+            "Hàng đợi này chưa có thời hạn nội bộ.",
+            "This queue has no operational target yet.",
+        ),
         Resource::Delivery => ("Không có thư này.", "There is no such delivery."),
         Resource::User => ("Không có người dùng này.", "There is no such user."),
         Resource::Page => ("Không có trang này.", "There is no such page."),
@@ -409,6 +418,14 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
         Conflict::NothingChanged => (
             "Thay đổi này không làm khác điều gì.",
             "The change leaves everything as it is.",
+        ),
+        Conflict::DefaultPolicy => (
+            "Chính sách mặc định nhận mọi câu hỏi không thuộc chính sách nào khác nên không thể ngừng dùng.",
+            "The default policy takes the questions that no other one does, so it cannot be retired.",
+        ),
+        Conflict::PolicyRetired => (
+            "Chính sách này đã ngừng dùng nên không thể thay đổi.",
+            "This policy is retired and cannot be changed any more.",
         ),
     }
 }

@@ -6,7 +6,7 @@ use actix_web::{Route as Handler, guard as on, web};
 use super::guard::guard;
 use super::{
     calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, identity,
-    messages, operations, policies, queues, reports, site, sla, ticket_changes, tickets,
+    messages, operational_targets, operations, policies, queues, reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -63,19 +63,21 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/queues" => list_queues = queues::list_queues, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}" => show_queue = queues::show_queue, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}/summary" => summarise_queue = queues::summarise_queue, Needs(A::ReadQueueSummary);
+    GET "/api/v1/queues/{id}/operational-target" => show_operational_target = operational_targets::show_operational_target, Needs(A::ReadRuleHistory);
+    PUT "/api/v1/queues/{id}/operational-target" => replace_operational_target = operational_targets::replace_operational_target, Needs(A::ManageCalendars);
     POST "/api/v1/queues/{id}/next" => claim_next = operations::claim_next, Needs(A::ClaimNext);
 
     GET "/api/v1/calendars" => list_calendars = calendars::list_calendars, Needs(A::ReadCalendars);
     POST "/api/v1/calendars" => create_calendar = calendars::create_calendar, Needs(A::ManageCalendars);
     GET "/api/v1/calendars/{id}" => show_calendar = calendars::show_calendar, Needs(A::ReadCalendars);
+    PUT "/api/v1/calendars/{id}" => replace_calendar = calendar_changes::replace_calendar, Needs(A::ManageCalendars);
+    PATCH "/api/v1/calendars/{id}" => change_calendar = calendar_changes::change_calendar, Needs(A::ManageCalendars);
+    POST "/api/v1/calendars/{id}/preview" => preview_calendar = calendar_changes::preview_calendar, Needs(A::ManageCalendars);
     GET "/api/v1/calendars/{id}/versions" => list_calendar_versions = calendar_versions::list_calendar_versions, Needs(A::ReadCalendars);
     GET "/api/v1/calendars/{id}/versions/{version}" => show_calendar_version = calendar_versions::show_calendar_version, Needs(A::ReadCalendars);
     GET "/api/v1/calendars/{id}/exceptions" => list_calendar_exceptions = calendar_versions::list_calendar_exceptions, Needs(A::ReadCalendars);
     GET "/api/v1/calendars/{id}/calendar.ics" => export_calendar = calendar_files::export_calendar, Needs(A::ReadCalendars);
     POST "/api/v1/calendars/{id}/import" => import_calendar = calendar_files::import_calendar, Needs(A::ManageCalendars);
-    PUT "/api/v1/calendars/{id}" => replace_calendar = calendar_changes::replace_calendar, Needs(A::ManageCalendars);
-    PATCH "/api/v1/calendars/{id}" => change_calendar = calendar_changes::change_calendar, Needs(A::ManageCalendars);
-    POST "/api/v1/calendars/{id}/preview" => preview_calendar = calendar_changes::preview_calendar, Needs(A::ManageCalendars);
     POST "/api/v1/calendars/{id}/due" => compute_due = calendars::compute_due, Needs(A::ReadCalendars);
     POST "/api/v1/calendars/{id}/elapsed" => compute_elapsed = calendars::compute_elapsed, Needs(A::ReadCalendars);
     GET "/api/v1/sla-policies" => list_sla_policies = policies::list_sla_policies, Needs(A::ReadCalendars);

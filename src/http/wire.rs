@@ -1,6 +1,7 @@
 //! Types that several resources share on the wire: text that is normalised as it is read, instants with an offset,
 //! lists.
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
@@ -8,7 +9,7 @@ use std::ops::RangeInclusive;
 use actix_web::HttpResponse;
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use validator::ValidateLength;
 
@@ -51,6 +52,54 @@ pub fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     }
 
     Ok(Option::<Member<T>>::deserialize(deserializer)?.map(|member| member.0))
+}
+
+/// The members of an object by name. One that stands twice is refused: which of the two was meant?
+#[derive(Debug, Clone)]
+pub struct UniqueMembers<K, V>(pub BTreeMap<K, V>);
+
+impl<'de, K, V> Deserialize<'de> for UniqueMembers<K, V>
+where
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Members<K, V>(PhantomData<(K, V)>);
+
+        impl<'de, K, V> Visitor<'de> for Members<K, V>
+        where
+            K: Deserialize<'de> + Ord,
+            V: Deserialize<'de>,
+        {
+            type Value = BTreeMap<K, V>;
+
+            fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+                text.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut given: A,
+            ) -> std::result::Result<Self::Value, A::Error> {
+                let mut members = BTreeMap::new();
+                // Read as text first, because only then the path of a wrong value names it.
+                while let Some(name) = given.next_key::<String>()? {
+                    let refuse = |what| A::Error::custom(format_args!("{what} field `{name}`"));
+                    let key = K::deserialize(name.as_str().into_deserializer());
+                    let key = key.map_err(|_: serde::de::value::Error| refuse("unknown"))?;
+                    if members.contains_key(&key) {
+                        return Err(refuse("duplicate"));
+                    }
+                    members.insert(key, given.next_value()?);
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer
+            .deserialize_map(Members(PhantomData))
+            .map(UniqueMembers)
+    }
 }
 
 /// One line of text: NFC, trimmed, no control characters at all.

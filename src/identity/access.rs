@@ -10,6 +10,8 @@ pub enum Action {
     ReadDirectory,
     ReadCalendars,
     ManageCalendars,
+    /// Who changed the rules, why, and what rests on them; what queues promise each other.
+    ReadRuleHistory,
     FileTicket,
     ReadTicket,
     PostMessage,
@@ -115,6 +117,7 @@ fn role_may(role: Role, action: Action) -> bool {
         A::ReadSelf
             | A::ReadDirectory
             | A::ReadCalendars
+            | A::ReadRuleHistory
             | A::ReadTicket
             | A::ReadNotes
             | A::ReadQueueSummary

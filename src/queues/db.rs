@@ -4,8 +4,8 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::sla::policy::Priority;
-use crate::store::schema::{queues, topics};
-use crate::store::{Db, Ts, Uid};
+use crate::store::schema::{operational_targets, queues, topics};
+use crate::store::{Db, Json, Ts, Uid};
 
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = queues)]
@@ -151,5 +151,61 @@ pub fn insert_topic(conn: &mut Db, new: &NewTopic<'_>, now: DateTime<Utc>) -> Re
             topics::created_at.eq(Ts::from(now)),
         ))
         .execute(conn)?;
+    Ok(())
+}
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = operational_targets)]
+pub struct OperationalTargetRow {
+    pub business_minutes: Json,
+    pub author: String,
+    pub updated_at: Ts,
+    pub version: i64,
+}
+
+pub fn find_operational_target(conn: &mut Db, queue_id: i64) -> Result<Option<OperationalTargetRow>> {
+    Ok(operational_targets::table
+        .find(queue_id)
+        .select(OperationalTargetRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// Lock a queue's own row for the rest of the transaction, not against those who only refer to it. SQLite needs no lock:
+/// its writer is alone.
+pub fn lock_queue(conn: &mut Db, id: i64) -> Result<()> {
+    if let Db::Pg(pg) = conn {
+        queues::table
+            .find(id)
+            .select(queues::id)
+            .for_no_key_update()
+            .first::<i64>(pg)?;
+    }
+    Ok(())
+}
+
+/// As the first version, or the one after `present`.
+pub fn set_operational_target(
+    conn: &mut Db,
+    queue_id: i64,
+    business_minutes: Json,
+    author: &str,
+    present: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let values = (
+        operational_targets::business_minutes.eq(business_minutes),
+        operational_targets::author.eq(author),
+        operational_targets::updated_at.eq(Ts::from(now)),
+        operational_targets::version.eq(present.unwrap_or(0) + 1),
+    );
+    match present {
+        Some(_) => diesel::update(operational_targets::table.find(queue_id))
+            .set(values)
+            .execute(conn)?,
+        None => diesel::insert_into(operational_targets::table)
+            .values((operational_targets::queue_id.eq(queue_id), values))
+            .execute(conn)?,
+    };
     Ok(())
 }

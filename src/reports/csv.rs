@@ -12,7 +12,8 @@ const OF_GROUP: [&str; 5] = [
     "filed",
     "answered",
 ];
-const TARGETS: [&str; 2] = ["first_response", "resolution"];
+/// A further one is added at the end, so that columns keep their places.
+const TARGETS: [&str; 3] = ["first_response", "resolution", "next_response"];
 const OF_TARGET: [&str; 8] = [
     "met",
     "breached",
@@ -61,6 +62,7 @@ fn record(group: &Reference, figures: &SlaFigures) -> Vec<String> {
     ];
     fields.extend(target(&figures.first_response));
     fields.extend(target(&figures.resolution));
+    fields.extend(target(&figures.next_response));
     fields
 }
 

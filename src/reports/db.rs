@@ -14,6 +14,7 @@ use crate::store::schema::{clocks, organisations, queues, ticket_events, tickets
 use crate::store::{Db, Json, Ts};
 use crate::tickets::db::ClockState;
 use crate::tickets::history::EventKind;
+use crate::tickets::lifecycle::State;
 use crate::tickets::view::Reference;
 
 /// A ticket of the cohort as its rows have it now.
@@ -44,11 +45,13 @@ struct CohortRow {
     filed_at: Ts,
     first_response_at: Option<Ts>,
     resolved_at: Option<Ts>,
+    state: State,
+    closed_at: Option<Ts>,
     clock: Option<ClockColumns>,
 }
 
-/// Target, cycle, state, due, stop, business seconds used.
-type ClockColumns = (String, i32, ClockState, Option<Ts>, Option<Ts>, i64);
+/// Target, cycle, state, start, due, stop, business seconds used.
+type ClockColumns = (String, i32, ClockState, Ts, Option<Ts>, Option<Ts>, i64);
 
 /// Hand over each ticket filed in the period and by `as_of`, once, with its clocks; one ticket in memory at a time.
 pub fn each_ticket(conn: &mut Db, question: &SlaQuestion, mut visit: impl FnMut(&Ticket)) -> Result<()> {
@@ -67,10 +70,13 @@ pub fn each_ticket(conn: &mut Db, question: &SlaQuestion, mut visit: impl FnMut(
             tickets::filed_at,
             tickets::first_response_at,
             tickets::resolved_at,
+            tickets::state,
+            tickets::closed_at,
             (
                 clocks::target,
                 clocks::cycle,
                 clocks::state,
+                clocks::started_at,
                 clocks::due_at,
                 clocks::stopped_at,
                 clocks::consumed_seconds,
@@ -81,10 +87,12 @@ pub fn each_ticket(conn: &mut Db, question: &SlaQuestion, mut visit: impl FnMut(
     match conn {
         Db::Pg(pg) => regroup(
             query.load_iter::<CohortRow, PgRowByRowLoadingMode>(pg)?,
+            question.as_of,
             &mut visit,
         ),
         Db::Lite(lite) => regroup(
             query.load_iter::<CohortRow, DefaultLoadingMode>(lite)?,
+            question.as_of,
             &mut visit,
         ),
     }
@@ -92,6 +100,7 @@ pub fn each_ticket(conn: &mut Db, question: &SlaQuestion, mut visit: impl FnMut(
 
 fn regroup(
     rows: impl Iterator<Item = QueryResult<CohortRow>>,
+    as_of: DateTime<Utc>,
     visit: &mut impl FnMut(&Ticket),
 ) -> Result<()> {
     let mut open: Option<Ticket> = None;
@@ -102,8 +111,10 @@ fn regroup(
         }
         let clock = row.clock.clone();
         let ticket = open.get_or_insert_with(|| Ticket::from(row));
-        if let Some((target, number, state, due_at, stopped_at, consumed_seconds)) = clock {
+        if let Some((target, number, state, started_at, due_at, stopped_at, consumed_seconds)) = clock {
             let cycles = match TargetKind::parse(&target) {
+                // Its cycles begin with messages, not with turns of the ticket that could be undone.
+                Some(TargetKind::NextResponse) if started_at.0 <= as_of => &mut ticket.case.next_response,
                 Some(TargetKind::FirstResponse) => &mut ticket.case.first_response,
                 Some(TargetKind::Resolution) => &mut ticket.case.resolution,
                 _ => continue,
@@ -134,6 +145,10 @@ impl From<CohortRow> for Ticket {
             case: Case {
                 first_response_at: row.first_response_at.map(|at| at.0),
                 resolved_at: row.resolved_at.map(|at| at.0),
+                cancelled_at: row
+                    .closed_at
+                    .filter(|_| row.state == State::Cancelled)
+                    .map(|at| at.0),
                 ..Case::default()
             },
         }
@@ -144,6 +159,7 @@ impl From<CohortRow> for Ticket {
 fn in_order(mut ticket: Ticket) -> Ticket {
     ticket.case.first_response.sort_by_key(|cycle| cycle.number);
     ticket.case.resolution.sort_by_key(|cycle| cycle.number);
+    ticket.case.next_response.sort_by_key(|cycle| cycle.number);
     ticket
 }
 

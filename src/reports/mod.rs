@@ -72,6 +72,7 @@ pub struct SlaFigures {
     pub answered: u64,
     pub first_response: TargetFigures,
     pub resolution: TargetFigures,
+    pub next_response: TargetFigures,
 }
 
 /// `met + breached + open + stopped` is the number of tickets that have the target.

@@ -29,6 +29,9 @@ pub struct Case {
     pub resolved_at: Option<Instant>,
     pub first_response: Vec<Cycle>,
     pub resolution: Vec<Cycle>,
+    /// Each further time that the asker waited for an answer; those that began by `as_of`.
+    pub next_response: Vec<Cycle>,
+    pub cancelled_at: Option<Instant>,
 }
 
 /// Resolutions and reopenings of a ticket after `as_of`.
@@ -60,18 +63,22 @@ pub struct Verdicts {
     pub answered: bool,
     pub first_response: Option<Judged>,
     pub resolution: Option<Judged>,
+    pub next_response: Option<Judged>,
 }
 
 impl Verdicts {
     pub fn of(case: &Case, later: LaterTurns, as_of: Instant) -> Verdicts {
         let answered = later.was_resolved || case.resolved_at.is_some_and(|at| at <= as_of);
         let responded = case.first_response_at.is_some_and(|at| at <= as_of);
+        let last_answer = case.next_response.last().and_then(|cycle| cycle.stopped_at);
+        let answered_again = last_answer.is_some() && last_answer != case.cancelled_at;
         // Each reopening begins one further resolution clock (`tickets::clocks::reopen`).
         let begun = case.resolution.len().saturating_sub(later.reopenings);
         Verdicts {
             answered,
             first_response: judge(&case.first_response, responded, as_of),
             resolution: judge(case.resolution.get(..begun).unwrap_or_default(), answered, as_of),
+            next_response: judge(&case.next_response, answered_again, as_of),
         }
     }
 }
@@ -116,6 +123,7 @@ pub struct Tally {
     answered: u64,
     first_response: TargetTally,
     resolution: TargetTally,
+    next_response: TargetTally,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -133,6 +141,7 @@ impl Tally {
         self.answered += u64::from(ticket.answered);
         self.first_response.add(ticket.first_response);
         self.resolution.add(ticket.resolution);
+        self.next_response.add(ticket.next_response);
     }
 
     /// Both groups as one: counts and seconds, so that percentiles of the whole are not averages of percentiles.
@@ -142,6 +151,7 @@ impl Tally {
         self.answered += other.answered;
         self.first_response.join(&other.first_response);
         self.resolution.join(&other.resolution);
+        self.next_response.join(&other.next_response);
         self
     }
 
@@ -151,6 +161,7 @@ impl Tally {
             answered: self.answered,
             first_response: self.first_response.figures(),
             resolution: self.resolution.figures(),
+            next_response: self.next_response.figures(),
         }
     }
 }

@@ -18,6 +18,7 @@ struct Words {
     numbers: [&'static str; 10],
     first_response: &'static str,
     resolution: &'static str,
+    next_response: &'static str,
     total: &'static str,
     legend: &'static str,
     decimal_mark: char,
@@ -41,6 +42,7 @@ const VIETNAMESE: Words = Words {
     ],
     first_response: "Phản hồi lần đầu",
     resolution: "Giải quyết",
+    next_response: "Phản hồi tiếp theo",
     total: "Tổng",
     legend: "Thời gian là giờ làm việc (giờ:phút:giây); tỷ lệ = đúng hạn / (đúng hạn + quá hạn); TB là trung bình.",
     decimal_mark: ',',
@@ -55,6 +57,7 @@ const ENGLISH: Words = Words {
     ],
     first_response: "First response",
     resolution: "Resolution",
+    next_response: "Next response",
     total: "Total",
     legend: "Times are business hours (h:mm:ss); kept = met / (met + breached).",
     decimal_mark: '.',
@@ -74,10 +77,14 @@ impl SlaReport {
             words.as_of,
             self.local(self.as_of)
         );
-        let targets: [(&str, Pick); 2] = [
+        let mut targets: Vec<(&str, Pick)> = vec![
             (words.first_response, |figures| &figures.first_response),
             (words.resolution, |figures| &figures.resolution),
         ];
+        let next = &self.total.next_response;
+        if next.met + next.breached + next.open + next.stopped > 0 {
+            targets.push((words.next_response, |figures| &figures.next_response));
+        }
         for (title, target) in targets {
             text.push_str(&format!("\n{title}\n"));
             text.push_str(&align(&self.block(words, language, target)));

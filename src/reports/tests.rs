@@ -260,6 +260,41 @@ fn the_first_response_is_judged_apart_and_a_ticket_without_a_target_counts_as_fi
     );
 }
 
+#[test]
+fn every_time_that_the_asker_waited_again_counts_to_one_verdict_and_the_last_answer_gives_the_time() {
+    let first = || cycle(1, ClockState::Met, "10:00:00", Some("09:00:00"));
+    let of = |cycles: Vec<Cycle>, cancelled: Option<&str>, as_of: &str| {
+        let case = Case {
+            next_response: cycles,
+            cancelled_at: cancelled.map(at),
+            ..Case::default()
+        };
+        let judged = Verdicts::of(&case, NOTHING_LATER, at(as_of)).next_response;
+        judged.map(|judged| (judged.verdict, judged.seconds))
+    };
+    assert_eq!(of(vec![], None, "12:00:00"), None);
+    assert_eq!(
+        of(vec![first()], None, "12:00:00"),
+        Some((Verdict::Met, Some(1000)))
+    );
+    assert_eq!(of(vec![first()], None, "08:00:00"), Some((Verdict::Open, None)));
+    let open = cycle(2, ClockState::Running, "14:00:00", None);
+    assert_eq!(
+        of(vec![first(), open.clone()], None, "12:00:00"),
+        Some((Verdict::Open, None))
+    );
+    assert_eq!(
+        of(vec![first(), open], None, "14:00:01"),
+        Some((Verdict::Breached, None))
+    );
+    let late = cycle(2, ClockState::Breached, "14:00:00", Some("15:00:00"));
+    let answered = of(vec![first(), late.clone()], None, "16:00:00");
+    assert_eq!(answered, Some((Verdict::Breached, Some(2000))));
+    // Cancelled, not answered.
+    let over = of(vec![first(), late], Some("15:00:00"), "16:00:00");
+    assert_eq!(over, Some((Verdict::Breached, None)));
+}
+
 fn answered_in(seconds: i64, verdict: Verdict) -> Verdicts {
     let resolution = Judged {
         verdict,
@@ -269,6 +304,7 @@ fn answered_in(seconds: i64, verdict: Verdict) -> Verdicts {
         answered: true,
         first_response: None,
         resolution: Some(resolution),
+        next_response: None,
     }
 }
 
@@ -285,6 +321,7 @@ fn example() -> SlaReport {
             verdict: Verdict::Stopped,
             seconds: None,
         }),
+        next_response: None,
     });
     let mut standing = Tally::default();
     standing.add(&answered_in(3_601, Verdict::Met));
@@ -295,6 +332,7 @@ fn example() -> SlaReport {
             verdict: Verdict::Open,
             seconds: None,
         }),
+        next_response: None,
     });
     let total = Tally::default().joined(&policy).joined(&standing).figures();
     let row = |code: &str, vi: &str, en: &str, tally: Tally| SlaReportRow {
@@ -352,7 +390,7 @@ fn json_has_the_form_of_the_contract() {
         written["rows"][1],
         json!({
             "group": { "code": "standing", "name": { "vi": "Tổ thường trực", "en": "Standing group" } },
-            "filed": 2, "answered": 1, "first_response": none,
+            "filed": 2, "answered": 1, "first_response": none, "next_response": none,
             "resolution": {
                 "met": 1, "breached": 0, "open": 1, "stopped": 0, "compliance": 1.0,
                 "p50_business_seconds": 3601, "p90_business_seconds": 3601, "mean_business_seconds": 3601.0,
@@ -376,9 +414,9 @@ fn csv_has_the_header_of_the_contract_empty_nulls_and_the_total_last() {
     assert_eq!(
         lines[1..],
         [
-            "policy,Tổ chính sách,Policy group,4,3,0,0,0,0,,,,,2,1,0,1,0.6666666666666666,36000,90000,44400",
-            "standing,Tổ thường trực,Standing group,2,1,0,0,0,0,,,,,1,0,1,0,1,3601,3601,3601",
-            "total,Tổng,Total,6,4,0,0,0,0,,,,,3,1,1,1,0.75,7200,90000,34200.25",
+            "policy,Tổ chính sách,Policy group,4,3,0,0,0,0,,,,,2,1,0,1,0.6666666666666666,36000,90000,44400,0,0,0,0,,,,",
+            "standing,Tổ thường trực,Standing group,2,1,0,0,0,0,,,,,1,0,1,0,1,3601,3601,3601,0,0,0,0,,,,",
+            "total,Tổng,Total,6,4,0,0,0,0,,,,,3,1,1,1,0.75,7200,90000,34200.25,0,0,0,0,,,,",
         ]
     );
 }

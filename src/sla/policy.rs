@@ -99,6 +99,16 @@ pub enum Amount {
     CalendarDays(u32),
 }
 
+impl Amount {
+    pub fn unit(self) -> &'static str {
+        match self {
+            Amount::BusinessMinutes(_) => "business_minutes",
+            Amount::BusinessDays(_) => "business_days",
+            Amount::CalendarDays(_) => "calendar_days",
+        }
+    }
+}
+
 /// What a reopening does to the clocks of the target. The first verdict is kept in every case.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -187,7 +197,7 @@ pub struct StatusUpdate {
 #[serde(deny_unknown_fields)]
 pub struct PolicySpec {
     /// A target or priority that is not named has no clock.
-    pub targets: BTreeMap<TargetKind, BTreeMap<Priority, Amount>>,
+    pub targets: Targets,
     /// Which questions get it; all of them where nothing is said.
     #[serde(default)]
     pub conditions: Conditions,
@@ -206,6 +216,39 @@ pub struct PolicySpec {
     pub status_update: Option<StatusUpdate>,
 }
 
+/// By target and priority. What is not named has no clock.
+pub type Targets = BTreeMap<TargetKind, BTreeMap<Priority, Amount>>;
+
+/// An amount that can be promised; `pointer` is where it stands, without its unit.
+pub fn check_amount(pointer: String, amount: Amount) -> Option<SpecProblem> {
+    let (count, most) = match amount {
+        Amount::BusinessMinutes(count) => (count, MAX_MINUTES),
+        Amount::BusinessDays(count) | Amount::CalendarDays(count) => (count, MAX_DAYS),
+    };
+    if count == 0 {
+        let message = "a target of nothing would be broken before it begins; leave it out instead";
+        return Some(SpecProblem::new(pointer, "zero_amount", message));
+    }
+    (count > most).then(|| SpecProblem::new(pointer, "amount_too_large", format!("at most {most}")))
+}
+
+/// Targets of a policy or of an agreement, at `/targets`.
+pub fn check_targets(targets: &Targets, problems: &mut Vec<SpecProblem>) {
+    if targets.values().all(BTreeMap::is_empty) {
+        let message = "name an amount for at least one target and priority";
+        problems.push(SpecProblem::new("/targets", "no_target", message));
+    }
+    for (kind, by_priority) in targets {
+        for (priority, amount) in by_priority {
+            let (kind, priority, unit) = (kind.as_str(), priority.as_str(), amount.unit());
+            problems.extend(check_amount(
+                format!("/targets/{kind}/{priority}/{unit}"),
+                *amount,
+            ));
+        }
+    }
+}
+
 impl PolicySpec {
     pub fn target(&self, kind: TargetKind, priority: Priority) -> Option<Amount> {
         self.targets.get(&kind)?.get(&priority).copied()
@@ -220,27 +263,7 @@ impl PolicySpec {
     /// Collects all problems. Codes: `zero_amount`, `amount_too_large`, `bad_percent`, `bad_close_after`.
     pub fn check(&self) -> Result<(), Vec<SpecProblem>> {
         let mut problems = Vec::new();
-        for (kind, by_priority) in &self.targets {
-            for (priority, amount) in by_priority {
-                let (unit, count, most) = match *amount {
-                    Amount::BusinessMinutes(count) => ("business_minutes", count, MAX_MINUTES),
-                    Amount::BusinessDays(count) => ("business_days", count, MAX_DAYS),
-                    Amount::CalendarDays(count) => ("calendar_days", count, MAX_DAYS),
-                };
-                let pointer = format!("/targets/{}/{}/{unit}", kind.as_str(), priority.as_str());
-                if count == 0 {
-                    let message =
-                        "a target of nothing would be broken before it begins; leave it out instead";
-                    problems.push(SpecProblem::new(pointer, "zero_amount", message));
-                } else if count > most {
-                    problems.push(SpecProblem::new(
-                        pointer,
-                        "amount_too_large",
-                        format!("at most {most}"),
-                    ));
-                }
-            }
-        }
+        check_targets(&self.targets, &mut problems);
         let mut reached = 0;
         for (position, percent) in self.warn_at_percent.iter().enumerate() {
             if !(1..=99).contains(percent) || *percent <= reached {

@@ -12,7 +12,7 @@ pub struct SpecProblem {
 }
 
 impl SpecProblem {
-    pub(super) fn new(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
         SpecProblem {
             pointer: pointer.into(),
             code,

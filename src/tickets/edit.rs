@@ -2,7 +2,7 @@
 //! organisation of a question that was filed for the wrong one.
 //!
 //! The clocks keep what was consumed and paused; where priority, topic, tags or organisation now promise something else,
-//! they go on towards that (docs/decisions/0010-what-a-change-keeps.md). A topic does not move the queue: a transfer does.
+//! they go on towards that (docs/decisions/0011-what-a-change-keeps.md). A topic does not move the queue: a transfer does.
 //! Refuses tickets that are closed or cancelled; a change to what is there already writes nothing.
 use serde_json::{Map, Value, json};
 

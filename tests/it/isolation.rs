@@ -38,18 +38,26 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("list_queues", [200; 9]),
     ("show_queue", [200; 9]),
     ("summarise_queue", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
+    (
+        "show_operational_target",
+        [403, 403, 403, 403, 404, 404, 404, 404, 404],
+    ),
+    (
+        "replace_operational_target",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
     ("claim_next", [403, 403, 403, 403, 403, 204, 403, 204, 204]),
     ("list_calendars", [200; 9]),
     ("create_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
     ("show_calendar", [200; 9]),
+    ("replace_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("change_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("preview_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("list_calendar_versions", [200; 9]),
     ("show_calendar_version", [200; 9]),
     ("list_calendar_exceptions", [200; 9]),
     ("export_calendar", [200; 9]),
     ("import_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
-    ("replace_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
-    ("change_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
-    ("preview_calendar", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("compute_due", [200; 9]),
     ("compute_elapsed", [200; 9]),
     ("list_sla_policies", [200; 9]),
@@ -108,8 +116,6 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
             "time_zone": "Asia/Ho_Chi_Minh",
             "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
         }),
-        // A text is a file.
-        "import_calendar" => json!("date\n2019-11-25\n"),
         "replace_calendar" => json!({
             "time_zone": "Asia/Ho_Chi_Minh",
             "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
@@ -120,6 +126,9 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
             "reason": "Quyết định mới.",
         }),
         "preview_calendar" => json!({ "set_exceptions": [{ "date": "2020-03-02", "intervals": [] }] }),
+        "replace_operational_target" => json!({ "business_minutes": { "urgent": 30 } }),
+        // A text is a file.
+        "import_calendar" => json!("date\n2019-11-25\n"),
         "compute_due" => json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 }),
         "compute_elapsed" => {
             json!({ "from": "2019-11-22T16:30:00+07:00", "to": "2019-11-25T16:30:00+07:00" })
@@ -138,7 +147,6 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
 fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crate::support::client::Reply {
     match (method, body) {
         ("GET", _) => caller.get(path),
-        (_, Some(Value::String(file))) => caller.post_raw(path, "text/csv", file.as_bytes()),
         // Whoever replaces something says of which version.
         ("PUT" | "PATCH", Some(body)) => {
             let body = body.to_string();
@@ -146,6 +154,7 @@ fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crat
                 .with("If-Match", "*")
                 .send(method, path, Some("application/json"), Some(body.as_bytes()))
         }
+        (_, Some(Value::String(file))) => caller.post_raw(path, "text/csv", file.as_bytes()),
         (_, Some(body)) => caller.post(path, body),
         _ => caller.call(path),
     }

@@ -126,6 +126,6 @@ fn a_missed_deadline_is_recorded_at_its_true_instant_however_late_it_is_noticed(
     app.settle();
     let again = lan.get(&format!("{path}/events")).expect(200).body;
     assert_eq!(events, again, "each is noticed once");
-    // To the asker: received. To Lan, who works the queue, and to the supervisor: each breach.
-    assert_eq!(app.smtp.wait_for(5).len(), 5);
+    // To the asker: received, and the newest apology. To Lan, who works the queue, and to the supervisor: each breach.
+    assert_eq!(app.smtp.wait_for(6).len(), 6);
 }

@@ -12,14 +12,14 @@ use crate::store::{Db, Ts, Uid};
 use crate::tickets::db::TicketRow;
 
 /// Versions of calendars that are not in force any more, by which open clocks are counted still. One look at an index
-/// for each old version.
+/// for each old version: that of open clocks, which SQLite takes before that of all only where a ticket is asked for too.
 pub fn list_outdated_calendar_versions(conn: &mut Db) -> Result<Vec<i64>> {
     Ok(calendar_versions::table
         .filter(sql::<Bool>(
             "calendar_versions.version < \
              (SELECT max(v.version) FROM calendar_versions v WHERE v.calendar_id = calendar_versions.calendar_id) \
              AND EXISTS (SELECT 1 FROM clocks c \
-             WHERE c.calendar_version_id = calendar_versions.id AND c.stopped_at IS NULL)",
+             WHERE c.calendar_version_id = calendar_versions.id AND c.stopped_at IS NULL AND c.ticket_id > 0)",
         ))
         .order(calendar_versions::id)
         .select(calendar_versions::id)
@@ -46,7 +46,7 @@ pub fn list_versions_in_use(conn: &mut Db, calendar_id: i64) -> Result<Vec<i64>>
         .filter(calendar_versions::calendar_id.eq(calendar_id))
         .filter(sql::<Bool>(
             "EXISTS (SELECT 1 FROM clocks c \
-             WHERE c.calendar_version_id = calendar_versions.id AND c.stopped_at IS NULL)",
+             WHERE c.calendar_version_id = calendar_versions.id AND c.stopped_at IS NULL AND c.ticket_id > 0)",
         ))
         .select(calendar_versions::id)
         .load(conn)?)
@@ -181,7 +181,7 @@ pub fn add_to_recount(conn: &mut Db, version: Version, tally: &Tally, now: DateT
 const CALENDAR_IS_DONE: &str = "calendar_version_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM clocks c \
      JOIN calendar_versions v ON v.id = c.calendar_version_id \
      JOIN calendar_versions own ON own.id = recounts.calendar_version_id AND own.calendar_id = v.calendar_id \
-     WHERE c.stopped_at IS NULL AND v.version < own.version)";
+     WHERE c.stopped_at IS NULL AND c.ticket_id > 0 AND v.version < own.version)";
 const POLICY_IS_DONE: &str = "policy_version_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tickets t \
      JOIN sla_policy_versions v ON v.id = t.policy_version_id \
      JOIN sla_policy_versions own ON own.id = recounts.policy_version_id AND own.policy_id = v.policy_id \

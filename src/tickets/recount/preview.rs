@@ -134,20 +134,26 @@ struct Trial<'a> {
     /// Versions whose tickets are to be looked at.
     versions: Vec<i64>,
     in_force: InForce,
+    /// Where the proposed calendar differs from the one in force.
     difference: Option<Difference>,
+    /// The hours of the proposed policy.
+    hours: Option<Arc<CalendarVersion>>,
     summary: Summary,
 }
 
 impl<'a> Trial<'a> {
     fn new(conn: &mut Db, desk: &'a Desk, proposal: &'a Proposal, now: DateTime<Utc>) -> Result<Trial<'a>> {
-        let (versions, difference) = match proposal {
+        let (versions, difference, hours) = match proposal {
             Proposal::Calendar { in_force, proposed } => (
                 db::list_versions_in_use(conn, in_force.calendar_id)?,
                 Difference::between(in_force.timeline.calendar(), proposed.timeline.calendar()),
+                None,
             ),
-            Proposal::Policy { proposed } => {
-                (db::list_policy_versions_in_use(conn, proposed.policy_id)?, None)
-            }
+            Proposal::Policy { proposed } => (
+                db::list_policy_versions_in_use(conn, proposed.policy_id)?,
+                None,
+                Some(desk.rules.calendar_in_force(conn, proposed.calendar_id)?),
+            ),
         };
         Ok(Trial {
             desk,
@@ -156,6 +162,7 @@ impl<'a> Trial<'a> {
             versions,
             in_force: InForce::default(),
             difference,
+            hours,
             summary: Summary::default(),
         })
     }
@@ -253,9 +260,9 @@ impl<'a> Trial<'a> {
                 recount(conn, rules, row, history, proposed, thresholds, now)
             }
             Proposal::Policy { proposed } => {
-                if !keeps_up_with_terms(row, now) {
+                let Some(hours) = self.hours.as_ref().filter(|_| keeps_up_with_terms(row, now)) else {
                     return Ok(None);
-                }
+                };
                 let own = agreements
                     .iter()
                     .filter(|agreement| agreement.organisation_id == ticket.organisation_id);
@@ -263,8 +270,7 @@ impl<'a> Trial<'a> {
                     policy: Arc::clone(proposed),
                     agreement: valid_agreement(own, self.desk.date_of(ticket.filed_at.0))?,
                 };
-                let calendar = rules.calendar_in_force(conn, proposed.calendar_id)?;
-                let (after, _) = retargeted(conn, rules, row, history, ticket, &terms, &calendar, now)?;
+                let (after, _) = retargeted(conn, rules, row, history, ticket, &terms, hours, now)?;
                 Move::between(row, &after, now)
             }
         }

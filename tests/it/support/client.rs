@@ -121,6 +121,16 @@ impl Client {
         )
     }
 
+    #[track_caller]
+    pub fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send(
+            "PUT",
+            path,
+            Some("application/json"),
+            Some(body.to_string().as_bytes()),
+        )
+    }
+
     /// POST without a body.
     #[track_caller]
     pub fn call(&self, path: &str) -> Reply {

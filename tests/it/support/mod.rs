@@ -1,6 +1,7 @@
 //! What tests stand on: the application with actors, a database of their own, a real SMTP server, and the contract they
 //! hold answers against.
 pub mod app;
+pub mod bulk;
 pub mod client;
 pub mod contract;
 pub mod database;
