@@ -353,7 +353,7 @@ pub(super) fn parse_hours(text: &str) -> Option<Hours> {
         .map(Hours::Given)
 }
 
-pub(super) fn written_hours(intervals: &[IntervalSpec]) -> String {
+pub fn written_hours(intervals: &[IntervalSpec]) -> String {
     if intervals.is_empty() {
         return "off".into();
     }

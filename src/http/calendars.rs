@@ -145,10 +145,9 @@ pub async fn show_calendar(call: Call, id: web::Path<String>) -> Result<HttpResp
     let work = move |conn: &mut Db| {
         let record = calendars::get_calendar(conn, &id)?;
         let etag = etag(record.version);
-        let headers = vec![(ETAG.to_string(), etag.clone())];
         if known.is_some_and(|known| matches_etag(&known, &etag)) {
             return Ok(Answer {
-                headers,
+                headers: vec![(ETAG.to_string(), etag)],
                 ..answer::empty(304)
             });
         }

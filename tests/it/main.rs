@@ -12,6 +12,8 @@
 mod agreements;
 mod attribution;
 mod bad_input;
+mod calendar_imports;
+mod calendar_versions;
 mod calendars;
 mod cli;
 mod concurrency;

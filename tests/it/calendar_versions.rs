@@ -1,0 +1,135 @@
+//! Versions of calendars: readable for ever, with who made them and what used them; seasons; the worked example of the docs.
+use giaidap::sla::{CalendarSpec, Timeline};
+use serde_json::{Value, json};
+
+use crate::support::desk::path_of;
+use crate::support::{TestApp, question};
+
+const CALENDARS: &str = "/api/v1/calendars";
+const SHIPPED: &str = "/api/v1/calendars/vn-government";
+
+#[test]
+fn old_versions_stay_readable_and_name_what_used_them() {
+    let app = TestApp::start();
+    let (admin, hue) = (app.admin(), app.organisation("H57"));
+    let ticket = hue.post("/api/v1/tickets", &question()).expect(201).body;
+    hue.get(&path_of(&ticket)).expect(200);
+    let first = hue.get(&format!("{SHIPPED}/versions/1")).expect(200).body;
+    assert_eq!(
+        (&first["in_force"], &first["recount"]),
+        (&json!(true), &Value::Null)
+    );
+    assert_eq!(first["used_by"]["open_clocks"], 2);
+    assert_eq!(first["used_by"]["policies"], json!(["default"]));
+    let change =
+        json!({ "set_exceptions": [{ "date": "2019-11-25", "intervals": [] }], "reason": "Nghỉ bão" });
+    admin
+        .with("If-Match", "\"1\"")
+        .send(
+            "PATCH",
+            SHIPPED,
+            Some("application/json"),
+            Some(change.to_string().as_bytes()),
+        )
+        .expect(200);
+    let list = hue.get(&format!("{SHIPPED}/versions?limit=1")).expect(200).body;
+    let newest = &list["items"][0];
+    assert_eq!(
+        (&newest["version"], &newest["reason"], &newest["in_force"]),
+        (&json!(2), &json!("Nghỉ bão"), &json!(true))
+    );
+    let cursor = list["next_cursor"].as_str().unwrap();
+    let rest = hue
+        .get(&format!("{SHIPPED}/versions?limit=1&cursor={cursor}"))
+        .expect(200)
+        .body;
+    assert_eq!(
+        (&rest["items"][0]["version"], &rest["next_cursor"]),
+        (&json!(1), &Value::Null)
+    );
+    let old = hue.get(&format!("{SHIPPED}/versions/1")).expect(200).body;
+    assert_eq!(
+        (&old["in_force"], &old["used_by"]["policies"]),
+        (&json!(false), &json!([]))
+    );
+    assert_eq!(old["exceptions"], first["exceptions"]);
+    for nothing in ["3", "0", "x"] {
+        hue.get(&format!("{SHIPPED}/versions/{nothing}")).expect(404);
+    }
+}
+
+#[test]
+fn a_calendar_that_the_caller_has_is_not_sent_again() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let shown = hue.get(SHIPPED).expect(200);
+    assert_eq!(shown.header("etag"), Some("\"1\""));
+    assert_eq!(shown.body["undecided_years"], json!([]));
+    hue.with("If-None-Match", "\"1\"").get(SHIPPED).expect(304);
+    hue.with("If-None-Match", "\"2\"").get(SHIPPED).expect(200);
+    app.at("2026-12-15T09:00:00+07:00");
+    assert_eq!(
+        hue.get(SHIPPED).expect(200).body["undecided_years"],
+        json!([2027])
+    );
+    let report = "/api/v1/reports/sla?from=2026-12-01&to=2027-01-01";
+    let warnings = &app.supervisor().get(report).expect(200).body["warnings"];
+    assert_eq!(
+        (&warnings[0]["code"], &warnings[0]["year"]),
+        (&json!("undecided_year"), &json!(2027))
+    );
+}
+
+#[test]
+fn a_province_keeps_summer_and_winter_hours_of_its_own() {
+    let app = TestApp::start();
+    let (admin, hue) = (app.admin(), app.organisation("H57"));
+    let week = |hours: Value| json!({ "mon": hours, "tue": hours, "wed": hours, "thu": hours, "fri": hours });
+    let province = json!({
+        "code": "thua-thien-hue", "time_zone": "Asia/Ho_Chi_Minh",
+        "patterns": [
+            { "valid_from": "2019-04-16", "weekly": week(json!([["07:00", "11:30"], ["13:30", "17:00"]])) },
+            { "valid_from": "2019-10-16", "weekly": week(json!([["07:30", "11:30"], ["13:30", "17:30"]])) },
+        ],
+    });
+    admin.post(CALENDARS, &province).expect(201);
+    for (from, due) in [
+        ("2019-10-15T06:00:00+07:00", "2019-10-15T01:00:00Z"),
+        ("2019-10-16T06:00:00+07:00", "2019-10-16T01:30:00Z"),
+    ] {
+        let asked = json!({ "from": from, "business_seconds": 3600 });
+        let answer = hue
+            .post(&format!("{CALENDARS}/thua-thien-hue/due"), &asked)
+            .expect(200)
+            .body;
+        assert_eq!(answer["due_at"], due);
+    }
+}
+
+/// The numbers of docs/CALENDARS.md, "A worked example".
+#[test]
+fn the_worked_example_of_the_swap_of_29_april_2019_holds() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    for (seconds, due) in [
+        (3600, "2019-04-26T10:30:00Z"),
+        (18_000, "2019-05-02T05:00:00Z"),
+        (28_800, "2019-05-02T09:30:00Z"),
+        (90_000, "2019-05-04T10:30:00Z"),
+    ] {
+        let asked = json!({ "from": "2019-04-26T16:30:00+07:00", "business_seconds": seconds });
+        let answer = hue.post(&format!("{SHIPPED}/due"), &asked).expect(200).body;
+        assert_eq!(answer["due_at"], due);
+    }
+    let shown = hue.get(SHIPPED).expect(200).body;
+    let spec = json!({ "time_zone": shown["time_zone"], "patterns": shown["patterns"], "exceptions": shown["exceptions"] });
+    let spec: CalendarSpec = serde_json::from_value(spec).unwrap();
+    let timeline = Timeline::new(spec.check().unwrap());
+    let filed = "2019-04-26T09:30:00Z".parse().unwrap();
+    let due = timeline.end_of_business_day_after(filed, 3).ok().unwrap();
+    assert_eq!(
+        due.to_rfc3339(),
+        "2019-05-04T10:30:00+00:00",
+        "the third working day is the Saturday"
+    );
+}
