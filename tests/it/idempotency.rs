@@ -226,7 +226,56 @@ fn writing_calls(app: &TestApp) -> Vec<(&'static str, Client, String, Value)> {
     let pending = admin.get("/api/v1/deliveries?state=pending").expect(200).body;
     let delivery = pending["items"][0]["id"].as_str().unwrap().to_owned();
     let on = |path: String, name: &str| format!("{path}/{name}");
+    let policy = json!({
+        "code": "urgent-only",
+        "name": { "vi": "Khẩn", "en": "Urgent" },
+        "calendar": "vn-government",
+        "targets": { "resolution": { "urgent": { "business_minutes": 60 } } },
+        "conditions": { "tag": ["urgent-only"] },
+        "precedence": 7,
+        "warn_at_percent": [],
+        "pauses": {},
+        "reopen": "continue",
+        "close_after_business_days": 5,
+        "reason": "Thử.",
+    });
+    let agreement = json!({
+        "organisation": "H26",
+        "name": { "vi": "Thỏa thuận", "en": "Agreement" },
+        "targets": { "resolution": { "urgent": { "business_minutes": 60 } } },
+        "valid_from": "2030-01-01",
+    });
+    let ending = {
+        let mut body = agreement.clone();
+        body["organisation"] = json!("H50");
+        let made = admin.post("/api/v1/agreements", &body).expect(201).body;
+        format!("/api/v1/agreements/{}/end", made["id"].as_str().unwrap())
+    };
     vec![
+        (
+            "create_sla_policy",
+            admin.clone(),
+            "/api/v1/sla-policies".into(),
+            policy,
+        ),
+        (
+            "retire_sla_policy",
+            admin.clone(),
+            "/api/v1/sla-policies/urgent-only/retire".into(),
+            reason.clone(),
+        ),
+        (
+            "create_agreement",
+            admin.clone(),
+            "/api/v1/agreements".into(),
+            agreement,
+        ),
+        (
+            "end_agreement",
+            admin.clone(),
+            ending,
+            json!({ "valid_to": "2031-12-31", "reason": "Theo thỏa thuận." }),
+        ),
         ("file_ticket", hue.clone(), TICKETS.into(), question()),
         (
             "claim_next",
@@ -303,7 +352,14 @@ fn writing_calls(app: &TestApp) -> Vec<(&'static str, Client, String, Value)> {
 }
 
 /// Only compute; the same question has the same answer anyway.
-const COMPUTING: [&str; 2] = ["compute_due", "compute_elapsed"];
+const COMPUTING: [&str; 6] = [
+    "compute_due",
+    "compute_elapsed",
+    "preview_calendar",
+    "import_calendar",
+    "match_sla_policy",
+    "simulate_sla",
+];
 
 #[test]
 fn every_route_that_writes_takes_a_key() {
