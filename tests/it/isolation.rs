@@ -188,6 +188,7 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
 fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crate::support::client::Reply {
     match (method, body) {
         ("GET", _) => caller.get(path),
+        ("PUT", Some(body)) if path.ends_with("/operational-target") => caller.put(path, body),
         // Whoever replaces something says of which version.
         ("PUT" | "PATCH", Some(body)) => {
             let body = body.to_string();
