@@ -8,6 +8,7 @@ use crate::calendars::{CalendarRecord, Name, is_code};
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::sla::PolicySpec;
 use crate::store::Json;
+use crate::tickets::recount::{self, Version};
 use crate::tx::Tx;
 
 /// What an administrator says of a policy.
@@ -62,7 +63,7 @@ pub fn replace(
     let about = (applies_to_open, draft.reason.as_str());
     let version_id = store_version(tx, present.id, version, &spec, &calendar, about)?;
     if applies_to_open {
-        db::insert_recount(tx.conn, version_id, tx.now)?;
+        recount::begin(tx, Version::Policy(version_id))?;
     }
     get_policy(tx.conn, &present.code)
 }
