@@ -19,6 +19,7 @@ mod operations;
 mod params;
 mod policies;
 mod policy_changes;
+mod previews;
 pub mod problem;
 mod queues;
 mod reports;

@@ -11,6 +11,7 @@ use super::calendars::NameIn;
 use super::extract::{Body, Call};
 use super::messages::page_parameters;
 use super::policies::PolicyOut;
+use super::previews::{self, PageIn};
 use super::targets::{AmountIn, TargetsIn};
 use super::wire::{self, Line, Prose, UniqueMembers, WireInstant};
 use crate::calendars::Name;
@@ -21,6 +22,7 @@ use crate::policies::{self, PolicyRecord, Usage, VersionRecord};
 use crate::sla::policy::{Escalation, Moment, Notified, StatusUpdate};
 use crate::sla::{Conditions, HeldState, PolicySpec, ReopenRule, TargetKind};
 use crate::store::Db;
+use crate::tickets::recount::Proposal;
 
 /// A policy as administrators write it; `code` is fixed once there is one.
 #[derive(Debug, Deserialize, Validate)]
@@ -33,8 +35,9 @@ pub struct PolicyIn {
     name: NameIn,
     #[validate(length(min = 1, max = 64))]
     calendar: Line,
+    /// Of everything but a preview.
     #[validate(length(min = 1, max = 1000))]
-    reason: Prose,
+    reason: Option<Prose>,
     targets: TargetsIn,
     #[serde(default, deserialize_with = "wire::object")]
     conditions: ConditionsIn,
@@ -50,6 +53,12 @@ pub struct PolicyIn {
     status_update: Option<StatusUpdateIn>,
     /// Only of a new version.
     applies_to_open: Option<bool>,
+    /// These three only of a preview.
+    base_version: Option<i64>,
+    #[validate(length(min = 1, max = 500))]
+    cursor: Option<String>,
+    #[validate(range(min = 1, max = 200))]
+    limit: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -141,6 +150,26 @@ impl PolicyIn {
         }
     }
 
+    /// What belongs to a policy that is to be stored, and what does not.
+    fn check_stored(&self) -> Result<()> {
+        let strange = [
+            ("/base_version", self.base_version.is_some()),
+            ("/cursor", self.cursor.is_some()),
+            ("/limit", self.limit.is_some()),
+        ];
+        let strange = strange.into_iter().filter(|(_, is_given)| *is_given);
+        let mut errors: Vec<FieldError> = strange
+            .map(|(pointer, _)| FieldError::pointer(pointer, FieldCode::UnknownField))
+            .collect();
+        if self.reason.is_none() {
+            errors.push(FieldError::pointer("/reason", FieldCode::Required));
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Invalid(errors)),
+        }
+    }
+
     fn into_draft(self) -> Result<PolicyDraft> {
         self.check_lists()?;
         let pauses = self.pauses.0.into_iter();
@@ -150,7 +179,7 @@ impl PolicyIn {
                 en: self.name.en.0,
             },
             calendar: self.calendar.0,
-            reason: self.reason.0,
+            reason: self.reason.map(|reason| reason.0).unwrap_or_default(),
             spec: PolicySpec {
                 targets: self.targets.into(),
                 conditions: self.conditions.into(),
@@ -237,6 +266,7 @@ fn policy_answer(status: u16, record: PolicyRecord) -> Result<Answer> {
 
 pub async fn create_sla_policy(call: Call, body: Body<PolicyIn>) -> Result<HttpResponse> {
     let mut given = body.value;
+    given.check_stored()?;
     if given.applies_to_open.is_some() {
         return Err(Error::invalid_pointer("/applies_to_open", FieldCode::NotAllowed));
     }
@@ -256,12 +286,41 @@ pub async fn replace_sla_policy(
 ) -> Result<HttpResponse> {
     let seen = call.required_versions()?;
     let mut given = body.value;
+    given.check_stored()?;
     let code = given.code.take().map(|code| code.0);
     let applies_to_open = given.applies_to_open.unwrap_or(false);
     let draft = given.into_draft()?;
     write_once(&call, &body.bytes, move |tx| {
         let record = change::replace(tx, &id, code.as_deref(), draft, applies_to_open, &seen)?;
         policy_answer(200, record)
+    })
+    .await
+}
+
+/// What a new version that is for open tickets too would do to them.
+pub async fn preview_sla_policy(
+    call: Call,
+    id: web::Path<String>,
+    body: Body<PolicyIn>,
+) -> Result<HttpResponse> {
+    let mut given = body.value;
+    if given.applies_to_open == Some(false) {
+        return Err(Error::invalid_pointer("/applies_to_open", FieldCode::NotAllowed));
+    }
+    let seen = previews::expected_versions(&call, given.base_version)?;
+    let page = PageIn::new(given.cursor.take(), given.limit);
+    let code = given.code.take().map(|code| code.0);
+    let draft = given.into_draft()?;
+    previews::answer(call, &body.bytes, page, move |conn, desk| {
+        let (present, proposed) = change::propose(conn, desk, &id, code.as_deref(), &draft, &seen)?;
+        let asked = (
+            &present.uid,
+            present.version,
+            proposed.calendar_id,
+            &proposed.spec,
+        );
+        let question = previews::question(&asked)?;
+        Ok((present.version, question, Proposal::Policy { proposed }))
     })
     .await
 }

@@ -86,6 +86,7 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/sla-policies/{id}" => show_sla_policy = policies::show_sla_policy, Needs(A::ReadCalendars);
     POST "/api/v1/sla-policies" => create_sla_policy = policy_changes::create_sla_policy, Needs(A::ManageCalendars);
     PUT "/api/v1/sla-policies/{id}" => replace_sla_policy = policy_changes::replace_sla_policy, Needs(A::ManageCalendars);
+    POST "/api/v1/sla-policies/{id}/preview" => preview_sla_policy = policy_changes::preview_sla_policy, Needs(A::ManageCalendars);
     POST "/api/v1/sla-policies/{id}/retire" => retire_sla_policy = policy_changes::retire_sla_policy, Needs(A::ManageCalendars);
     GET "/api/v1/sla-policies/{id}/versions" => list_sla_policy_versions = policy_changes::list_sla_policy_versions, Needs(A::ReadRuleHistory);
     GET "/api/v1/sla-policies/{id}/versions/{version}" => show_sla_policy_version = policy_changes::show_sla_policy_version, Needs(A::ReadRuleHistory);

@@ -1,14 +1,18 @@
 //! New policies, new versions of them, and their retirement. All policies are locked while one changes, because what is
 //! sound depends on the others: of two changes at once the second sees the first. Old versions are never touched; a
 //! retirement is a last version with its author and reason, and the tickets of a retired policy keep it.
+use std::sync::Arc;
+
 use super::check::{Proposed, check};
 use super::db::{self, NewVersion, PolicyRecord};
 use super::get_policy;
 use crate::calendars::{CalendarRecord, Name, is_code};
 use crate::error::{Conflict, Error, FieldCode, Result};
+use crate::rules::PolicyVersion;
 use crate::sla::PolicySpec;
-use crate::store::Json;
-use crate::tx::Tx;
+use crate::store::{Db, Json};
+use crate::tickets::recount::{self, Version};
+use crate::tx::{Desk, Tx};
 
 /// What an administrator says of a policy.
 #[derive(Debug, Clone)]
@@ -36,7 +40,7 @@ pub fn create(tx: &mut Tx<'_>, code: &str, draft: PolicyDraft) -> Result<PolicyR
     if db::find_policy_by_code(tx.conn, code)?.is_some() {
         return Err(Error::Conflict(Conflict::CodeTaken));
     }
-    let (spec, calendar) = checked(tx, code, false, &draft)?;
+    let (spec, calendar) = checked(tx.conn, tx.desk, code, false, &draft)?;
     let id = db::insert_policy_row(tx.conn, code, &draft.name, false, tx.now)?;
     store_version(tx, id, 1, &spec, &calendar, (false, &draft.reason))?;
     get_policy(tx.conn, code)
@@ -52,24 +56,47 @@ pub fn replace(
     applies_to_open: bool,
     seen: &Seen,
 ) -> Result<PolicyRecord> {
-    let present = lock_and_get(tx, id, seen)?;
-    if code.is_some_and(|code| code != present.code) {
-        return Err(Error::invalid_pointer("/code", FieldCode::NotAllowed));
-    }
-    let (spec, calendar) = checked(tx, &present.code, present.is_default, &draft)?;
+    db::lock_policies(tx.conn)?;
+    let present = get_changeable(tx.conn, id, seen)?;
+    let (spec, calendar) = checked_change(tx.conn, tx.desk, &present, code, &draft)?;
     db::update_name(tx.conn, present.id, &draft.name)?;
     let version = present.version + 1;
     let about = (applies_to_open, draft.reason.as_str());
     let version_id = store_version(tx, present.id, version, &spec, &calendar, about)?;
     if applies_to_open {
-        db::insert_recount(tx.conn, version_id, tx.now)?;
+        recount::begin(tx, Version::Policy(version_id))?;
     }
     get_policy(tx.conn, &present.code)
 }
 
+/// The policy as it is and as it would be, for a preview.
+pub fn propose(
+    conn: &mut Db,
+    desk: &Desk,
+    id: &str,
+    code: Option<&str>,
+    draft: &PolicyDraft,
+    seen: &Seen,
+) -> Result<(PolicyRecord, Arc<PolicyVersion>)> {
+    let present = get_changeable(conn, id, seen)?;
+    let (spec, calendar) = checked_change(conn, desk, &present, code, draft)?;
+    let proposed = PolicyVersion {
+        // Never stored, so no ticket names it.
+        id: 0,
+        policy_id: present.id,
+        code: present.code.clone(),
+        version: present.version + 1,
+        is_default: present.is_default,
+        calendar_id: calendar.id,
+        spec,
+    };
+    Ok((present, Arc::new(proposed)))
+}
+
 /// No new ticket gets the policy from now on.
 pub fn retire(tx: &mut Tx<'_>, id: &str, reason: &str, seen: &Seen) -> Result<PolicyRecord> {
-    let present = lock_and_get(tx, id, seen)?;
+    db::lock_policies(tx.conn)?;
+    let present = get_changeable(tx.conn, id, seen)?;
     if present.is_default {
         return Err(Error::Conflict(Conflict::DefaultPolicy));
     }
@@ -87,9 +114,8 @@ pub fn retire(tx: &mut Tx<'_>, id: &str, reason: &str, seen: &Seen) -> Result<Po
     get_policy(tx.conn, &present.code)
 }
 
-fn lock_and_get(tx: &mut Tx<'_>, id: &str, seen: &Seen) -> Result<PolicyRecord> {
-    db::lock_policies(tx.conn)?;
-    let present = get_policy(tx.conn, id)?;
+fn get_changeable(conn: &mut Db, id: &str, seen: &Seen) -> Result<PolicyRecord> {
+    let present = get_policy(conn, id)?;
     if seen.as_ref().is_some_and(|seen| !seen.contains(&present.version)) {
         return Err(Error::PreconditionFailed);
     }
@@ -99,13 +125,28 @@ fn lock_and_get(tx: &mut Tx<'_>, id: &str, seen: &Seen) -> Result<PolicyRecord> 
     }
 }
 
+/// What a policy would be after a change; its code stays.
+fn checked_change(
+    conn: &mut Db,
+    desk: &Desk,
+    present: &PolicyRecord,
+    code: Option<&str>,
+    draft: &PolicyDraft,
+) -> Result<(PolicySpec, CalendarRecord)> {
+    if code.is_some_and(|code| code != present.code) {
+        return Err(Error::invalid_pointer("/code", FieldCode::NotAllowed));
+    }
+    checked(conn, desk, &present.code, present.is_default, draft)
+}
+
 fn checked(
-    tx: &mut Tx<'_>,
+    conn: &mut Db,
+    desk: &Desk,
     code: &str,
     is_default: bool,
     draft: &PolicyDraft,
 ) -> Result<(PolicySpec, CalendarRecord)> {
-    let in_force = tx.desk.rules.policies_in_force(tx.conn)?;
+    let in_force = desk.rules.policies_in_force(conn)?;
     let others: Vec<_> = in_force
         .iter()
         .map(AsRef::as_ref)
@@ -117,7 +158,7 @@ fn checked(
         calendar: &draft.calendar,
         spec: draft.spec.clone(),
     };
-    check(tx.conn, proposed, &others)
+    check(conn, proposed, &others)
 }
 
 fn store_version(

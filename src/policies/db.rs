@@ -11,7 +11,7 @@ use super::NewPolicy;
 use crate::calendars::Name;
 use crate::calendars::db::code_taken;
 use crate::error::{Error, Result};
-use crate::store::schema::{calendars, recounts, sla_policies, sla_policy_versions, tickets};
+use crate::store::schema::{calendars, sla_policies, sla_policy_versions, tickets};
 use crate::store::{Db, Json, Ts, Uid};
 use crate::tickets::lifecycle::State;
 
@@ -249,23 +249,6 @@ pub fn insert_version(conn: &mut Db, new: &NewVersion<'_>, now: DateTime<Utc>) -
         ))
         .returning(sla_policy_versions::id)
         .get_result(conn)?)
-}
-
-/// The worker's order to bring the open tickets of older versions over to this one.
-pub fn insert_recount(conn: &mut Db, version_id: i64, now: DateTime<Utc>) -> Result<()> {
-    diesel::insert_into(recounts::table)
-        .values((
-            recounts::uid.eq(Uid::new()),
-            recounts::policy_version_id.eq(version_id),
-            recounts::clocks.eq(0_i64),
-            recounts::moved_earlier.eq(0_i64),
-            recounts::moved_later.eq(0_i64),
-            recounts::verdicts_changed.eq(0_i64),
-            recounts::created_at.eq(Ts::from(now)),
-            recounts::updated_at.eq(Ts::from(now)),
-        ))
-        .execute(conn)?;
-    Ok(())
 }
 
 /// A version with who made it and why.

@@ -68,6 +68,10 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
         "replace_sla_policy",
         [403, 403, 403, 403, 403, 403, 403, 403, 200],
     ),
+    (
+        "preview_sla_policy",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
     ("retire_sla_policy", [403, 403, 403, 403, 403, 403, 403, 403, 409]),
     (
         "list_sla_policy_versions",
@@ -159,7 +163,7 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
             _ => json!({ "organisation": "H57" }),
         },
         "create_sla_policy" => policy("provinces", 10, json!({ "kind": ["province"] })),
-        "replace_sla_policy" => policy("default", 1000, json!({})),
+        "replace_sla_policy" | "preview_sla_policy" => policy("default", 1000, json!({})),
         "retire_sla_policy" => json!({ "reason": "Không dùng nữa." }),
         "create_agreement" => agreement("H57", "2020-01-01"),
         "end_agreement" => json!({ "valid_to": "2029-12-31", "reason": "Theo thỏa thuận." }),

@@ -33,6 +33,7 @@ mod operational_targets;
 mod operations;
 mod plans;
 mod policies;
+mod policy_previews;
 mod readme;
 mod recount;
 mod scenarios;
