@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 
 use super::templates::{default_owner, single_line};
+use crate::deadline;
 use crate::error::{Error, Result};
 use crate::identity::ActorKind;
 use crate::language::Language;
@@ -62,8 +63,8 @@ impl StatusPages {
             outcome => ticket.outcome.map(|outcome| outcome.as_str()),
             referred_to => ticket.referred_to.as_deref(),
             filed_at => self.moment(ticket.filed_at),
-            due_at => page.due_at.map(|due| self.moment(Ts(due))),
-            closes_at => closes_at.map(|at| self.moment(at)),
+            due_at => page.due_at.map(|due| self.deadline(Ts(due))),
+            closes_at => closes_at.map(|at| self.deadline(at)),
             has_earlier_messages => page.has_earlier_messages,
         };
         self.fill(question, messages, language)
@@ -88,11 +89,20 @@ impl StatusPages {
 
     /// For people as dd/MM/yyyy HH:mm in their zone, for machines as RFC 3339.
     fn moment(&self, at: Ts) -> Value {
-        let at: DateTime<Utc> = at.0;
-        let text = at.with_timezone(&self.time_zone).format("%d/%m/%Y %H:%M");
-        // Digits and slashes: the escaper would turn each slash into `&#x2f;`.
-        context! { text => Value::from_safe_string(text.to_string()), machine => at.to_rfc3339_opts(SecondsFormat::Secs, true) }
+        let text = at.0.with_timezone(&self.time_zone).format("%d/%m/%Y %H:%M");
+        shown(text.to_string(), at.0)
     }
+
+    /// The same of a deadline, which ends a day rather than beginning the next.
+    fn deadline(&self, at: Ts) -> Value {
+        let date = deadline::date(at.0, self.time_zone).format("%d/%m/%Y");
+        shown(format!("{date} {}", deadline::minute(at.0, self.time_zone)), at.0)
+    }
+}
+
+fn shown(text: String, at: DateTime<Utc>) -> Value {
+    // Digits and slashes: the escaper would turn each slash into `&#x2f;`.
+    context! { text => Value::from_safe_string(text), machine => at.to_rfc3339_opts(SecondsFormat::Secs, true) }
 }
 
 fn broken(cause: minijinja::Error) -> Error {
@@ -222,6 +232,30 @@ mod tests {
             .unwrap();
         assert!(html.contains("Chuyển cơ quan có thẩm quyền") && html.contains("02/12/2019 17:30"));
         assert!(!html.contains("Hạn trả lời"));
+    }
+
+    #[test]
+    fn a_deadline_at_midnight_ends_its_day_and_a_message_at_midnight_begins_one() {
+        for language in Language::ALL {
+            let mut open = page(State::Queued, None);
+            open.due_at = Some(at("2019-12-06T17:00:00Z").0);
+            open.messages
+                .iter_mut()
+                .for_each(|message| message.created_at = at("2019-11-23T17:00:00Z"));
+            let html = pages().render(&open, language).unwrap();
+            assert!(
+                html.contains("06/12/2019 24:00") && html.contains("24/11/2019 00:00"),
+                "{html}"
+            );
+            let mut resolved = page(State::Resolved, Some(Outcome::Answered));
+            resolved.ticket.closes_at = Some(at("2019-12-06T17:00:00Z"));
+            assert!(
+                pages()
+                    .render(&resolved, language)
+                    .unwrap()
+                    .contains("06/12/2019 24:00")
+            );
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::deadline;
 use crate::language::Language;
 
 /// Longest part of a question's subject that goes into the subject line, in characters.
@@ -255,12 +256,16 @@ fn split_links(paragraph: &str, link: &str) -> Value {
 
 /// `16:30, 22/11/2019` or `22 Nov 2019, 16:30 (GMT+7)`, in the zone of the reader.
 pub fn format_due_at(due_at: DateTime<Utc>, time_zone: Tz, language: Language) -> String {
-    let local = due_at.with_timezone(&time_zone);
+    let (date, time) = (
+        deadline::date(due_at, time_zone),
+        deadline::minute(due_at, time_zone),
+    );
     match language {
-        Language::Vi => local.format("%H:%M, %d/%m/%Y").to_string(),
+        Language::Vi => format!("{time}, {}", date.format("%d/%m/%Y")),
         Language::En => {
+            let local = due_at.with_timezone(&time_zone);
             let offset = offset_label(local.offset().fix().local_minus_utc());
-            local.format(&format!("%-d %b %Y, %H:%M ({offset})")).to_string()
+            format!("{}, {time} ({offset})", date.format("%-d %b %Y"))
         }
     }
 }

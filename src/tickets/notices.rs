@@ -23,16 +23,19 @@ use crate::tx::{Desk, Tx};
 /// Bring the ticket's clocks to the rules in force and up to now, with all that comes of it. Returns how much has changed.
 pub fn bring_up_to_date(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
     let adopted = clocks.adopt(tx, ticket)?;
+    Ok(adopted + follow_clocks(tx, ticket, clocks)?)
+}
+
+/// What follows once the clocks are at the rules in force. Returns how much has changed.
+pub(super) fn follow_clocks(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
     // What new rules made true is true from now on; everything else was, since the ticket last changed.
-    let since = match adopted {
-        0 => ticket.updated_at.0,
-        _ => tx.now,
-    };
+    let since = ticket.updated_at.0;
     let noticed = settle(tx, ticket, clocks, since)?;
     let planned = ticket.status_update_at;
     status_updates::follow(tx, ticket, clocks)?;
     let replanned = usize::from(planned != ticket.status_update_at);
-    Ok(adopted + noticed + replanned)
+    ticket.urgency_at = urgency(&clocks.rows);
+    Ok(noticed + replanned)
 }
 
 /// Write down what has come true of the ticket's clocks by now, in its order and with what each escalates, as a worker
@@ -246,7 +249,6 @@ fn note_what_came_true(tx: &mut Tx<'_>, mut ticket: TicketRow) -> Result<()> {
     let mut clocks = Clocks::load(tx, &ticket)?;
     // What was noticed shows on the ticket, so its ETag changes.
     if bring_up_to_date(tx, &mut ticket, &mut clocks)? > 0 {
-        ticket.urgency_at = urgency(&clocks.rows);
         ticket.version += 1;
         db::update_ticket(tx.conn, &ticket)?;
     }

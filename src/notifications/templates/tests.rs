@@ -219,6 +219,15 @@ fn deadlines_are_written_for_the_reader() {
         format_due_at(due_at, Ho_Chi_Minh, Language::En),
         "2 Nov 2019, 03:05 (GMT+7)"
     );
+    let end_of_day = "2019-11-01T17:00:00Z".parse().unwrap();
+    assert_eq!(
+        format_due_at(end_of_day, Ho_Chi_Minh, Language::Vi),
+        "24:00, 01/11/2019"
+    );
+    assert_eq!(
+        format_due_at(end_of_day, Ho_Chi_Minh, Language::En),
+        "1 Nov 2019, 24:00 (GMT+7)"
+    );
     assert_eq!(offset_label(0), "GMT");
     assert_eq!(offset_label(-12_600), "GMT-3:30");
 }

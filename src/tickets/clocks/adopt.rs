@@ -13,7 +13,7 @@ use super::{Clocks, Terms, urgency};
 use crate::error::Result;
 use crate::rules::{CalendarVersion, Rules};
 use crate::sla::Difference;
-use crate::store::Db;
+use crate::store::{Db, Ts};
 use crate::tickets::db::{self, ClockRow, EventRow, SegmentRow, TicketRow};
 use crate::tickets::recount::{self, Tally, Version};
 use crate::tx::Tx;
@@ -142,7 +142,7 @@ impl Adoption {
             changes += 1 + self.bring_to_policy(tx, ticket, clocks, version_id)?;
         }
         if changes > 0 {
-            mark(ticket, &clocks.rows);
+            mark(ticket, &clocks.rows, tx.now);
         }
         Ok(changes)
     }
@@ -219,12 +219,17 @@ impl Adoption {
         Ok(moves.len())
     }
 
-    /// Write down the rest: events, names, and the sums.
-    pub fn write(self, tx: &mut Tx<'_>) -> Result<()> {
-        db::insert_events(tx.conn, &self.events)?;
-        for (version_id, clock_ids) in &self.renamed {
-            recount::db::name_calendar_version(tx.conn, clock_ids, *version_id)?;
+    /// Write down what moved and by which versions it is counted, before anything that follows from it.
+    pub fn write_history(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        db::insert_events(tx.conn, &std::mem::take(&mut self.events))?;
+        for (version_id, clock_ids) in std::mem::take(&mut self.renamed) {
+            recount::db::name_calendar_version(tx.conn, &clock_ids, version_id)?;
         }
+        Ok(())
+    }
+
+    /// Add what was done to the versions' accounts.
+    pub fn write_sums(self, tx: &mut Tx<'_>) -> Result<()> {
         for (version, tally) in &self.tallies {
             recount::db::add_to_recount(tx.conn, *version, tally, tx.now)?;
         }
@@ -248,14 +253,10 @@ fn shows(before: &ClockRow, after: &ClockRow) -> bool {
 }
 
 /// What the ticket's own row says of its clocks.
-fn mark(ticket: &mut TicketRow, rows: &[ClockRow]) {
+fn mark(ticket: &mut TicketRow, rows: &[ClockRow], now: DateTime<Utc>) {
     ticket.urgency_at = urgency(rows);
-    let breached = rows.iter().any(|clock| clock.breached_at.is_some());
-    if ticket.breached && !breached {
-        // Nobody is late any more, so nobody is told how it stands.
-        ticket.status_update_at = None;
-    }
-    ticket.breached = breached;
+    ticket.breached = rows.iter().any(|clock| clock.breached_at.is_some());
+    ticket.updated_at = Ts::from(now);
 }
 
 impl Clocks {
@@ -267,7 +268,8 @@ impl Clocks {
         let to_count = adoption.clocks_to_count(tx, &self.rows, tx.now)?;
         let histories = histories_of(tx.conn, &to_count)?;
         let changes = adoption.bring(tx, ticket, self, &histories)?;
-        adoption.write(tx)?;
+        adoption.write_history(tx)?;
+        adoption.write_sums(tx)?;
         Ok(changes)
     }
 }

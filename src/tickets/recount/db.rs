@@ -112,21 +112,6 @@ pub fn list_tickets(conn: &mut Db, ids: &[i64]) -> Result<Vec<TicketRow>> {
         .load(c))?)
 }
 
-/// Write back what the rules in force changed of a ticket's own row.
-pub fn update_marks(conn: &mut Db, ticket: &TicketRow) -> Result<()> {
-    diesel::update(tickets::table.find(ticket.id))
-        .set((
-            tickets::policy_version_id.eq(ticket.policy_version_id),
-            tickets::urgency_at.eq(ticket.urgency_at),
-            tickets::breached.eq(ticket.breached),
-            tickets::status_update_at.eq(ticket.status_update_at),
-            tickets::updated_at.eq(ticket.updated_at),
-            tickets::version.eq(ticket.version),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
 /// The change means nothing to these clocks: they only name the version from now on.
 pub fn name_calendar_version(conn: &mut Db, clock_ids: &[i64], version_id: i64) -> Result<()> {
     each_db!(conn, c => diesel::update(clocks::table.filter(clocks::id.eq_any(clock_ids)))

@@ -3,7 +3,7 @@
 //! Level-triggered: what is left to do is asked of the clocks and tickets themselves (which version do they name?), so
 //! there is no list or cursor that a crash could lose, and who filed by the old version while the new one was being
 //! committed is found too. Batches are short transactions between which others write; a locked ticket is left to whoever
-//! holds it. Stopped clocks are never touched. Notices of what became late are left to the worker for those.
+//! holds it. Stopped clocks are never touched. What follows from a new verdict follows at once, as in every operation.
 pub(crate) mod db;
 mod preview;
 
@@ -14,11 +14,12 @@ use chrono::{DateTime, Utc};
 pub use preview::{MovedTicket, Preview, Proposal, Summary, preview};
 
 use super::clocks::{Adoption, Clocks, Move, histories_of};
-use super::db::{ClockRow, list_clocks};
+use super::db::{ClockRow, list_clocks, update_ticket};
+use super::notices::follow_clocks;
 use super::operations::not_before;
 use crate::error::{Error, Result};
 use crate::identity::Principal;
-use crate::store::{Db, Store, Ts};
+use crate::store::{Db, Store};
 use crate::tx::{Desk, Tx};
 
 /// A new version that open clocks go over to.
@@ -124,7 +125,7 @@ async fn recount_all(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>, ids: V
 
 /// Bring these tickets to the rules in force, but for those that somebody else is changing now.
 fn recount_tickets(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, ids: &[i64]) -> Result<usize> {
-    let mut tickets = db::lock_free_tickets(conn, ids)?;
+    let tickets = db::lock_free_tickets(conn, ids)?;
     let mut tx = Tx {
         conn,
         principal: &Principal::System,
@@ -136,21 +137,28 @@ fn recount_tickets(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, ids: &[i64]) 
     let mut adoption = Adoption::default();
     let to_count = adoption.clocks_to_count(&mut tx, &rows, now)?;
     let histories = histories_of(tx.conn, &to_count)?;
-    for ticket in &mut tickets {
+    let mut changed = Vec::new();
+    for mut ticket in tickets {
         tx.now = now;
-        not_before(&mut tx, ticket);
+        not_before(&mut tx, &ticket);
         let own = rows.partition_point(|row| row.ticket_id <= ticket.id);
         let mut clocks = Clocks {
             rows: rows.drain(..own).collect::<Vec<ClockRow>>(),
             policy: desk.rules.policy(tx.conn, ticket.policy_version_id)?,
         };
-        if adoption.bring(&mut tx, ticket, &mut clocks, &histories)? > 0 {
-            ticket.updated_at = Ts::from(tx.now);
-            ticket.version += 1;
-            db::update_marks(tx.conn, ticket)?;
+        if adoption.bring(&mut tx, &mut ticket, &mut clocks, &histories)? > 0 {
+            changed.push((ticket, clocks));
         }
     }
+    adoption.write_history(&mut tx)?;
+    for (mut ticket, mut clocks) in changed {
+        tx.now = ticket.updated_at.0;
+        follow_clocks(&mut tx, &mut ticket, &mut clocks)?;
+        ticket.version += 1;
+        update_ticket(tx.conn, &ticket)?;
+    }
     tx.now = now;
-    adoption.write(&mut tx)?;
-    Ok(tickets.len())
+    // Last: the row of a version is the only one that two recounts may wait for each other at.
+    adoption.write_sums(&mut tx)?;
+    Ok(locked.len())
 }

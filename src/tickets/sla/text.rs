@@ -9,6 +9,7 @@ use super::Held;
 use super::explanation::{
     Ahead, ClockExplanation, Day, DayCount, ExceptionOut, Explanation, PieceOut, SegmentExplanation, Step,
 };
+use crate::deadline;
 use crate::language::Language;
 use crate::sla::calendar::Certainty;
 use crate::sla::{Amount, DayKind, Skipped, TargetKind};
@@ -44,6 +45,12 @@ fn date(date: NaiveDate) -> String {
 
 fn moment(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone).format("%d/%m/%Y %H:%M:%S").to_string()
+}
+
+/// The same of a deadline, which ends a day rather than beginning the next.
+fn end(at: DateTime<Utc>, zone: Tz) -> String {
+    let date = date(deadline::date(at, zone));
+    format!("{date} {}", deadline::second(at, zone))
 }
 
 /// A time of a date; on the dates after it with `+1`, and 24:00 for its end.
@@ -111,16 +118,28 @@ impl Writer {
         );
         self.line(&rules);
         let instants = [
-            (self.say("Bắt đầu", "Started"), Some(clock.started_at)),
-            (self.say("Tính đến", "As of"), Some(as_of)),
-            (self.say("Đến hạn", "Due"), clock.due_at),
-            (self.say("Quá hạn từ", "Overdue since"), clock.breached_at),
-            (self.say("Đạt lúc", "Met"), clock.met_at),
-            (self.say("Dừng lúc", "Stopped"), clock.stopped_at),
+            (
+                self.say("Bắt đầu", "Started"),
+                Some(moment(clock.started_at, zone)),
+            ),
+            (self.say("Tính đến", "As of"), Some(moment(as_of, zone))),
+            (self.say("Đến hạn", "Due"), clock.due_at.map(|at| end(at, zone))),
+            (
+                self.say("Quá hạn từ", "Overdue since"),
+                clock.breached_at.map(|at| end(at, zone)),
+            ),
+            (
+                self.say("Đạt lúc", "Met"),
+                clock.met_at.map(|at| moment(at, zone)),
+            ),
+            (
+                self.say("Dừng lúc", "Stopped"),
+                clock.stopped_at.map(|at| moment(at, zone)),
+            ),
         ];
         for (label, at) in instants {
             if let Some(at) = at {
-                self.line(&format!("  {label}: {}", moment(at, zone)));
+                self.line(&format!("  {label}: {at}"));
             }
         }
         for (position, segment) in clock.segments.iter().enumerate() {
@@ -279,7 +298,7 @@ impl Writer {
             let line = self.step(amount, step);
             self.line(&line);
         }
-        let end = moment(count.due_without_pauses, zone);
+        let end = end(count.due_without_pauses, zone);
         let moved = duration(count.moved_business_seconds);
         let result = match count.moved_business_seconds {
             0 => self.say(format!("     Kết thúc: {end}"), format!("     Ends: {end}")),
@@ -309,7 +328,7 @@ impl Writer {
     }
 
     fn ahead(&mut self, ahead: &Ahead, zone: Tz) {
-        let (to, left) = (moment(ahead.to, zone), duration(ahead.business_seconds));
+        let (to, left) = (end(ahead.to, zone), duration(ahead.business_seconds));
         let heading = self.say(
             format!("  Từ nay đến hạn {to} còn {left} giờ làm việc:"),
             format!("  From now until it is due, {to}, there are {left} of business time:"),

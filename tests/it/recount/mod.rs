@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use crate::support::client::Reply;
 use crate::support::desk::{clock, events, kinds, path_of};
-use crate::support::threads::at_once;
 use crate::support::{Client, TestApp, file};
 
 mod previews;
 mod processes;
+mod proposals;
+mod verdicts;
 
 const CALENDAR: &str = "/api/v1/calendars/vn-government";
 
@@ -146,32 +147,6 @@ fn a_holiday_announced_after_filing_moves_the_due_by_its_business_seconds_with_a
 }
 
 #[test]
-fn an_answer_right_after_the_change_is_judged_by_the_new_rules_though_no_worker_came_by() {
-    let app = TestApp::start();
-    let (hue, admin, lan) = (
-        app.organisation("H57"),
-        app.admin(),
-        app.agent("lan", &["technology"]),
-    );
-    let path = path_of(&file(&hue));
-    lan.call(&format!("{path}/claim")).expect(200);
-    // The morning after the old due: late by the old calendar, in time by the new one.
-    app.at("2019-11-26T09:00:00+07:00");
-    patch(&admin, 1, &change(&["2019-11-25"])).expect(200);
-    let answer = json!({ "outcome": "answered", "message": "Trả lời." });
-    let resolved = lan.post(&format!("{path}/resolve"), &answer).expect(200).body;
-    assert_eq!(clock(&resolved, "first_response")["state"], "met");
-    assert_eq!(clock(&resolved, "resolution")["state"], "met");
-    let kinds = kinds(&admin, &path);
-    assert!(
-        kinds.contains(&"due_moved".to_owned()) && !kinds.contains(&"clock_breached".to_owned()),
-        "{kinds:?}"
-    );
-    app.settle();
-    assert_eq!(account(&app), (2, 0, 2, 1, true));
-}
-
-#[test]
 fn a_paused_ticket_keeps_its_pause_when_a_holiday_is_announced() {
     let app = TestApp::start();
     let (hue, admin, lan) = (
@@ -211,205 +186,6 @@ fn a_paused_ticket_keeps_its_pause_when_a_holiday_is_announced() {
     let resumed = hue.get(&path).expect(200).body;
     assert_eq!(clock(&resumed, "resolution")["state"], "running");
     assert!(!clock(&resumed, "resolution")["due_at"].is_null());
-}
-
-#[test]
-fn a_stopped_clock_is_never_rewritten() {
-    let app = TestApp::start();
-    let (hue, admin, lan) = (
-        app.organisation("H57"),
-        app.admin(),
-        app.agent("lan", &["technology"]),
-    );
-    let path = path_of(&file(&hue));
-    lan.call(&format!("{path}/claim")).expect(200);
-    app.at("2019-11-26T09:00:00+07:00");
-    app.settle();
-    let answer = json!({ "outcome": "answered", "message": "Trả lời." });
-    lan.post(&format!("{path}/resolve"), &answer).expect(200);
-    let before = hue.get(&path).expect(200).body;
-    assert_eq!(clock(&before, "first_response")["state"], "breached");
-    patch(&admin, 1, &change(&["2019-11-25"])).expect(200);
-    app.settle();
-    assert_eq!(hue.get(&path).expect(200).body, before);
-    let versions: Vec<i64> =
-        app.read(|conn| Ok(clocks::table.select(clocks::calendar_version_id).load(conn)?));
-    assert_eq!(versions[0], versions[1]);
-    assert_eq!(account(&app), (0, 0, 0, 0, true));
-}
-
-#[test]
-fn a_breach_is_taken_back_by_a_corrected_calendar_and_one_that_lies_behind_is_noticed_with_its_instant() {
-    let app = TestApp::start();
-    let (hue, admin) = (app.organisation("H57"), app.admin());
-    let path = path_of(&file(&hue));
-    app.at("2019-11-26T09:00:00+07:00");
-    app.settle();
-    assert_eq!(
-        clock(&hue.get(&path).expect(200).body, "first_response")["state"],
-        "breached"
-    );
-    let told = preview(&admin, &change(&["2019-11-25"]));
-    assert_eq!(
-        (&told["summary"]["from_breached"], &told["summary"]["to_breached"]),
-        (&json!(1), &json!(0))
-    );
-    patch(&admin, 1, &change(&["2019-11-25"])).expect(200);
-    app.settle();
-    let after = hue.get(&path).expect(200).body;
-    assert_eq!(clock(&after, "first_response")["state"], "running");
-    assert_eq!(clock(&after, "first_response")["breached_at"], Value::Null);
-    assert_eq!(breached(&app), [false]);
-    let data = due_moved(&admin, &path)[0]["data"].clone();
-    assert_eq!(
-        (
-            &data["clocks"][0]["breached_from"],
-            &data["clocks"][0]["breached_to"]
-        ),
-        (&json!(true), &json!(false))
-    );
-
-    // It was a working day after all.
-    let back = json!({ "remove_exceptions": ["2019-11-25"], "reason": "Thu hồi" });
-    assert_eq!(preview(&admin, &back)["summary"]["to_breached"], 1);
-    patch(&admin, 2, &back).expect(200);
-    app.settle();
-    let late = hue.get(&path).expect(200).body;
-    assert_eq!(
-        at(&clock(&late, "first_response")["breached_at"]),
-        at(&json!("2019-11-25T16:30:00+07:00"))
-    );
-    assert_eq!(breached(&app), [true]);
-    let breaches = kinds(&admin, &path)
-        .iter()
-        .filter(|kind| *kind == "clock_breached")
-        .count();
-    assert_eq!(breaches, 2);
-}
-
-#[test]
-fn two_administrators_apply_at_once_and_one_gets_412() {
-    let app = TestApp::start();
-    let admin = app.admin();
-    let statuses = at_once(2, |n| {
-        patch(&admin, 1, &change(&[["2019-12-02", "2019-12-03"][n]])).status
-    });
-    let mut statuses: Vec<u16> = statuses;
-    statuses.sort_unstable();
-    assert_eq!(statuses, [200, 412]);
-    assert_eq!(admin.get(CALENDAR).expect(200).body["version"], 2);
-}
-
-#[test]
-fn a_change_that_cannot_be_made_is_refused_with_its_place_and_the_calendar_in_force_is_untouched() {
-    let app = TestApp::start();
-    let admin = app.admin();
-    let before = admin.get(CALENDAR).expect(200).body;
-    let unsent = change(&["2019-12-02"]).to_string();
-    let missing = admin
-        .send(
-            "PATCH",
-            CALENDAR,
-            Some("application/json"),
-            Some(unsent.as_bytes()),
-        )
-        .expect(428);
-    assert_eq!(missing.problem(), "precondition-required");
-    let wrong = [
-        (
-            change(&["2019-12-02", "2019-12-02"]),
-            "/set_exceptions/1/date",
-            "duplicate_date",
-        ),
-        (change(&["2019-13-02"]), "/set_exceptions/0/date", "bad_date"),
-        (
-            json!({ "time_zone": "Asia/Hanoi", "reason": "x" }),
-            "/time_zone",
-            "unknown_time_zone",
-        ),
-        (
-            json!({ "remove_exceptions": ["2019-12-02"], "reason": "x" }),
-            "/remove_exceptions/0",
-            "unknown_code",
-        ),
-        (
-            json!({ "patterns": [{ "valid_from": "2019-01-01", "weekly": {} }], "reason": "x" }),
-            "/patterns/0/weekly",
-            "no_working_time",
-        ),
-        (
-            json!({ "patterns": [{ "valid_from": "2100-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }], "exceptions": [], "reason": "x" }),
-            "/patterns",
-            "no_working_time",
-        ),
-        (
-            json!({ "set_exceptions": [{ "date": "2019-12-02", "intervals": [["08:00", "08:00"]] }], "reason": "x" }),
-            "/set_exceptions/0/intervals/0",
-            "empty_interval",
-        ),
-        (
-            json!({ "set_exceptions": [{ "date": "2019-12-02", "intervals": [], "source": "a\u{7}b" }], "reason": "x" }),
-            "/set_exceptions/0/source",
-            "control_character",
-        ),
-    ];
-    for (body, pointer, code) in wrong {
-        let refused = patch(&admin, 1, &body).expect(422);
-        assert_eq!(
-            refused.field_errors(),
-            [(pointer.to_owned(), code.to_owned())],
-            "{body}"
-        );
-    }
-    assert_eq!(
-        patch(&admin, 7, &change(&["2019-12-02"])).expect(412).problem(),
-        "precondition-failed"
-    );
-    assert_eq!(
-        patch(&admin, 1, &json!({ "reason": "x" })).expect(409).problem(),
-        "conflict"
-    );
-    let stale = json!({ "set_exceptions": [holiday("2019-12-02")], "base_version": 9 });
-    admin.post(&format!("{CALENDAR}/preview"), &stale).expect(412);
-    let cursor = json!({ "set_exceptions": [holiday("2019-12-02")], "cursor": "x" });
-    let refused = admin.post(&format!("{CALENDAR}/preview"), &cursor).expect(422);
-    assert_eq!(
-        refused.field_errors(),
-        [("/cursor".to_owned(), "invalid_cursor".to_owned())]
-    );
-    assert_eq!(admin.get(CALENDAR).expect(200).body, before);
-    assert_eq!(app.rows_in("recounts"), 0);
-}
-
-#[test]
-fn a_calendar_is_replaced_whole_and_keeps_its_name_unless_another_is_given() {
-    let app = TestApp::start();
-    let admin = app.admin();
-    let before = admin.get(CALENDAR).expect(200).body;
-    let whole =
-        json!({ "time_zone": "Asia/Ho_Chi_Minh", "patterns": before["patterns"], "reason": "Chỉ giữ giờ" });
-    let put = |version: i64, body: &Value| {
-        let body = body.to_string();
-        admin.with("If-Match", &format!("\"{version}\"")).send(
-            "PUT",
-            CALENDAR,
-            Some("application/json"),
-            Some(body.as_bytes()),
-        )
-    };
-    let replaced = put(1, &whole).expect(200).body;
-    assert_eq!(
-        (&replaced["exceptions"], &replaced["name"]),
-        (&json!([]), &before["name"])
-    );
-    assert_eq!(put(2, &whole).expect(409).problem(), "conflict");
-    let mut named = whole.clone();
-    named["name"] = json!({ "vi": "Giờ hành chính", "en": "Office hours" });
-    let named = put(2, &named).expect(200).body;
-    assert_eq!(
-        (&named["version"], &named["name"]["en"]),
-        (&json!(3), &json!("Office hours"))
-    );
 }
 
 #[test]
