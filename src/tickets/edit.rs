@@ -70,14 +70,18 @@ fn guard(state: State) -> Result<()> {
     })
 }
 
-/// The clocks of what has changed: priority and organisation (its agreement) are promises of their own, the rest only
-/// where another policy is for the ticket now.
+/// The clocks of what has changed. Conditions of policies look at organisation, topic and tags: only these may mean
+/// another policy. Priority and organisation (its agreement) mean another promise under the same one.
 fn follow(tx: &mut Tx<'_>, opened: &mut Opened, changes: &Map<String, Value>) -> Result<()> {
     let changed = |names: &[&str]| names.iter().any(|name| changes.contains_key(*name));
+    let may_match_another = changed(&["organisation", "topic", "tags"]);
     if changed(&["priority", "organisation"]) {
-        let terms = terms::matched(tx, &opened.ticket)?;
+        let terms = match may_match_another {
+            true => terms::matched(tx, &opened.ticket)?,
+            false => terms::present(tx, &opened.ticket)?,
+        };
         retarget(tx, opened, &terms)
-    } else if changed(&["topic", "tags"]) {
+    } else if may_match_another {
         follow_policies(tx, opened)
     } else {
         Ok(())

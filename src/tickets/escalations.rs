@@ -73,7 +73,7 @@ pub(super) fn carry_out(
         });
         record(tx, ticket.id, EventKind::Escalated, data)?;
         if raised.is_some() || transferred.is_some() {
-            follow_terms(tx, ticket, clocks, raised.is_some())?;
+            follow_terms(tx, ticket, clocks, raised.is_some(), transferred.is_some())?;
         }
         named.extend(people(tx.conn, ticket, step)?);
     }
@@ -149,9 +149,18 @@ fn transfer(
     Ok(Some(change))
 }
 
-/// The clocks go on towards what is promised for the ticket as it is now.
-fn follow_terms(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks, raised: bool) -> Result<()> {
-    let terms = terms::matched(tx, ticket)?;
+/// The clocks go on towards what is promised for the ticket as it is now. Only another queue may mean another policy.
+fn follow_terms(
+    tx: &mut Tx<'_>,
+    ticket: &mut TicketRow,
+    clocks: &mut Clocks,
+    raised: bool,
+    transferred: bool,
+) -> Result<()> {
+    let terms = match transferred {
+        true => terms::matched(tx, ticket)?,
+        false => terms::present(tx, ticket)?,
+    };
     if !raised && terms.policy.id == ticket.policy_version_id {
         return Ok(());
     }

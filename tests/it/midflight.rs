@@ -728,3 +728,33 @@ fn a_target_made_shorter_than_what_is_used_up_breaks_and_is_apologised_for_now()
     assert_eq!(apologies(&app), 1);
     assert!(kinds(&lan, &path).iter().any(|kind| kind == "due_moved"));
 }
+
+#[test]
+fn a_priority_for_which_nothing_is_promised_takes_no_due_away_and_asks_no_other_policy() {
+    let app = TestApp::start();
+    let (hue, sup) = (app.organisation("H57"), app.supervisor());
+    let path = path_of(&file(&hue));
+    let before = sup.get(&path).expect(200).body;
+    // It would be for the question now, and promises nothing at `urgent`.
+    with_policy(
+        &app,
+        "later",
+        json!({ "conditions": {}, "targets": { "resolution": { "normal": { "business_minutes": 60 } } } }),
+    );
+    for priority in ["urgent", "normal"] {
+        sup.patch(&path, &json!({ "priority": priority })).expect(200);
+    }
+    let after = sup.get(&path).expect(200).body;
+    assert_eq!(after["clocks"], before["clocks"]);
+    // Another topic does ask, and what the newly chosen policy does not name stays as it was.
+    let moved = sup
+        .patch(&path, &json!({ "topic": null, "priority": "urgent" }))
+        .expect(200);
+    for (target, due) in [("first_response", "due_at"), ("resolution", "due_at")] {
+        assert_eq!(
+            clock(&moved.body, target)[due],
+            clock(&before, target)[due],
+            "{target}"
+        );
+    }
+}

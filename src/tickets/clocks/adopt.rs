@@ -104,6 +104,8 @@ pub struct Adoption {
     in_force: InForce,
     /// Clocks that only get the name of a calendar version.
     renamed: BTreeMap<i64, Vec<i64>>,
+    /// Clocks that were counted anew, as they are then.
+    counted: Vec<ClockRow>,
     events: Vec<EventRow>,
     tallies: BTreeMap<Version, Tally>,
 }
@@ -137,26 +139,30 @@ impl Adoption {
         clocks: &mut Clocks,
         histories: &Histories,
     ) -> Result<usize> {
-        let mut changes = self.bring_to_calendars(tx, ticket, clocks, histories)?;
+        let (mut changes, counted) = self.bring_to_calendars(tx, ticket, clocks, histories)?;
         if let Some(version_id) = self.in_force.newer_policy(tx.conn, ticket)? {
             changes += 1 + self.bring_to_policy(tx, ticket, clocks, version_id)?;
         }
+        // As the policy has left them.
+        let anew = clocks.rows.iter().filter(|row| counted.contains(&row.id));
+        self.counted.extend(anew.cloned());
         if changes > 0 {
             mark(ticket, &clocks.rows, tx.now);
         }
         Ok(changes)
     }
 
+    /// How much anybody can see of it, and the clocks that were counted anew.
     fn bring_to_calendars(
         &mut self,
         tx: &mut Tx<'_>,
         ticket: &TicketRow,
         clocks: &mut Clocks,
         histories: &Histories,
-    ) -> Result<usize> {
+    ) -> Result<(usize, Vec<i64>)> {
         let rules = &tx.desk.rules;
         let thresholds = &clocks.policy.spec.warn_at_percent;
-        let mut changes = 0;
+        let (mut changes, mut counted) = (0, Vec::new());
         let mut moves: BTreeMap<i64, (Arc<CalendarVersion>, Vec<Move>)> = BTreeMap::new();
         for row in &mut clocks.rows {
             let Some(newer) = self.in_force.newer_calendar(tx.conn, rules, row)? else {
@@ -171,7 +177,7 @@ impl Adoption {
             };
             let before = row.clone();
             let moved = recount(tx.conn, rules, row, history, &newer, thresholds, tx.now)?;
-            db::update_clock(tx.conn, row)?;
+            counted.push(row.id);
             changes += usize::from(shows(&before, row));
             if let Some(moved) = moved {
                 tally.add(&moved);
@@ -189,7 +195,7 @@ impl Adoption {
             };
             self.events.extend(moves_event(tx, ticket, &cause, &moves));
         }
-        Ok(changes)
+        Ok((changes, counted))
     }
 
     fn bring_to_policy(
@@ -221,6 +227,7 @@ impl Adoption {
 
     /// Write down what moved and by which versions it is counted, before anything that follows from it.
     pub fn write_history(&mut self, tx: &mut Tx<'_>) -> Result<()> {
+        recount::db::update_counted(tx.conn, &std::mem::take(&mut self.counted))?;
         db::insert_events(tx.conn, &std::mem::take(&mut self.events))?;
         for (version_id, clock_ids) in std::mem::take(&mut self.renamed) {
             recount::db::name_calendar_version(tx.conn, &clock_ids, version_id)?;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 
-use super::rows::{closed_segment, is_past, rebuild, rebuild_by, write_figures};
+use super::rows::{closed_segment, rebuild, rebuild_by, write_figures};
 use super::{Beginning, Clocks, Holder, Promise, Terms, start};
 use crate::error::Result;
 use crate::identity::Principal;
@@ -129,7 +129,7 @@ pub fn recount(
 
 impl Clocks {
     /// Give the ticket other terms, or the same ones at another priority. Clocks that it had go on with their history
-    /// towards the new target; one that is no longer promised stops without a verdict, a newly promised one starts now.
+    /// towards the new target, or the old one where no other is promised; a newly promised one starts now.
     pub fn retarget(
         &mut self,
         tx: &mut Tx<'_>,
@@ -278,7 +278,8 @@ pub fn retargeted(
 ) -> Result<(ClockRow, Option<SegmentRow>)> {
     let target = row.target_kind()?;
     let Some(promise) = terms.promise(target, Priority::of_rank(ticket.priority)) else {
-        return withdrawn(conn, rules, row, history, ticket, now);
+        // What was promised stays promised where nothing else is: taking a target away takes no due away.
+        return Ok((row.clone(), None));
     };
     let mut row = row.clone();
     let present = rules.calendar(conn, row.calendar_version_id)?;
@@ -295,30 +296,5 @@ pub fn retargeted(
     let (clock, calendar) = rebuild(conn, rules, &row, &history)?;
     let thresholds = &terms.policy.spec.warn_at_percent;
     write_figures(&mut row, &clock, &calendar.timeline, thresholds, now)?;
-    Ok((row, closed))
-}
-
-/// What is no longer promised gets no verdict, unless its due has passed.
-fn withdrawn(
-    conn: &mut Db,
-    rules: &Rules,
-    row: &ClockRow,
-    history: &[SegmentRow],
-    ticket: &TicketRow,
-    now: DateTime<Utc>,
-) -> Result<(ClockRow, Option<SegmentRow>)> {
-    let mut row = row.clone();
-    let (mut clock, calendar) = rebuild(conn, rules, &row, history)?;
-    clock.stop(now).map_err(super::impossible)?;
-    let closed = closed_segment(&row, Holder::of(ticket), Ts::from(now));
-    row.segment_from = None;
-    row.segment_running = false;
-    row.segment_reason = RETARGETED.to_owned();
-    row.stopped_at = Some(Ts::from(now));
-    write_figures(&mut row, &clock, &calendar.timeline, &[], now)?;
-    if row.due_at.is_none_or(|due| !is_past(due.0, now)) {
-        row.state = ClockState::Stopped;
-        row.met_at = None;
-    }
     Ok((row, closed))
 }

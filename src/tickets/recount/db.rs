@@ -1,15 +1,18 @@
 //! Queries for what new versions of calendars and policies leave to be done.
+//!
+//! PostgreSQL writes the clocks of a batch back in one statement, and its tickets in another, because there every
+//! statement is a way there and back; SQLite runs in the process and takes them one by one.
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz};
 
 use super::{Tally, Version};
 use crate::each_db;
 use crate::error::Result;
 use crate::store::schema::{calendar_versions, clocks, recounts, sla_policy_versions, tickets};
 use crate::store::{Db, Ts, Uid};
-use crate::tickets::db::TicketRow;
+use crate::tickets::db::{ClockRow, TicketRow, update_clock};
 
 /// Versions of calendars that are not in force any more, by which open clocks are counted still. One look at an index
 /// for each old version: that of open clocks, which SQLite takes before that of all only where a ticket is asked for too.
@@ -110,6 +113,81 @@ pub fn list_tickets(conn: &mut Db, ids: &[i64]) -> Result<Vec<TicketRow>> {
         .order(tickets::id)
         .select(TicketRow::as_select())
         .load(c))?)
+}
+
+/// What counting by another calendar can change of open clocks.
+pub fn update_counted(conn: &mut Db, rows: &[ClockRow]) -> Result<()> {
+    let Db::Pg(pg) = conn else {
+        return rows.iter().try_for_each(|row| update_clock(conn, row));
+    };
+    let instants = |of: fn(&ClockRow) -> Option<Ts>| -> Vec<Option<DateTime<Utc>>> {
+        rows.iter().map(|row| of(row).map(|at| at.0)).collect()
+    };
+    let numbers = |of: fn(&ClockRow) -> i64| -> Vec<i64> { rows.iter().map(of).collect() };
+    diesel::sql_query(
+        "UPDATE clocks SET calendar_version_id = n.calendar_version_id, state = n.state, due_at = n.due_at, \
+         remaining_seconds = n.remaining_seconds, consumed_seconds = n.consumed_seconds, warn_at = n.warn_at, \
+         warned_at = n.warned_at, warned_percent = n.warned_percent, breached_at = n.breached_at, \
+         next_notice_at = n.next_notice_at \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS n (id, calendar_version_id, state, due_at, \
+         remaining_seconds, consumed_seconds, warn_at, warned_at, warned_percent, breached_at, next_notice_at) \
+         WHERE clocks.id = n.id",
+    )
+    .bind::<Array<BigInt>, _>(numbers(|row| row.id))
+    .bind::<Array<BigInt>, _>(numbers(|row| row.calendar_version_id))
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.state.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Timestamptz>>, _>(instants(|row| row.due_at))
+    .bind::<Array<BigInt>, _>(numbers(|row| row.remaining_seconds))
+    .bind::<Array<BigInt>, _>(numbers(|row| row.consumed_seconds))
+    .bind::<Array<Nullable<Timestamptz>>, _>(instants(|row| row.warn_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(instants(|row| row.warned_at))
+    .bind::<Array<SmallInt>, _>(rows.iter().map(|row| row.warned_percent).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Timestamptz>>, _>(instants(|row| row.breached_at))
+    .bind::<Array<Nullable<Timestamptz>>, _>(instants(|row| row.next_notice_at))
+    .execute(pg)?;
+    Ok(())
+}
+
+/// What the rules in force can change of tickets' own rows.
+pub fn update_marks(conn: &mut Db, rows: &[TicketRow]) -> Result<()> {
+    let pg = match conn {
+        Db::Pg(pg) => pg,
+        Db::Lite(lite) => {
+            for row in rows {
+                diesel::update(tickets::table.find(row.id))
+                    .set((
+                        tickets::policy_version_id.eq(row.policy_version_id),
+                        tickets::urgency_at.eq(row.urgency_at),
+                        tickets::breached.eq(row.breached),
+                        tickets::status_update_at.eq(row.status_update_at),
+                        tickets::updated_at.eq(row.updated_at),
+                        tickets::version.eq(row.version),
+                    ))
+                    .execute(lite)?;
+            }
+            return Ok(());
+        }
+    };
+    diesel::sql_query(
+        "UPDATE tickets SET policy_version_id = n.policy_version_id, urgency_at = n.urgency_at, \
+         breached = n.breached, status_update_at = n.status_update_at, updated_at = n.updated_at, \
+         version = n.version \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7) AS n (id, policy_version_id, urgency_at, breached, \
+         status_update_at, updated_at, version) WHERE tickets.id = n.id",
+    )
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.policy_version_id).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.urgency_at.0).collect::<Vec<_>>())
+    .bind::<Array<Bool>, _>(rows.iter().map(|row| row.breached).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Timestamptz>>, _>(
+        rows.iter()
+            .map(|row| row.status_update_at.map(|at| at.0))
+            .collect::<Vec<_>>(),
+    )
+    .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.updated_at.0).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.version).collect::<Vec<_>>())
+    .execute(pg)?;
+    Ok(())
 }
 
 /// The change means nothing to these clocks: they only name the version from now on.

@@ -151,12 +151,18 @@ fn recount_tickets(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, ids: &[i64]) 
         }
     }
     adoption.write_history(&mut tx)?;
+    let mut only_marked = Vec::with_capacity(changed.len());
     for (mut ticket, mut clocks) in changed {
         tx.now = ticket.updated_at.0;
-        follow_clocks(&mut tx, &mut ticket, &mut clocks)?;
+        let followed = follow_clocks(&mut tx, &mut ticket, &mut clocks)?;
         ticket.version += 1;
-        update_ticket(tx.conn, &ticket)?;
+        match followed {
+            0 => only_marked.push(ticket),
+            // An escalation may have changed anything.
+            _ => update_ticket(tx.conn, &ticket)?,
+        }
     }
+    db::update_marks(tx.conn, &only_marked)?;
     tx.now = now;
     // Last: the row of a version is the only one that two recounts may wait for each other at.
     adoption.write_sums(&mut tx)?;

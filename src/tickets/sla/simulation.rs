@@ -425,7 +425,7 @@ impl Ticket {
         }
     }
 
-    /// A clock that is late keeps its target; one that is no longer promised stops.
+    /// A clock that is late keeps its target, and one for which no other is promised.
     fn reprioritise(&mut self, priority: Priority, at: DateTime<Utc>) -> Result<()> {
         self.priority = priority;
         for open in self.clocks.iter_mut().filter(|clock| clock.is_open()) {
@@ -433,15 +433,9 @@ impl Ticket {
             if figures.map_err(no_working_time)?.breached_at.is_some() {
                 continue;
             }
-            match self.terms.promise(open.target, priority) {
-                Some(promise) => {
-                    open.promise = promise;
-                    open.clock.retarget(promise.amount).map_err(impossible)?;
-                }
-                None => {
-                    open.clock.stop(at).map_err(impossible)?;
-                    open.withdrawn = true;
-                }
+            if let Some(promise) = self.terms.promise(open.target, priority) {
+                open.promise = promise;
+                open.clock.retarget(promise.amount).map_err(impossible)?;
             }
         }
         self.start_what_is_missing(at)
