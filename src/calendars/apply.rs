@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::change::in_order;
 use super::{CalendarChange, CalendarRecord, Name, db, get_calendar};
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::rules::CalendarVersion;
@@ -40,7 +41,7 @@ pub fn apply_change(tx: &mut Tx<'_>, id: &str, asked: &Application) -> Result<Ca
         .name
         .as_ref()
         .filter(|name| (&name.vi, &name.en) != (&present.name_vi, &present.name_en));
-    if whole == sorted(spec) && renamed.is_none() {
+    if whole == in_order(spec) && renamed.is_none() {
         return Err(Error::Conflict(Conflict::NothingChanged));
     }
     expect_working_time(calendar, tx.now)?;
@@ -86,12 +87,6 @@ fn reread(conn: &mut Db, calendar: &CalendarRecord) -> Result<CalendarRecord> {
 fn written(calendar: &CalendarRecord) -> Result<CalendarSpec> {
     serde_json::from_value(calendar.definition.0.clone())
         .map_err(|cause| Error::internal("a stored calendar cannot be read", cause))
-}
-
-/// The order of exceptions says nothing.
-fn sorted(mut spec: CalendarSpec) -> CalendarSpec {
-    spec.exceptions.sort_by(|one, other| one.date.cmp(&other.date));
-    spec
 }
 
 /// Without any working time in the ten years to come no clock could go on.

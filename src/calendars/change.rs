@@ -34,7 +34,7 @@ pub struct CalendarChange {
 }
 
 impl CalendarChange {
-    /// The calendar as it would be, exceptions sorted by date. Whether that is a sound calendar, its own check says.
+    /// The calendar as it would be, in the order in which calendars are stored. Whether that is a sound calendar, its own check says.
     pub fn applied_to(&self, present: &CalendarSpec) -> CalendarSpec {
         let exceptions = self.exceptions.as_ref().unwrap_or(&present.exceptions);
         let mut by_date: BTreeMap<&str, Vec<&ExceptionSpec>> = BTreeMap::new();
@@ -51,14 +51,14 @@ impl CalendarChange {
             // A date that is set twice stays twice, for the check to refuse.
             by_date.entry(&exception.date).or_default().push(exception);
         }
-        CalendarSpec {
+        in_order(CalendarSpec {
             time_zone: self
                 .time_zone
                 .clone()
                 .unwrap_or_else(|| present.time_zone.clone()),
             patterns: self.patterns.clone().unwrap_or_else(|| present.patterns.clone()),
             exceptions: by_date.into_values().flatten().cloned().collect(),
-        }
+        })
     }
 }
 
@@ -122,6 +122,14 @@ impl CalendarChange {
             false => Err(Error::Invalid(errors)),
         }
     }
+}
+
+/// The order in which patterns and exceptions are given says nothing, so they are stored by date, which compares as text.
+pub fn in_order(mut spec: CalendarSpec) -> CalendarSpec {
+    spec.patterns
+        .sort_by(|one, other| one.valid_from.cmp(&other.valid_from));
+    spec.exceptions.sort_by(|one, other| one.date.cmp(&other.date));
+    spec
 }
 
 fn is_more(length: usize, max: u64) -> bool {

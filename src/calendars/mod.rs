@@ -59,7 +59,11 @@ pub fn create_calendar(
     if db::find_calendar_by_code(conn, &new.code)?.is_some() {
         return Err(Error::Conflict(Conflict::CodeTaken));
     }
-    db::insert_calendar(conn, new, author, "created", now)
+    let stored = NewCalendar {
+        spec: change::in_order(new.spec.clone()),
+        ..new.clone()
+    };
+    db::insert_calendar(conn, &stored, author, "created", now)
 }
 
 /// Words of a readable code; not a UUID, because whoever asks by it would be taken to mean an id.

@@ -36,6 +36,7 @@ pub struct Call {
     pub if_none_match: Option<String>,
     pub method: String,
     pub path: String,
+    pub query: String,
 }
 
 impl Call {
@@ -43,7 +44,8 @@ impl Call {
     pub fn key(&self, body: &[u8]) -> Option<Key> {
         let owner = self.principal.owner()?;
         let key = self.idempotency_key.as_deref()?;
-        Some(Key::new(owner, key, &self.method, &self.path, body))
+        let target = format!("{}?{}", self.path, self.query);
+        Some(Key::new(owner, key, &self.method, &target, body))
     }
 
     /// The versions that the caller decided on, of what nobody may replace without saying so (RFC 6585, section 3).
@@ -102,6 +104,7 @@ fn call(request: &HttpRequest) -> Result<Call> {
             .map(str::to_owned),
         method: request.method().to_string(),
         path: request.path().to_owned(),
+        query: request.query_string().to_owned(),
         app,
     })
 }

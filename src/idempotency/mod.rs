@@ -36,9 +36,10 @@ pub struct Key {
 }
 
 impl Key {
-    pub fn new(owner: Owner, key: &str, method: &str, path: &str, body: &[u8]) -> Key {
+    /// `target` is the path with its query: another query is another request.
+    pub fn new(owner: Owner, key: &str, method: &str, target: &str, body: &[u8]) -> Key {
         let mut hash = Sha256::new();
-        for part in [method.as_bytes(), path.as_bytes(), body] {
+        for part in [method.as_bytes(), target.as_bytes(), body] {
             hash.update(part);
             hash.update([0]);
         }

@@ -106,6 +106,50 @@ fn a_province_keeps_summer_and_winter_hours_of_its_own() {
     }
 }
 
+#[test]
+fn the_order_of_patterns_and_exceptions_says_nothing() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let from = |date: &str, open: &str| json!({ "valid_from": date, "weekly": { "mon": [[open, "17:00"]] } });
+    let off = |date: &str| json!({ "date": date, "intervals": [] });
+    let (winter, summer) = (from("2019-01-01", "08:00"), from("2019-06-01", "07:00"));
+    let mut hours = json!({
+        "code": "seasons",
+        "time_zone": "Asia/Ho_Chi_Minh",
+        "patterns": [summer, winter],
+        "exceptions": [off("2020-09-02"), off("2020-01-01")],
+    });
+    let created = admin.post(CALENDARS, &hours).expect(201).body;
+    let begins = |calendar: &Value| -> Vec<Value> {
+        let patterns = calendar["patterns"].as_array().unwrap().iter();
+        patterns.map(|pattern| pattern["valid_from"].clone()).collect()
+    };
+    assert_eq!(begins(&created), ["2019-01-01", "2019-06-01"]);
+    assert_eq!(
+        created["exceptions"],
+        json!([off("2020-01-01"), off("2020-09-02")])
+    );
+    // What is wrong is still named where the caller wrote it.
+    let mut twice = hours.clone();
+    twice["code"] = json!("twice");
+    twice["patterns"] = json!([summer, winter, summer]);
+    let refused = admin.post(CALENDARS, &twice).expect(422);
+    assert_eq!(refused.field_errors()[0].0, "/patterns/2/valid_from");
+
+    hours.as_object_mut().unwrap().remove("code");
+    hours["reason"] = json!("Cùng một lịch.");
+    let path = format!("{CALENDARS}/seasons");
+    let again = admin.with("If-Match", "\"1\"").put(&path, &hours);
+    assert_eq!((again.status, again.problem()), (409, "conflict"));
+    hours["patterns"] = json!([from("2021-06-01", "06:30"), summer, winter]);
+    let changed = admin
+        .with("If-Match", "\"1\"")
+        .put(&path, &hours)
+        .expect(200)
+        .body;
+    assert_eq!(begins(&changed), ["2019-01-01", "2019-06-01", "2021-06-01"]);
+}
+
 /// The numbers of docs/CALENDARS.md, "A worked example".
 #[test]
 fn the_worked_example_of_the_swap_of_29_april_2019_holds() {

@@ -70,6 +70,28 @@ fn the_key_of_another_request_is_refused() {
 }
 
 #[test]
+fn the_key_of_the_same_file_with_another_query_is_refused() {
+    let app = TestApp::start();
+    let admin = app.admin().with("Idempotency-Key", "7d9a");
+    let import = |query: &str| {
+        let path = format!("/api/v1/calendars/vn-government/import?{query}");
+        admin.post_raw(&path, "text/csv", b"date\n2020-03-02\n")
+    };
+    let first = import("from=2020&to=2020").expect(200);
+    let again = import("from=2020&to=2020").expect(200);
+    assert_eq!(answer(&again), answer(&first));
+    assert!(is_replayed(&again));
+    for query in ["from=2020&to=2021", "from=2020&to=2020&replace=true", ""] {
+        let refused = import(query);
+        assert_eq!(
+            (refused.status, refused.problem()),
+            (422, "idempotency-key-reused"),
+            "{query}"
+        );
+    }
+}
+
+#[test]
 fn a_key_works_anew_after_twenty_four_hours() {
     let app = TestApp::start();
     let hue = app.organisation("H57").with("Idempotency-Key", "7d9a");

@@ -8,14 +8,20 @@ use super::TestApp;
 use super::client::Client;
 
 /// Tables that a request may write to. A refused request leaves all of them as they were.
-pub const WRITTEN_TABLES: [&str; 10] = [
+pub const WRITTEN_TABLES: [&str; 16] = [
+    "agreements",
+    "calendar_versions",
     "calendars",
     "clock_segments",
     "clocks",
     "deliveries",
     "idempotency_records",
     "messages",
+    "operational_targets",
+    "recounts",
     "requesters",
+    "sla_policies",
+    "sla_policy_versions",
     "ticket_events",
     "ticket_numbers",
     "tickets",
