@@ -438,6 +438,32 @@ fn what_was_counted_by_other_hours_is_explained_by_those_hours() {
     assert!(why.contains("Remaining: 4:00:00 − 3:00:00 = 1:00:00"), "{why}");
 }
 
+#[test]
+fn a_term_in_days_ends_at_24_hours_of_its_last_day() {
+    let app = TestApp::start();
+    policy(&app, "days", "vn-government", |_| {});
+    let hue = app.organisation("H57");
+    let ticket = file_at(&app, &hue, "2019-11-25T08:00:00+07:00", |body| {
+        body["tags"] = json!(["days"]);
+        body["priority"] = json!("urgent");
+    });
+    let path = path_of(&ticket);
+    for (language, words) in [
+        (
+            "vi",
+            ["Đến hạn: 28/11/2019 24:00:00", "Kết thúc: 28/11/2019 24:00:00"],
+        ),
+        ("en", ["Due: 28/11/2019 24:00:00", "Ends: 28/11/2019 24:00:00"]),
+    ] {
+        let why = text(&hue, &path, language);
+        assert!(words.iter().all(|word| why.contains(word)), "{why}");
+    }
+    // Late from there on.
+    app.at("2019-11-29T00:00:01+07:00");
+    let why = text(&hue, &path, "vi");
+    assert!(why.contains("Quá hạn từ: 28/11/2019 24:00:00"), "{why}");
+}
+
 /// What a real ticket says and what the simulation says of the same, clock by clock.
 #[track_caller]
 fn assert_simulated(simulated: &Value, sla: &Value) {

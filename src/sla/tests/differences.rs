@@ -7,7 +7,8 @@ fn office() -> CalendarSpec {
 }
 
 fn with(mut spec: CalendarSpec, exceptions: &[(&str, &[(&str, &str)])]) -> CalendarSpec {
-    spec.exceptions.extend(exceptions.iter().map(|(date, pairs)| exception(date, pairs)));
+    spec.exceptions
+        .extend(exceptions.iter().map(|(date, pairs)| exception(date, pairs)));
     spec
 }
 
@@ -37,7 +38,10 @@ fn assert_touches_what_differs(one: &CalendarSpec, other: &CalendarSpec, from: I
     while hour < until {
         let next = hour + chrono::TimeDelta::hours(1);
         if one.elapsed(hour, next) != other.elapsed(hour, next) {
-            assert!(difference.is_some_and(|span| span.touches(hour, Some(next))), "{hour}");
+            assert!(
+                difference.is_some_and(|span| span.touches(hour, Some(next))),
+                "{hour}"
+            );
         }
         hour = next;
     }
@@ -45,13 +49,30 @@ fn assert_touches_what_differs(one: &CalendarSpec, other: &CalendarSpec, from: I
 
 #[test]
 fn the_first_and_the_last_date_that_differ_bound_the_difference() {
-    let changed = with(office(), &[("2019-11-25", &[]), ("2019-12-31", &[]), ("2019-11-28", &[("08:00", "12:00")])]);
-    assert_eq!(difference(&office(), &changed), span("2019-11-25", Some("2019-12-31")));
+    let changed = with(
+        office(),
+        &[
+            ("2019-11-25", &[]),
+            ("2019-12-31", &[]),
+            ("2019-11-28", &[("08:00", "12:00")]),
+        ],
+    );
+    assert_eq!(
+        difference(&office(), &changed),
+        span("2019-11-25", Some("2019-12-31"))
+    );
     assert_eq!(difference(&changed, &changed), None);
     // A day off that is off anyway, hours that are those of the day, another order: nothing that counts.
     let same = with(office(), &[("2019-11-24", &[]), ("2019-11-25", OFFICE)]);
     assert_eq!(difference(&office(), &same), None);
-    let turned = with(office(), &[("2019-12-31", &[]), ("2019-11-28", &[("08:00", "12:00")]), ("2019-11-25", &[])]);
+    let turned = with(
+        office(),
+        &[
+            ("2019-12-31", &[]),
+            ("2019-11-28", &[("08:00", "12:00")]),
+            ("2019-11-25", &[]),
+        ],
+    );
     assert_eq!(difference(&changed, &turned), None);
 }
 
@@ -72,10 +93,16 @@ fn a_pattern_without_an_end_differs_without_an_end() {
         valid_from: "2019-09-01".into(),
         weekly: weekdays(OFFICE),
     });
-    assert_eq!(difference(&office(), &summer), span("2019-06-01", Some("2019-08-31")));
+    assert_eq!(
+        difference(&office(), &summer),
+        span("2019-06-01", Some("2019-08-31"))
+    );
     // With a single date after it the end is that date; with one before it the beginning is.
     let longest = with(summer, &[("2019-12-31", &[]), ("2019-01-02", &[])]);
-    assert_eq!(difference(&office(), &longest), span("2019-01-02", Some("2019-12-31")));
+    assert_eq!(
+        difference(&office(), &longest),
+        span("2019-01-02", Some("2019-12-31"))
+    );
     let unending = with(longer, &[("2019-12-31", &[])]);
     assert_eq!(difference(&office(), &unending), span("2019-06-01", None));
 }
@@ -97,9 +124,17 @@ fn a_night_shift_on_the_border_reaches_into_the_day_after() {
     let border = difference(&nights, &off);
     assert_eq!(border, span("2019-11-25", Some("2019-11-25")));
     // The shift of the 25th ends at 06:00 on the 26th; whoever asks at 05:00 gets another answer.
-    assert!(border.unwrap().touches(vn("2019-11-26 05:00"), Some(vn("2019-11-26 05:30"))));
+    assert!(
+        border
+            .unwrap()
+            .touches(vn("2019-11-26 05:00"), Some(vn("2019-11-26 05:30")))
+    );
     assert!(!border.unwrap().touches(vn("2019-11-29 00:00"), None));
-    assert!(!border.unwrap().touches(vn("2019-11-01 00:00"), Some(vn("2019-11-23 23:00"))));
+    assert!(
+        !border
+            .unwrap()
+            .touches(vn("2019-11-01 00:00"), Some(vn("2019-11-23 23:00")))
+    );
     assert_touches_what_differs(&nights, &off, vn("2019-11-20 00:00"), vn("2019-11-30 00:00"));
 }
 
@@ -116,9 +151,19 @@ fn a_make_up_day_that_opens_before_seven_lies_on_the_utc_date_before() {
     for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
         let mut one = calendar(zone, "2019-01-01", every_day(&[("00:00", "24:00")]));
         let mut other = with(one.clone(), &[("2019-11-30", &[])]);
-        assert_touches_what_differs(&one, &other, at("2019-11-25T00:00:00Z"), at("2019-12-05T00:00:00Z"));
+        assert_touches_what_differs(
+            &one,
+            &other,
+            at("2019-11-25T00:00:00Z"),
+            at("2019-12-05T00:00:00Z"),
+        );
         one.patterns[0].weekly = every_day(&[("22:00", "06:00")]);
         other.patterns[0].weekly = every_day(&[("22:00", "06:00")]);
-        assert_touches_what_differs(&one, &other, at("2019-11-25T00:00:00Z"), at("2019-12-05T00:00:00Z"));
+        assert_touches_what_differs(
+            &one,
+            &other,
+            at("2019-11-25T00:00:00Z"),
+            at("2019-12-05T00:00:00Z"),
+        );
     }
 }

@@ -2,6 +2,7 @@
 mod calendars;
 mod clocks;
 mod days;
+mod differences;
 mod escalations;
 mod explanations;
 mod laws;

@@ -1,17 +1,23 @@
-//! Recounts by real processes: killed halfway, and two at once.
+//! Recounts and notices by real processes: killed halfway, and two at once.
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use giaidap::clock::Clock;
 use giaidap::config::Overrides;
-use giaidap::store::schema::{clocks, ticket_events};
+use giaidap::store::schema::{clocks, ticket_events, tickets};
+use serde_json::json;
 
 use super::{account, change, patch};
 use crate::support::app::block_on;
 use crate::support::database::Backend;
+use crate::support::policies::{file_tagged, with_policy};
 use crate::support::process::ServerProcess;
 use crate::support::threads::{at_once, wait_for};
 use crate::support::{Client, TestApp, file};
 
 const MANY: i64 = 2_000;
+/// Each of these is a transaction of its own.
+const LATE: i64 = 300;
 
 /// Many tickets that were filed just now by the system's clock, and a week of which nobody knew that it is off.
 fn house_with_a_new_holiday() -> (TestApp, Client) {
@@ -120,4 +126,103 @@ fn assert_all_moved_once(app: &TestApp) {
     assert!(rows.iter().all(|(_, newest)| *newest));
     assert_eq!(events, (1..=MANY).collect::<Vec<_>>());
     assert_eq!(account(app), (2 * MANY, 0, 2 * MANY, 0, true));
+}
+
+/// Many questions that were filed weeks ago and have been late since, of which nobody has taken notice: each is to be
+/// escalated, and its asker to be told several times.
+fn house_full_of_late_questions() -> TestApp {
+    let app = TestApp::start_with(&Overrides {
+        mail_transport: Some("folder".into()),
+        ..Overrides::default()
+    });
+    app.app
+        .clock
+        .set(Clock::system().now() - chrono::TimeDelta::days(45));
+    let amount = json!({ "business_minutes": 60 });
+    with_policy(
+        &app,
+        "steps",
+        json!({
+            "targets": { "resolution": { "normal": amount, "high": amount } },
+            "warn_at_percent": [50],
+            "status_update": { "every": { "calendar_days": 7 } },
+            "escalations": [
+                { "target": "resolution", "on": "warning", "raise_priority": true, "notify": ["supervisors"] },
+                { "target": "resolution", "on": "breach", "transfer": "standing" },
+            ],
+        }),
+    );
+    file_tagged(&app.organisation("H57"), &["steps"]);
+    app.multiply(LATE);
+    app
+}
+
+/// Of each ticket that is no longer as it was filed: warnings, breaches, escalations, status updates and the row's own
+/// count of these.
+fn noticed(app: &TestApp) -> BTreeMap<i64, [i64; 5]> {
+    let read = app.app.store.read_snapshot(|conn| {
+        let kinds = [
+            "clock_warning",
+            "clock_breached",
+            "ticket_escalated",
+            "status_updated",
+        ];
+        let events: Vec<(i64, String)> = ticket_events::table
+            .filter(ticket_events::kind.eq_any(kinds))
+            .select((ticket_events::ticket_id, ticket_events::kind))
+            .load(conn)?;
+        let counts: Vec<(i64, i32)> = tickets::table
+            .filter(tickets::breached.eq(true))
+            .select((tickets::id, tickets::status_updates))
+            .load(conn)?;
+        let mut noticed: BTreeMap<i64, [i64; 5]> = BTreeMap::new();
+        for (ticket, kind) in events {
+            let place = kinds.iter().position(|known| **known == kind).unwrap();
+            noticed.entry(ticket).or_default()[place] += 1;
+        }
+        for (ticket, count) in counts {
+            noticed.entry(ticket).or_default()[4] = i64::from(count);
+        }
+        Ok(noticed)
+    });
+    block_on(read).unwrap()
+}
+
+#[test]
+fn escalations_and_status_updates_that_are_cut_off_are_each_there_once_in_the_end() {
+    let app = house_full_of_late_questions();
+    let many = usize::try_from(LATE).unwrap();
+    let mut interrupted = 0;
+    for _ in 0..3 {
+        let before = noticed(&app).len();
+        let mut server = ServerProcess::start(&app.database.url, &app.app.config.storage);
+        wait_for("some tickets", || {
+            let now = noticed(&app).len();
+            (now > before || now == many).then_some(())
+        });
+        server.kill();
+        let halfway = noticed(&app);
+        interrupted += i64::from(!halfway.is_empty() && halfway.len() < many);
+        assert_each_once(&halfway);
+    }
+    assert!(
+        interrupted > 0,
+        "nothing was under way when the server was killed"
+    );
+    let _server = ServerProcess::start(&app.database.url, &app.app.config.storage);
+    wait_for("the last ticket", || (noticed(&app).len() == many).then_some(()));
+    assert_each_once(&noticed(&app));
+}
+
+/// A ticket is noticed whole: one warning, one breach, one escalation of each, and every week since then.
+fn assert_each_once(noticed: &BTreeMap<i64, [i64; 5]>) {
+    for (ticket, counts) in noticed {
+        let [warnings, breaches, escalations, updates, counted] = *counts;
+        assert_eq!(
+            (warnings, breaches, escalations),
+            (1, 1, 2),
+            "ticket {ticket}: {counts:?}"
+        );
+        assert!(updates >= 5 && updates == counted, "ticket {ticket}: {counts:?}");
+    }
 }
