@@ -136,13 +136,15 @@ pub fn list_version_ids_in_force(conn: &mut Db) -> Result<Vec<i64>> {
 
 /// The newest version of the same policy that open tickets go over to, if it is newer than this one.
 pub fn find_newer_for_open_tickets(conn: &mut Db, version_id: i64) -> Result<Option<i64>> {
-    let (policy_id, version): (i64, i64) = sla_policy_versions::table
-        .find(version_id)
-        .select((sla_policy_versions::policy_id, sla_policy_versions::version))
-        .first(conn)?;
+    let own = diesel::alias!(sla_policy_versions as own);
     Ok(sla_policy_versions::table
-        .filter(sla_policy_versions::policy_id.eq(policy_id))
-        .filter(sla_policy_versions::version.gt(version))
+        .inner_join(
+            own.on(own
+                .field(sla_policy_versions::policy_id)
+                .eq(sla_policy_versions::policy_id)),
+        )
+        .filter(own.field(sla_policy_versions::id).eq(version_id))
+        .filter(sla_policy_versions::version.gt(own.field(sla_policy_versions::version)))
         .filter(sla_policy_versions::applies_to_open.eq(true))
         .order(sla_policy_versions::version.desc())
         .select(sla_policy_versions::id)

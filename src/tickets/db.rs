@@ -262,6 +262,27 @@ pub fn lock_ticket(conn: &mut Db, id: i64) -> Result<Option<TicketRow>> {
     })
 }
 
+/// The same by UUID or number.
+pub fn lock_ticket_named(conn: &mut Db, id: &str) -> Result<Option<TicketRow>> {
+    let Db::Pg(pg) = conn else {
+        return find_ticket(conn, id);
+    };
+    Ok(match uuid::Uuid::parse_str(id) {
+        Ok(uid) => tickets::table
+            .filter(tickets::uid.eq(Uid(uid)))
+            .select(TicketRow::as_select())
+            .for_update()
+            .first(pg)
+            .optional()?,
+        Err(_) => tickets::table
+            .filter(tickets::number.eq(id))
+            .select(TicketRow::as_select())
+            .for_update()
+            .first(pg)
+            .optional()?,
+    })
+}
+
 /// Lock and return the most urgent question that waits in a queue, if any.
 pub fn lock_most_urgent(conn: &mut Db, queue_id: i64) -> Result<Option<TicketRow>> {
     let waiting = tickets::table
@@ -425,6 +446,27 @@ pub fn list_events(
         query = query.filter(ticket_events::internal.eq(false));
     }
     Ok(query.load(conn)?)
+}
+
+/// Whether the asker had the last word: they wrote or reopened, and the centre has not spoken to them since.
+pub fn asker_had_last_word(conn: &mut Db, ticket_id: i64) -> Result<bool> {
+    let turns = [
+        EventKind::MessagePosted,
+        EventKind::Waiting,
+        EventKind::Resolved,
+        EventKind::Reopened,
+    ];
+    let last: Option<(EventKind, ActorKind)> = ticket_events::table
+        .filter(
+            ticket_events::ticket_id
+                .eq(ticket_id)
+                .and(ticket_events::kind.eq_any(turns)),
+        )
+        .order(ticket_events::id.desc())
+        .select((ticket_events::kind, ticket_events::actor_kind))
+        .first(conn)
+        .optional()?;
+    Ok(last.is_some_and(|(_, actor)| actor == ActorKind::Client))
 }
 
 /// What a ticket's events of one kind say, oldest first.

@@ -30,8 +30,7 @@ pub struct Opened {
 
 /// Lock the ticket for an action that the principal may do to it.
 pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
-    let seen = db::find_ticket(tx.conn, id)?.ok_or(Error::NotFound(Resource::Ticket))?;
-    let mut ticket = db::lock_ticket(tx.conn, seen.id)?.ok_or(Error::NotFound(Resource::Ticket))?;
+    let mut ticket = db::lock_ticket_named(tx.conn, id)?.ok_or(Error::NotFound(Resource::Ticket))?;
     tx.authorise(action, ticket.target())?;
     not_before(tx, &ticket);
     // A ticket whose time to close has come is closed, also where no worker has been by.

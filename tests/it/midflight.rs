@@ -172,6 +172,61 @@ fn a_policy_with_another_calendar_keeps_what_was_consumed_by_the_old_hours() {
 }
 
 #[test]
+fn who_waits_for_an_answer_when_a_next_response_is_promised_gets_its_clock_from_then_on() {
+    let app = TestApp::start();
+    let resolution = json!({ "normal": { "business_minutes": 1200 } });
+    with_policy(&app, "before", json!({ "targets": { "resolution": resolution } }));
+    let next = json!({ "normal": { "business_minutes": 120 } });
+    let targets = json!({ "resolution": resolution, "next_response": next });
+    with_policy(&app, "after", json!({ "targets": targets, "precedence": 5 }));
+    let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
+    let change = json!({ "tags": ["after"] });
+    let next_responses = |path: &str| {
+        let ticket = hue.get(path).expect(200).body;
+        let clocks = ticket["clocks"].as_array().unwrap().iter();
+        let next = clocks.filter(|clock| clock["target"] == "next_response");
+        next.map(|clock| (clock["started_at"].clone(), clock["state"].clone()))
+            .collect::<Vec<_>>()
+    };
+    for (last_word, waits) in [
+        ("asker", true),
+        ("reopened", true),
+        ("centre", false),
+        ("nobody", false),
+    ] {
+        app.at("2019-11-25T08:00:00+07:00");
+        let path = path_of(&file_tagged(&hue, &["before"]));
+        lan.call(&format!("{path}/claim")).expect(200);
+        app.at("2019-11-25T09:00:00+07:00");
+        match last_word {
+            "asker" => say(&hue, &path),
+            "reopened" => {
+                post(
+                    &lan,
+                    &path,
+                    "resolve",
+                    &json!({ "outcome": "answered", "message": "Xong." }),
+                );
+                post(&hue, &path, "reopen", &json!({ "reason": "Chưa rõ." }));
+            }
+            "centre" => {
+                say(&hue, &path);
+                say(&lan, &path);
+            }
+            _ => {}
+        }
+        assert!(next_responses(&path).is_empty());
+        app.at("2019-11-25T10:00:00+07:00");
+        lan.patch(&path, &change).expect(200);
+        let expected = [(json!("2019-11-25T03:00:00Z"), json!("running"))];
+        match waits {
+            true => assert_eq!(next_responses(&path), expected, "{last_word}"),
+            false => assert!(next_responses(&path).is_empty(), "{last_word}"),
+        }
+    }
+}
+
+#[test]
 fn a_breach_that_was_noticed_stands_whatever_becomes_of_the_ticket() {
     let (app, _, lan, path) = twenty_to_ten(json!({ "tag": ["none"] }));
     app.at("2019-12-05T09:00:00+07:00").settle();

@@ -491,21 +491,25 @@ fn assert_simulated(simulated: &Value, sla: &Value) {
 }
 
 /// Does what the steps say to a ticket with this tag, and asks the simulation for the same after each.
-fn compare(app: &TestApp, tag: &str, priority: &str, steps: &[(&str, &str)]) {
+fn compare(app: &TestApp, tag: &str, filed_as: &str, steps: &[(&str, &str)]) {
     let (hue, lan) = (
         app.organisation("H57"),
-        app.agent(&format!("lan-{tag}-{priority}"), &["technology"]),
+        app.agent(&format!("lan-{tag}-{filed_as}-{}", steps.len()), &["technology"]),
     );
     let filed_at = "2019-04-26T16:30:07+07:00";
     let ticket = file_at(app, &hue, filed_at, |body| {
         body["tags"] = json!([tag]);
-        body["priority"] = json!(priority);
+        body["priority"] = json!(filed_as);
     });
     let path = path_of(&ticket);
     let mut changes = Vec::new();
     for (at, event) in steps {
         app.at(at);
-        match *event {
+        let (event, priority) = match event.split_once(' ') {
+            Some((event, priority)) => (event, Some(priority)),
+            None => (*event, None),
+        };
+        match event {
             "reply" => hue
                 .post(&format!("{path}/messages"), &json!({ "body": "Thêm." }))
                 .expect(201),
@@ -525,11 +529,16 @@ fn compare(app: &TestApp, tag: &str, priority: &str, steps: &[(&str, &str)]) {
             "cancel" => hue
                 .post(&format!("{path}/cancel"), &json!({ "reason": "Thôi." }))
                 .expect(200),
+            "priority" => lan.patch(&path, &json!({ "priority": priority })).expect(200),
             other => lan.call(&format!("{path}/{other}")).expect(200),
         };
         // The latest first: the order of the request does not matter.
-        changes.insert(0, json!({ "at": at, "event": event }));
-        let scenario = json!({ "filed_at": filed_at, "topic": "NGSP", "priority": priority, "tags": [tag],
+        let mut change = json!({ "at": at, "event": event });
+        if let Some(priority) = priority {
+            change["priority"] = json!(priority);
+        }
+        changes.insert(0, change);
+        let scenario = json!({ "filed_at": filed_at, "topic": "NGSP", "priority": filed_as, "tags": [tag],
             "changes": changes });
         let simulated = hue.post(SIMULATE, &scenario).expect(200).body;
         let real = hue.get(&format!("{path}/sla")).expect(200).body;
@@ -543,7 +552,7 @@ fn compare(app: &TestApp, tag: &str, priority: &str, steps: &[(&str, &str)]) {
     }
     // And later, when nobody has noticed what has come true.
     app.at("2019-05-20T10:00:00+07:00");
-    let later = json!({ "filed_at": filed_at, "topic": "NGSP", "priority": priority, "tags": [tag], "changes": changes,
+    let later = json!({ "filed_at": filed_at, "topic": "NGSP", "priority": filed_as, "tags": [tag], "changes": changes,
         "as_of": "2019-05-20T10:00:00+07:00" });
     let simulated = hue.post(SIMULATE, &later).expect(200).body;
     assert_simulated(&simulated, &hue.get(&format!("{path}/sla")).expect(200).body);
@@ -583,6 +592,26 @@ fn a_simulation_says_what_a_real_ticket_says() {
             ("2019-05-02T11:00:00+07:00", "cancel"),
         ],
     );
+    // At high nothing is promised of the answers: their clocks stop, and start where the asker waits; at low nothing is.
+    for rule in ["continue", "restart", "new_cycle"] {
+        let steps = [
+            ("2019-04-26T17:00:00+07:00", "claim"),
+            ("2019-05-02T09:12:33+07:00", "answer"),
+            ("2019-05-02T09:30:00+07:00", "priority high"),
+            ("2019-05-02T10:00:00+07:00", "reply"),
+            ("2019-05-02T10:20:00+07:00", "priority urgent"),
+            ("2019-05-02T10:25:00+07:00", "wait"),
+            ("2019-05-03T09:00:00+07:00", "priority normal"),
+            ("2019-05-03T10:00:00+07:00", "reply"),
+            ("2019-05-03T10:30:00+07:00", "resolve"),
+            ("2019-05-03T14:00:00+07:00", "priority high"),
+            ("2019-05-04T08:30:00+07:00", "reopen"),
+            ("2019-05-04T09:30:00+07:00", "priority normal"),
+            ("2019-05-06T09:00:00+07:00", "resolve"),
+        ];
+        compare(&app, rule, "normal", &steps);
+        compare(&app, rule, "high", &steps);
+    }
     let before = app.footprint();
     let hue = app.organisation("H57");
     hue.post(SIMULATE, &json!({ "filed_at": "2031-01-01T00:00:00Z" }))

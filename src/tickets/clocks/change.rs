@@ -129,7 +129,8 @@ pub fn recount(
 
 impl Clocks {
     /// Give the ticket other terms, or the same ones at another priority. Clocks that it had go on with their history
-    /// towards the new target, or the old one where no other is promised; a newly promised one starts now.
+    /// towards the new target, or the old one where no other is promised; a newly promised one starts now, that of the
+    /// next response too where the asker is waiting for one.
     pub fn retarget(
         &mut self,
         tx: &mut Tx<'_>,
@@ -194,6 +195,15 @@ impl Clocks {
             }
             self.start_another(tx, ticket, terms, calendar, (target, 1, promise), reason)?;
         }
+        let next = TargetKind::NextResponse;
+        // Asked only where it matters: most policies promise none, or the clock runs already.
+        if ticket.state.is_open()
+            && terms.promise(next, priority).is_some()
+            && !self.rows.iter().any(|row| row.is_open() && is_response(row))
+            && db::asker_had_last_word(tx.conn, ticket.id)?
+        {
+            self.start_next_response(tx, ticket, terms, reason)?;
+        }
         Ok(())
     }
 
@@ -206,10 +216,7 @@ impl Clocks {
         reason: &str,
     ) -> Result<()> {
         let target = TargetKind::NextResponse;
-        let awaits_answer = self.rows.iter().any(|row| {
-            row.is_open()
-                && (row.target == target.as_str() || row.target == TargetKind::FirstResponse.as_str())
-        });
+        let awaits_answer = self.rows.iter().any(|row| row.is_open() && is_response(row));
         let Some(promise) = terms.promise(target, Priority::of_rank(ticket.priority)) else {
             return Ok(());
         };
@@ -255,6 +262,12 @@ impl Clocks {
 }
 
 const RETARGETED: &str = "retargeted";
+
+/// Whether the centre's next answer stops it.
+fn is_response(row: &ClockRow) -> bool {
+    let targets = [TargetKind::FirstResponse, TargetKind::NextResponse];
+    targets.iter().any(|target| row.target == target.as_str())
+}
 
 /// Whether other terms mean anything to a clock: an open one whose due has not passed, noticed or not.
 pub fn keeps_up_with_terms(row: &ClockRow, now: DateTime<Utc>) -> bool {

@@ -179,6 +179,8 @@ struct Ticket {
     state: State,
     priority: Priority,
     answered: bool,
+    /// The asker had the last word.
+    asker_waits: bool,
     closes_at: Option<DateTime<Utc>>,
     clocks: Vec<TicketClock>,
 }
@@ -263,6 +265,7 @@ impl Ticket {
             state: State::Queued,
             priority: scenario.priority.or(by_topic).unwrap_or(Priority::Normal),
             answered: false,
+            asker_waits: false,
             closes_at: None,
             clocks: Vec::new(),
         };
@@ -360,6 +363,7 @@ impl Ticket {
 
     fn respond(&mut self, at: DateTime<Utc>) -> Result<()> {
         self.answered = true;
+        self.asker_waits = false;
         self.stop(TargetKind::FirstResponse, at)?;
         self.stop(TargetKind::NextResponse, at)
     }
@@ -370,6 +374,7 @@ impl Ticket {
             State::Resolved => self.reopen(Side::Asker, at)?,
             _ => {}
         }
+        self.asker_waits = true;
         self.start_next_response(at)
     }
 
@@ -419,6 +424,7 @@ impl Ticket {
         }
         self.closes_at = None;
         self.enter(State::Assigned, at)?;
+        self.asker_waits = by == Side::Asker;
         match by {
             Side::Asker => self.start_next_response(at),
             Side::Centre => Ok(()),
@@ -448,6 +454,9 @@ impl Ticket {
             if !answered && !known && self.state.is_open() {
                 self.start(target, 1, at)?;
             }
+        }
+        if self.asker_waits && self.state.is_open() {
+            self.start_next_response(at)?;
         }
         Ok(())
     }
