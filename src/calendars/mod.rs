@@ -128,19 +128,45 @@ fn years_without(decided: &BTreeSet<i32>, first: i32, last: i32) -> Vec<i32> {
     (first..=last).filter(|year| !decided.contains(year)).collect()
 }
 
-/// The years from one instant to another that the default calendar does not know; see [`CalendarRecord::undecided_years`].
+/// A year for which a calendar that is counted by knows no exception.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UndecidedYear {
+    /// The calendar's code.
+    pub calendar: String,
+    pub year: i32,
+}
+
+/// The years from one instant to another that the default calendar does not know, or one by which a policy in force
+/// counts; see [`CalendarRecord::undecided_years`].
 pub fn undecided_years(
     conn: &mut Db,
     rules: &Rules,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> Result<Vec<i32>> {
-    let version_id = db::get_default_calendar_version_id(conn)?;
-    let timeline = rules.timeline(conn, version_id)?;
-    let exceptions = timeline.calendar().exceptions().iter();
-    let decided = exceptions.map(|day| day.date.year()).collect();
-    let year_of = |at| timeline.local_date(at).year();
-    Ok(years_without(&decided, year_of(from), year_of(to)))
+) -> Result<Vec<UndecidedYear>> {
+    let default_id = db::get_default_calendar_version_id(conn)?;
+    let mut calendars = vec![rules.calendar(conn, default_id)?];
+    for policy in rules.policies_in_force(conn)? {
+        if calendars
+            .iter()
+            .all(|known| known.calendar_id != policy.calendar_id)
+        {
+            calendars.push(rules.calendar_in_force(conn, policy.calendar_id)?);
+        }
+    }
+    let mut found = Vec::new();
+    for calendar in calendars {
+        let exceptions = calendar.timeline.calendar().exceptions().iter();
+        let decided = exceptions.map(|day| day.date.year()).collect();
+        let year_of = |at| calendar.timeline.local_date(at).year();
+        let years = years_without(&decided, year_of(from), year_of(to)).into_iter();
+        found.extend(years.map(|year| UndecidedYear {
+            calendar: calendar.code.clone(),
+            year,
+        }));
+    }
+    found.sort();
+    Ok(found)
 }
 
 impl CalendarRecord {

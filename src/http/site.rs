@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::context::RequestContext;
 use crate::app::App;
-use crate::calendars;
+use crate::calendars::{self, UndecidedYear};
 use crate::error::{Error, Result};
 use crate::store::{Db, pending_migrations};
 use crate::tickets::messages;
@@ -64,8 +64,11 @@ pub async fn readiness(app: web::Data<App>) -> HttpResponse {
     let mut checks = vec![check("shutdown", stopping)];
     match database {
         Ok((pending, undecided)) => {
-            warnings.extend(undecided.iter().map(|year| {
-                format!("the default calendar knows no day off in {year}: its holidays count as working days")
+            warnings.extend(undecided.iter().map(|undecided| {
+                let UndecidedYear { calendar, year } = undecided;
+                format!(
+                    "the calendar `{calendar}` knows no day off in {year}: its holidays count as working days"
+                )
             }));
             let missing =
                 (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));

@@ -15,7 +15,7 @@ use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::calendars::{self, Name};
+use crate::calendars::{self, Name, UndecidedYear};
 use crate::error::{Error, FieldCode, Result};
 use crate::store::{Db, Ts};
 use crate::text_enum;
@@ -54,6 +54,8 @@ pub struct SlaReport {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Warning {
     pub code: &'static str,
+    /// Code of the calendar.
+    pub calendar: String,
     pub year: i32,
     pub text: Name,
 }
@@ -212,25 +214,28 @@ pub fn sla_report(conn: &mut Db, desk: &Desk, question: &SlaQuestion) -> Result<
     })
 }
 
-/// Years that the default calendar knows no day off in, from the first filing to where the dues of the last ones lie.
+/// Years that the default calendar, or one of a policy in force, knows no day off in, from the first filing to where the
+/// dues of the last ones lie.
 fn undecided_years(conn: &mut Db, desk: &Desk, question: &SlaQuestion) -> Result<Vec<Warning>> {
     let last = question.as_of.min(question.to) + calendars::DECISION_HORIZON;
     let years = calendars::undecided_years(conn, &desk.rules, question.from, last)?;
     Ok(years.into_iter().map(undecided_year).collect())
 }
 
-fn undecided_year(year: i32) -> Warning {
+fn undecided_year(undecided: UndecidedYear) -> Warning {
+    let UndecidedYear { calendar, year } = undecided;
     Warning {
         code: "undecided_year",
-        year,
         text: Name {
             vi: format!(
-                "Lịch mặc định chưa có ngày nghỉ nào của năm {year}: các ngày lễ được tính là ngày làm việc."
+                "Lịch `{calendar}` chưa có ngày nghỉ nào của năm {year}: các ngày lễ được tính là ngày làm việc."
             ),
             en: format!(
-                "The default calendar knows no day off in {year}: its holidays count as working days."
+                "The calendar `{calendar}` knows no day off in {year}: its holidays count as working days."
             ),
         },
+        calendar,
+        year,
     }
 }
 

@@ -2,7 +2,7 @@
 use giaidap::sla::{CalendarSpec, Timeline};
 use serde_json::{Value, json};
 
-use crate::support::desk::path_of;
+use crate::support::desk::{path_of, policy};
 use crate::support::{TestApp, question};
 
 const CALENDARS: &str = "/api/v1/calendars";
@@ -78,6 +78,57 @@ fn a_calendar_that_the_caller_has_is_not_sent_again() {
         (&warnings[0]["code"], &warnings[0]["year"]),
         (&json!("undecided_year"), &json!(2027))
     );
+}
+
+#[test]
+fn an_undecided_year_of_a_calendar_that_a_policy_counts_by_is_named_with_the_calendar() {
+    let app = TestApp::start();
+    let (admin, sup) = (app.admin(), app.supervisor());
+    let hours = |code: &str| {
+        json!({
+            "code": code,
+            "time_zone": "Asia/Ho_Chi_Minh",
+            "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
+            "exceptions": [{ "date": "2019-09-02", "intervals": [] }],
+        })
+    };
+    for code in ["own-hours", "unused"] {
+        admin.post(CALENDARS, &hours(code)).expect(201);
+    }
+    let mut own = policy("own", 10, json!({ "kind": ["province"] }));
+    own["calendar"] = json!("own-hours");
+    let warned = || -> Vec<String> {
+        let ready = app.anonymous().get("/readyz").expect(200).body;
+        let texts: Vec<&str> = ready["warnings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|text| text.as_str().unwrap())
+            .filter(|text| text.contains("knows no day off"))
+            .collect();
+        let report = "/api/v1/reports/sla?from=2019-11-01&to=2020-01-01";
+        let report = sup.get(report).expect(200).body;
+        let warnings = report["warnings"].as_array().unwrap().iter();
+        let named =
+            warnings.map(|warning| format!("{} {}", warning["calendar"].as_str().unwrap(), warning["year"]));
+        let named: Vec<String> = named.collect();
+        assert_eq!(texts.len(), named.len(), "{texts:?} {named:?}");
+        for (text, named) in texts.iter().zip(&named) {
+            let (calendar, year) = named.split_once(' ').unwrap();
+            assert!(
+                text.contains(&format!("`{calendar}`")) && text.contains(year),
+                "{text}"
+            );
+        }
+        named
+    };
+    app.at("2019-12-15T09:00:00+07:00");
+    assert!(warned().is_empty(), "nobody counts by either");
+    admin.post("/api/v1/sla-policies", &own).expect(201);
+    assert_eq!(warned(), ["own-hours 2020"]);
+    let reason = json!({ "reason": "Không dùng nữa." });
+    admin.post("/api/v1/sla-policies/own/retire", &reason).expect(200);
+    assert!(warned().is_empty());
 }
 
 #[test]

@@ -125,7 +125,8 @@ fn seed(app: &TestApp) {
         ),
         "INSERT INTO clock_segments (clock_id, from_at, to_at, running, reason, queue_id, calendar_version_id, carried) \
              SELECT id, started_at, started_at, true, 'filed', 1, calendar_version_id, false FROM clocks \
-             WHERE ticket_id > 1".to_owned(),
+             WHERE ticket_id > 1"
+            .to_owned(),
         format!(
             "INSERT INTO agreements (uid, organisation_id, name_vi, name_en, targets, valid_from, valid_to, author, \
              created_at, updated_at, version) SELECT {}, 1 + n % 120, 'x', 'x', targets, {day}, {day}, 'x', {filed}, \

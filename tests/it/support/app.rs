@@ -23,7 +23,8 @@ use super::client::{Client, Reply};
 use super::database::TestDatabase;
 use super::smtp::SmtpSink;
 
-/// Friday, 16:30 in Việt Nam: an hour of business time before the weekend (the office closes at 17:30), the next half day comes on Monday.
+/// Friday, 16:30 in Việt Nam: an hour of business time before the weekend, as the office closes at 17:30; the next half
+/// day comes on Monday.
 pub const FRIDAY_AFTERNOON: &str = "2019-11-22T16:30:00+07:00";
 
 pub struct TestApp {
