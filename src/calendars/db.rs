@@ -100,6 +100,17 @@ pub fn get_current_version_id(conn: &mut Db, calendar_id: i64) -> Result<i64> {
         .first(conn)?)
 }
 
+/// The version that followed this one, and when it was made.
+pub fn find_next_version(conn: &mut Db, calendar_id: i64, version: i64) -> Result<Option<(i64, Ts)>> {
+    Ok(calendar_versions::table
+        .filter(calendar_versions::calendar_id.eq(calendar_id))
+        .filter(calendar_versions::version.gt(version))
+        .order(calendar_versions::version)
+        .select((calendar_versions::id, calendar_versions::created_at))
+        .first(conn)
+        .optional()?)
+}
+
 pub fn get_default_calendar_version_id(conn: &mut Db) -> Result<i64> {
     Ok(calendar_versions::table
         .inner_join(calendars::table)

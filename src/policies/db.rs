@@ -134,8 +134,8 @@ pub fn list_version_ids_in_force(conn: &mut Db) -> Result<Vec<i64>> {
         .load(conn)?)
 }
 
-/// The newest version of the same policy that open tickets go over to, if it is newer than this one.
-pub fn find_newer_for_open_tickets(conn: &mut Db, version_id: i64) -> Result<Option<i64>> {
+/// The version of the same policy that open tickets of this one go over to next, and when it was made.
+pub fn find_next_for_open_tickets(conn: &mut Db, version_id: i64) -> Result<Option<(i64, Ts)>> {
     let own = diesel::alias!(sla_policy_versions as own);
     Ok(sla_policy_versions::table
         .inner_join(
@@ -146,8 +146,8 @@ pub fn find_newer_for_open_tickets(conn: &mut Db, version_id: i64) -> Result<Opt
         .filter(own.field(sla_policy_versions::id).eq(version_id))
         .filter(sla_policy_versions::version.gt(own.field(sla_policy_versions::version)))
         .filter(sla_policy_versions::applies_to_open.eq(true))
-        .order(sla_policy_versions::version.desc())
-        .select(sla_policy_versions::id)
+        .order(sla_policy_versions::version)
+        .select((sla_policy_versions::id, sla_policy_versions::created_at))
         .first(conn)
         .optional()?)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::clocks::{Clocks, Notice, urgency};
+use super::clocks::{Adoption, Clocks, Notice, urgency};
 use super::db::{self, TicketRow};
 use super::history::{EventKind, record_at};
 use super::lifecycle::State;
@@ -20,10 +20,47 @@ use crate::sla::policy::TargetKind;
 use crate::store::{Db, Store, Uid};
 use crate::tx::{Desk, Tx};
 
-/// Bring the ticket's clocks to the rules in force and up to now, with all that comes of it. Returns how much has changed.
+/// Bring the ticket's clocks to the rules in force and up to now, with all that comes of it. Every operation begins with
+/// it, so that none decides by rules that are no longer in force, wherever the workers have got to. Returns how much has
+/// changed.
 pub fn bring_up_to_date(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &mut Clocks) -> Result<usize> {
-    let adopted = clocks.adopt(tx, ticket)?;
-    Ok(adopted + follow_clocks(tx, ticket, clocks)?)
+    let mut adoption = Adoption::default();
+    let adopted = catch_up(tx, ticket, clocks, &mut adoption)?;
+    let followed = follow_clocks(tx, ticket, clocks)?;
+    adoption.write_sums(tx)?;
+    Ok(adopted + followed)
+}
+
+/// Take the ticket through the versions that came since, one after the other: what came true before a version was made
+/// counts by the rules of then, and the version counts from when it was made. So it makes no difference when somebody
+/// came by.
+pub(super) fn catch_up(
+    tx: &mut Tx<'_>,
+    ticket: &mut TicketRow,
+    clocks: &mut Clocks,
+    adoption: &mut Adoption,
+) -> Result<usize> {
+    let now = tx.now;
+    let mut changed = 0;
+    while let Some(step) = adoption.next_step(tx, ticket, &clocks.rows)? {
+        tx.now = step.made_at.0.max(ticket.updated_at.0).min(now);
+        if is_quiet(ticket, clocks, tx.now) {
+            changed += adoption.take(tx, ticket, clocks, step)?;
+            status_updates::follow(tx, ticket, clocks)?;
+        } else {
+            // This may change what comes next: an escalation can mean another policy.
+            changed += follow_clocks(tx, ticket, clocks)?;
+        }
+        tx.now = now;
+    }
+    Ok(changed)
+}
+
+/// Nothing has come true by then that is not written down.
+pub(super) fn is_quiet(ticket: &TicketRow, clocks: &Clocks, by: DateTime<Utc>) -> bool {
+    let notice = clocks.next_notice_at();
+    let status_update = ticket.status_update_at.map(|at| at.0);
+    notice.into_iter().chain(status_update).all(|at| at > by)
 }
 
 /// What follows once the clocks are at the rules in force. Returns how much has changed.

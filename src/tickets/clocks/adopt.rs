@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::change::{Cause, Move, moves_event, recount};
+use super::change::{Cause, moves_event, recount};
 use super::{Clocks, Terms, urgency};
 use crate::error::Result;
 use crate::rules::{CalendarVersion, Rules};
@@ -37,7 +37,6 @@ pub fn histories_of(conn: &mut Db, clock_ids: &[i64]) -> Result<Histories> {
 #[derive(Default)]
 pub struct InForce {
     calendars: HashMap<i64, Arc<CalendarVersion>>,
-    policies: HashMap<i64, Option<i64>>,
     differences: HashMap<(i64, i64), Option<Difference>>,
 }
 
@@ -64,19 +63,6 @@ impl InForce {
         Ok((newest.id != present.id).then_some(newest))
     }
 
-    fn newer_policy(&mut self, conn: &mut Db, ticket: &TicketRow) -> Result<Option<i64>> {
-        if !ticket.state.is_open() {
-            return Ok(None);
-        }
-        let present = ticket.policy_version_id;
-        if let Some(known) = self.policies.get(&present) {
-            return Ok(*known);
-        }
-        let newer = crate::policies::db::find_newer_for_open_tickets(conn, present)?;
-        self.policies.insert(present, newer);
-        Ok(newer)
-    }
-
     /// Whether another version of its calendar can mean anything to an open clock.
     pub fn touches(
         &mut self,
@@ -98,10 +84,57 @@ impl InForce {
     }
 }
 
+/// The next version that a ticket goes over to. Versions are taken one after the other, each as of when it was made, so
+/// that nobody can tell when somebody came by to do it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Step {
+    pub made_at: Ts,
+    pub version: Version,
+}
+
+/// By version, the one after it.
+#[derive(Default)]
+struct Steps {
+    calendars: HashMap<i64, Option<Step>>,
+    policies: HashMap<i64, Option<Step>>,
+}
+
+impl Steps {
+    fn of_clock(&mut self, conn: &mut Db, rules: &Rules, row: &ClockRow) -> Result<Option<Step>> {
+        let present = row.calendar_version_id;
+        if let Some(known) = self.calendars.get(&present) {
+            return Ok(*known);
+        }
+        let version = rules.calendar(conn, present)?;
+        let next = crate::calendars::db::find_next_version(conn, version.calendar_id, version.version)?;
+        let step = next.map(|(id, made_at)| Step {
+            made_at,
+            version: Version::Calendar(id),
+        });
+        self.calendars.insert(present, step);
+        Ok(step)
+    }
+
+    fn of_ticket(&mut self, conn: &mut Db, ticket: &TicketRow) -> Result<Option<Step>> {
+        let present = ticket.policy_version_id;
+        if let Some(known) = self.policies.get(&present) {
+            return Ok(*known);
+        }
+        let next = crate::policies::db::find_next_for_open_tickets(conn, present)?;
+        let step = next.map(|(id, made_at)| Step {
+            made_at,
+            version: Version::Policy(id),
+        });
+        self.policies.insert(present, step);
+        Ok(step)
+    }
+}
+
 /// What bringing tickets to the rules in force changes, written down once for all of them.
 #[derive(Default)]
 pub struct Adoption {
     in_force: InForce,
+    steps: Steps,
     /// Clocks that only get the name of a calendar version.
     renamed: BTreeMap<i64, Vec<i64>>,
     /// Clocks that were counted anew, as they are then.
@@ -111,7 +144,25 @@ pub struct Adoption {
 }
 
 impl Adoption {
-    /// Ids of the clocks whose history is needed.
+    /// The next version for the ticket, if there is one.
+    pub fn next_step(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ticket: &TicketRow,
+        rows: &[ClockRow],
+    ) -> Result<Option<Step>> {
+        let mut next = match ticket.state.is_open() {
+            true => self.steps.of_ticket(tx.conn, ticket)?,
+            false => None,
+        };
+        for row in rows.iter().filter(|row| row.is_open()) {
+            let step = self.steps.of_clock(tx.conn, &tx.desk.rules, row)?;
+            next = next.into_iter().chain(step).min();
+        }
+        Ok(next)
+    }
+
+    /// Ids of the clocks whose history is needed for their next step.
     pub fn clocks_to_count(
         &mut self,
         tx: &mut Tx<'_>,
@@ -120,82 +171,97 @@ impl Adoption {
     ) -> Result<Vec<i64>> {
         let rules = &tx.desk.rules;
         let mut ids = Vec::new();
-        for row in rows {
-            if let Some(newer) = self.in_force.newer_calendar(tx.conn, rules, row)?
-                && self.in_force.touches(tx.conn, rules, row, &newer, now)?
-            {
+        for row in rows.iter().filter(|row| row.is_open()) {
+            let Some(Step {
+                version: Version::Calendar(id),
+                ..
+            }) = self.steps.of_clock(tx.conn, rules, row)?
+            else {
+                continue;
+            };
+            let next = rules.calendar(tx.conn, id)?;
+            if self.in_force.touches(tx.conn, rules, row, &next, now)? {
                 ids.push(row.id);
             }
         }
         Ok(ids)
     }
 
-    /// Bring the clocks of one locked ticket to the rules in force. Returns how much anybody can see of it; the ticket's
-    /// row is then to be saved.
-    pub fn bring(
+    /// Take one step with one locked ticket, as of `tx.now`, and write it down. Returns how much anybody can see of it;
+    /// the ticket's row is then to be saved.
+    pub fn take(
         &mut self,
         tx: &mut Tx<'_>,
         ticket: &mut TicketRow,
         clocks: &mut Clocks,
+        step: Step,
+    ) -> Result<usize> {
+        let to_count = self.clocks_to_count(tx, &clocks.rows, tx.now)?;
+        let histories = histories_of(tx.conn, &to_count)?;
+        let changes = self.take_in_memory(tx, ticket, clocks, step, &histories)?;
+        self.write_history(tx)?;
+        Ok(changes)
+    }
+
+    /// The same, to be written down together with what is done to other tickets.
+    pub fn take_in_memory(
+        &mut self,
+        tx: &mut Tx<'_>,
+        ticket: &mut TicketRow,
+        clocks: &mut Clocks,
+        step: Step,
         histories: &Histories,
     ) -> Result<usize> {
-        let (mut changes, counted) = self.bring_to_calendars(tx, ticket, clocks, histories)?;
-        if let Some(version_id) = self.in_force.newer_policy(tx.conn, ticket)? {
-            changes += 1 + self.bring_to_policy(tx, ticket, clocks, version_id)?;
-        }
-        // As the policy has left them.
-        let anew = clocks.rows.iter().filter(|row| counted.contains(&row.id));
-        self.counted.extend(anew.cloned());
+        let changes = match step.version {
+            Version::Calendar(id) => {
+                let calendar = tx.desk.rules.calendar(tx.conn, id)?;
+                self.bring_to_calendar(tx, ticket, clocks, &calendar, histories)?
+            }
+            Version::Policy(id) => 1 + self.bring_to_policy(tx, ticket, clocks, id)?,
+        };
         if changes > 0 {
             mark(ticket, &clocks.rows, tx.now);
         }
         Ok(changes)
     }
 
-    /// How much anybody can see of it, and the clocks that were counted anew.
-    fn bring_to_calendars(
+    fn bring_to_calendar(
         &mut self,
         tx: &mut Tx<'_>,
         ticket: &TicketRow,
         clocks: &mut Clocks,
+        calendar: &Arc<CalendarVersion>,
         histories: &Histories,
-    ) -> Result<(usize, Vec<i64>)> {
+    ) -> Result<usize> {
         let rules = &tx.desk.rules;
         let thresholds = &clocks.policy.spec.warn_at_percent;
-        let (mut changes, mut counted) = (0, Vec::new());
-        let mut moves: BTreeMap<i64, (Arc<CalendarVersion>, Vec<Move>)> = BTreeMap::new();
-        for row in &mut clocks.rows {
-            let Some(newer) = self.in_force.newer_calendar(tx.conn, rules, row)? else {
+        let version = Version::Calendar(calendar.id);
+        let (mut changes, mut moves) = (0, Vec::new());
+        for row in clocks.rows.iter_mut().filter(|row| row.is_open()) {
+            let step = self.steps.of_clock(tx.conn, rules, row)?;
+            if step.is_none_or(|step| step.version != version) {
                 continue;
-            };
-            let tally = self.tallies.entry(Version::Calendar(newer.id)).or_default();
+            }
+            let tally = self.tallies.entry(version).or_default();
             tally.clocks += 1;
             let Some(history) = histories.get(&row.id) else {
-                row.calendar_version_id = newer.id;
-                self.renamed.entry(newer.id).or_default().push(row.id);
+                row.calendar_version_id = calendar.id;
+                self.renamed.entry(calendar.id).or_default().push(row.id);
                 continue;
             };
             let before = row.clone();
-            let moved = recount(tx.conn, rules, row, history, &newer, thresholds, tx.now)?;
-            counted.push(row.id);
+            let moved = recount(tx.conn, rules, row, history, calendar, thresholds, tx.now)?;
+            self.counted.push(row.clone());
             changes += usize::from(shows(&before, row));
-            if let Some(moved) = moved {
-                tally.add(&moved);
-                moves
-                    .entry(newer.id)
-                    .or_insert_with(|| (newer, Vec::new()))
-                    .1
-                    .push(moved);
-            }
+            moved.iter().for_each(|moved| tally.add(moved));
+            moves.extend(moved);
         }
-        for (calendar, moves) in moves.into_values() {
-            let cause = Cause::Calendar {
-                calendar: calendar.code.clone(),
-                version: calendar.version,
-            };
-            self.events.extend(moves_event(tx, ticket, &cause, &moves));
-        }
-        Ok((changes, counted))
+        let cause = Cause::Calendar {
+            calendar: calendar.code.clone(),
+            version: calendar.version,
+        };
+        self.events.extend(moves_event(tx, ticket, &cause, &moves));
+        Ok(changes)
     }
 
     fn bring_to_policy(
@@ -264,19 +330,4 @@ fn mark(ticket: &mut TicketRow, rows: &[ClockRow], now: DateTime<Utc>) {
     ticket.urgency_at = urgency(rows);
     ticket.breached = rows.iter().any(|clock| clock.breached_at.is_some());
     ticket.updated_at = Ts::from(now);
-}
-
-impl Clocks {
-    /// Bring the open clocks to the rules in force. Every operation begins with it, so that none decides by rules that
-    /// are no longer in force, wherever the worker that does this for all tickets has got to. Returns how much anybody can
-    /// see of it.
-    pub fn adopt(&mut self, tx: &mut Tx<'_>, ticket: &mut TicketRow) -> Result<usize> {
-        let mut adoption = Adoption::default();
-        let to_count = adoption.clocks_to_count(tx, &self.rows, tx.now)?;
-        let histories = histories_of(tx.conn, &to_count)?;
-        let changes = adoption.bring(tx, ticket, self, &histories)?;
-        adoption.write_history(tx)?;
-        adoption.write_sums(tx)?;
-        Ok(changes)
-    }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::rows::{closed_segment, rebuild, rebuild_by, write_figures};
-use super::{Beginning, Clocks, Holder, Promise, Terms, start};
+use super::{Beginning, Clocks, Holder, Promise, Terms, pauses, start};
 use crate::error::Result;
 use crate::identity::Principal;
 use crate::rules::{CalendarVersion, Rules};
@@ -305,6 +305,14 @@ pub fn retargeted(
         row.calendar_version_id = calendar.id;
     }
     row.promise(promise)?;
+    let runs = !pauses(&terms.policy, ticket.state, target);
+    if row.segment_running != runs {
+        // What pauses a clock is the policy's to say, too.
+        closed = closed.or_else(|| closed_segment(&row, Holder::of(ticket), Ts::from(now)));
+        row.segment_from = Some(Ts::from(now));
+        row.segment_running = runs;
+        row.segment_reason = RETARGETED.to_owned();
+    }
     let history: Vec<SegmentRow> = history.iter().chain(&closed).cloned().collect();
     let (clock, calendar) = rebuild(conn, rules, &row, &history)?;
     let thresholds = &terms.policy.spec.warn_at_percent;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use adopt::{Adoption, InForce, histories_of};
+pub use adopt::{Adoption, Histories, InForce, histories_of};
 pub use change::{Cause, Move, keeps_up_with_terms, record_moves, recount, retargeted};
 pub use rows::{Promise, is_past, no_working_time, rebuild, split_at_calendar};
 pub use settle::Notice;
@@ -261,9 +261,13 @@ impl Clocks {
             policy_version_id: last.policy_version_id,
             agreement_id: last.agreement_id,
         };
-        let promise = terms
-            .promise(target, Priority::of_rank(ticket.priority))
-            .unwrap_or(kept);
+        let promise = match rule == ReopenRule::Continue && last.breached_at.is_some() {
+            // Late is late, whatever the priority has become while the question was answered.
+            true => kept,
+            false => terms
+                .promise(target, Priority::of_rank(ticket.priority))
+                .unwrap_or(kept),
+        };
         clock.amount = promise.amount;
         let calendar_id = match rule {
             ReopenRule::Continue => counted_by.calendar_id,

@@ -13,13 +13,13 @@ use chrono::{DateTime, Utc};
 
 pub use preview::{MovedTicket, Preview, Proposal, Summary, preview};
 
-use super::clocks::{Adoption, Clocks, Move, histories_of};
-use super::db::{ClockRow, list_clocks, update_ticket};
-use super::notices::follow_clocks;
+use super::clocks::{Adoption, Clocks, Histories, Move, histories_of};
+use super::db::{ClockRow, TicketRow, list_clocks, update_ticket};
+use super::notices::{catch_up, follow_clocks, is_quiet};
 use super::operations::not_before;
 use crate::error::{Error, Result};
 use crate::identity::Principal;
-use crate::store::{Db, Store};
+use crate::store::{Db, Store, Ts};
 use crate::tx::{Desk, Tx};
 
 /// A new version that open clocks go over to.
@@ -137,7 +137,7 @@ fn recount_tickets(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, ids: &[i64]) 
     let mut adoption = Adoption::default();
     let to_count = adoption.clocks_to_count(&mut tx, &rows, now)?;
     let histories = histories_of(tx.conn, &to_count)?;
-    let mut changed = Vec::new();
+    let mut brought = Vec::with_capacity(tickets.len());
     for mut ticket in tickets {
         tx.now = now;
         not_before(&mut tx, &ticket);
@@ -146,17 +146,22 @@ fn recount_tickets(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, ids: &[i64]) 
             rows: rows.drain(..own).collect::<Vec<ClockRow>>(),
             policy: desk.rules.policy(tx.conn, ticket.policy_version_id)?,
         };
-        if adoption.bring(&mut tx, &mut ticket, &mut clocks, &histories)? > 0 {
-            changed.push((ticket, clocks));
-        }
+        let changes = step_together(&mut tx, &mut ticket, &mut clocks, &mut adoption, &histories)?;
+        brought.push((ticket, clocks, changes));
     }
     adoption.write_history(&mut tx)?;
-    let mut only_marked = Vec::with_capacity(changed.len());
-    for (mut ticket, mut clocks) in changed {
-        tx.now = ticket.updated_at.0;
+    let mut only_marked = Vec::with_capacity(brought.len());
+    for (mut ticket, mut clocks, changes) in brought {
+        tx.now = now;
+        not_before(&mut tx, &ticket);
+        let later = catch_up(&mut tx, &mut ticket, &mut clocks, &mut adoption)?;
+        if changes + later == 0 {
+            continue;
+        }
         let followed = follow_clocks(&mut tx, &mut ticket, &mut clocks)?;
+        ticket.updated_at = Ts::from(tx.now);
         ticket.version += 1;
-        match followed {
+        match later + followed {
             0 => only_marked.push(ticket),
             // An escalation may have changed anything.
             _ => update_ticket(tx.conn, &ticket)?,
@@ -167,4 +172,24 @@ fn recount_tickets(conn: &mut Db, desk: &Desk, now: DateTime<Utc>, ids: &[i64]) 
     // Last: the row of a version is the only one that two recounts may wait for each other at.
     adoption.write_sums(&mut tx)?;
     Ok(locked.len())
+}
+
+/// The step that most tickets take, to a new version of their calendar, done for all of a batch at once. Those for whom
+/// something came true before it, or another step comes first, are left to `catch_up`.
+fn step_together(
+    tx: &mut Tx<'_>,
+    ticket: &mut TicketRow,
+    clocks: &mut Clocks,
+    adoption: &mut Adoption,
+    histories: &Histories,
+) -> Result<usize> {
+    let Some(step) = adoption.next_step(tx, ticket, &clocks.rows)? else {
+        return Ok(0);
+    };
+    let made_at = step.made_at.0.max(ticket.updated_at.0).min(tx.now);
+    if !matches!(step.version, Version::Calendar(_)) || !is_quiet(ticket, clocks, made_at) {
+        return Ok(0);
+    }
+    tx.now = made_at;
+    adoption.take_in_memory(tx, ticket, clocks, step, histories)
 }
