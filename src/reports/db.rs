@@ -1,14 +1,16 @@
 //! The queries of the reports. Two of them take in what the period holds; they are read row by row.
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::DefaultLoadingMode;
 use diesel::pg::PgRowByRowLoadingMode;
 use diesel::prelude::*;
+use serde::Deserialize;
 
 use super::sla::{Case, Cycle, LaterTurns};
 use super::{GroupBy, SlaQuestion};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sla::policy::TargetKind;
 use crate::store::schema::{clocks, organisations, queues, ticket_events, tickets, topics};
 use crate::store::{Db, Json, Ts};
@@ -33,7 +35,22 @@ pub struct Later {
     pub resolution: LaterTurns,
     /// Code of the queue that held it at `as_of`, where it has moved since.
     pub queue_before: Option<String>,
+    /// Dues at `as_of` of clocks that other rules have moved since.
+    dues_before: Vec<DueBefore>,
     turned: bool,
+}
+
+/// What the history of a moved due says of the time before.
+#[derive(Debug, Clone, Deserialize)]
+struct DueBefore {
+    target: TargetKind,
+    cycle: i32,
+    due_from: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize)]
+struct Moved {
+    clocks: Vec<DueBefore>,
 }
 
 #[derive(Queryable)]
@@ -115,8 +132,11 @@ fn regroup(
             let cycles = match TargetKind::parse(&target) {
                 // Its cycles begin with messages, not with turns of the ticket that could be undone.
                 Some(TargetKind::NextResponse) if started_at.0 <= as_of => &mut ticket.case.next_response,
-                Some(TargetKind::FirstResponse) => &mut ticket.case.first_response,
-                Some(TargetKind::Resolution) => &mut ticket.case.resolution,
+                // A first one that began later was promised later.
+                Some(TargetKind::FirstResponse) if started_at.0 <= as_of => &mut ticket.case.first_response,
+                Some(TargetKind::Resolution) if number > 1 || started_at.0 <= as_of => {
+                    &mut ticket.case.resolution
+                }
                 _ => continue,
             };
             cycles.push(Cycle {
@@ -172,6 +192,7 @@ pub fn list_later_turns(conn: &mut Db, question: &SlaQuestion) -> Result<HashMap
             EventKind::Resolved,
             EventKind::Reopened,
             EventKind::Transferred,
+            EventKind::DueMoved,
         ]))
         .filter(ticket_events::at.gt(Ts(question.as_of)))
         .filter(tickets::filed_at.ge(Ts(question.from)))
@@ -190,14 +211,14 @@ fn note(turns: impl Iterator<Item = QueryResult<(i64, EventKind, Json)>>) -> Res
     let mut later: HashMap<i64, Later> = HashMap::new();
     for turn in turns {
         let (ticket_id, kind, data) = turn?;
-        later.entry(ticket_id).or_default().add(kind, &data);
+        later.entry(ticket_id).or_default().add(kind, data)?;
     }
     Ok(later)
 }
 
 impl Later {
     /// Oldest first.
-    pub fn add(&mut self, kind: EventKind, data: &Json) {
+    pub fn add(&mut self, kind: EventKind, data: Json) -> Result<()> {
         match kind {
             EventKind::Resolved => self.turned = true,
             EventKind::Reopened => {
@@ -209,8 +230,37 @@ impl Later {
                 let from = data.0.get("from").and_then(|from| from.as_str());
                 self.queue_before = from.map(str::to_owned);
             }
+            EventKind::DueMoved => {
+                let moved: Moved = serde_json::from_value(data.0)
+                    .map_err(|cause| Error::internal("a moved due cannot be read", cause))?;
+                for earlier in moved.clocks {
+                    let known =
+                        |known: &DueBefore| (known.target, known.cycle) == (earlier.target, earlier.cycle);
+                    if !self.dues_before.iter().any(known) {
+                        self.dues_before.push(earlier);
+                    }
+                }
+            }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// The case with the dues that its clocks had at `as_of`.
+    pub fn undo_moves<'a>(&self, case: &'a Case) -> Cow<'a, Case> {
+        let mut case = Cow::Borrowed(case);
+        for before in &self.dues_before {
+            let case = case.to_mut();
+            let cycles = match before.target {
+                TargetKind::FirstResponse => &mut case.first_response,
+                TargetKind::NextResponse => &mut case.next_response,
+                TargetKind::Resolution => &mut case.resolution,
+            };
+            if let Some(cycle) = cycles.iter_mut().find(|cycle| cycle.number == before.cycle) {
+                cycle.due_at = before.due_from;
+            }
+        }
+        case
     }
 }
 

@@ -9,6 +9,7 @@ mod db;
 mod sla;
 mod table;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Datelike, Utc};
@@ -187,7 +188,11 @@ pub fn sla_report(conn: &mut Db, desk: &Desk, question: &SlaQuestion) -> Result<
             }
         };
         let turns = undone.map(|turns| turns.resolution).unwrap_or_default();
-        let verdicts = sla::Verdicts::of(&ticket.case, turns, question.as_of);
+        let case = match undone {
+            Some(turns) => turns.undo_moves(&ticket.case),
+            None => Cow::Borrowed(&ticket.case),
+        };
+        let verdicts = sla::Verdicts::of(&case, turns, question.as_of);
         tallies.entry(key).or_default().add(&verdicts);
     })?;
     let total = tallies.values().fold(sla::Tally::default(), sla::Tally::joined);

@@ -103,8 +103,8 @@ impl Cycle {
         self.stopped_at.is_some_and(|at| at <= as_of)
     }
 
-    /// The stored due serves any `as_of`: a pause moves it only while it lies ahead, so a due that was moved after
-    /// `as_of` had not passed by then, before the move or after it.
+    /// A pause moves a due only while it lies ahead: one that a pause moved after `as_of` had not passed by then, before
+    /// the move or after it. Moves by other rules are undone before (`Later::undo_moves`).
     fn verdict(&self, as_of: Instant) -> Verdict {
         match self.state {
             ClockState::Met if self.is_stopped(as_of) => Verdict::Met,

@@ -189,9 +189,9 @@ fn the_cycles_of_a_reopened_ticket_have_one_verdict() {
 #[test]
 fn a_reopening_after_as_of_is_undone() {
     let mut later = Later::default();
-    later.add(EventKind::Reopened, &Json(json!({})));
-    later.add(EventKind::Resolved, &Json(json!({})));
-    later.add(EventKind::Reopened, &Json(json!({})));
+    later.add(EventKind::Reopened, Json(json!({}))).unwrap();
+    later.add(EventKind::Resolved, Json(json!({}))).unwrap();
+    later.add(EventKind::Reopened, Json(json!({}))).unwrap();
     let turns = later.resolution;
     assert_eq!((turns.reopenings, turns.was_resolved), (2, true));
 
@@ -204,8 +204,8 @@ fn a_reopening_after_as_of_is_undone() {
     assert_eq!(judged(&case, turns, "09:30:00"), (true, Verdict::Met, Some(1000)));
     // Between the first reopening and the second resolution: one reopening is later, but not first.
     let mut later = Later::default();
-    later.add(EventKind::Resolved, &Json(json!({})));
-    later.add(EventKind::Reopened, &Json(json!({})));
+    later.add(EventKind::Resolved, Json(json!({}))).unwrap();
+    later.add(EventKind::Reopened, Json(json!({}))).unwrap();
     assert_eq!(
         judged(&case, later.resolution, "10:30:00"),
         (false, Verdict::Open, None)
@@ -219,14 +219,18 @@ fn a_reopening_after_as_of_is_undone() {
 #[test]
 fn a_later_transfer_is_undone_to_the_queue_that_held_the_ticket_then() {
     let mut later = Later::default();
-    later.add(
-        EventKind::Transferred,
-        &Json(json!({ "from": "standing", "to": "technology" })),
-    );
-    later.add(
-        EventKind::Transferred,
-        &Json(json!({ "from": "technology", "to": "policy" })),
-    );
+    later
+        .add(
+            EventKind::Transferred,
+            Json(json!({ "from": "standing", "to": "technology" })),
+        )
+        .unwrap();
+    later
+        .add(
+            EventKind::Transferred,
+            Json(json!({ "from": "technology", "to": "policy" })),
+        )
+        .unwrap();
     assert_eq!(later.queue_before.as_deref(), Some("standing"));
     assert_eq!(later.resolution, NOTHING_LATER);
 }

@@ -4,23 +4,25 @@
 //! of one answer agree to the second, whether or not a worker has been by.
 //!
 //! An organisation reads its clocks without who in the centre held its question and when it was handed on.
+mod attribution;
 mod db;
 pub mod explanation;
 pub mod simulation;
 pub mod text;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::clocks::{Holder, no_working_time, rebuild, split_at_calendar};
+pub use self::attribution::{HeldSeconds, OperationalUse};
+use super::clocks::{Holder, histories_of, no_working_time, rebuild, split_at_calendar};
 use super::db::{ClockRow, ClockState, SegmentRow, TicketRow, list_clocks};
 use super::operations::get_for_reading;
 use crate::agreements::Agreement;
 use crate::calendars::Name;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::identity::Principal;
 use crate::identity::access::Action;
 use crate::queues;
@@ -117,25 +119,6 @@ pub struct SegmentSla {
     pub carried: bool,
 }
 
-/// What a queue and an agent, or nobody, had of a clock. Seconds taken over from an earlier cycle are that cycle's.
-#[derive(Debug, Serialize)]
-pub struct HeldSeconds {
-    #[serde(flatten)]
-    pub held: Held,
-    pub business_seconds: i64,
-    pub paused_business_seconds: i64,
-}
-
-/// What a queue used of its own target, over all cycles of the resolution.
-#[derive(Debug, Serialize)]
-pub struct OperationalUse {
-    pub queue: String,
-    pub target_business_minutes: u32,
-    pub used_business_seconds: i64,
-    pub remaining_business_seconds: i64,
-    pub breached: bool,
-}
-
 /// A stretch of a clock's history, with the calendar that counts it.
 #[derive(Debug, Clone)]
 struct Stretch {
@@ -215,10 +198,7 @@ fn load(
     let for_staff = !matches!(principal, Principal::Client { .. });
     let rows = list_clocks(conn, &[ticket.id])?;
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let mut histories: HashMap<i64, Vec<SegmentRow>> = HashMap::new();
-    for segment in db::list_segments_of(conn, &ids)? {
-        histories.entry(segment.clock_id).or_default().push(segment);
-    }
+    let mut histories = histories_of(conn, &ids)?;
     let mut clocks = Vec::with_capacity(rows.len());
     for row in rows {
         let history = histories.remove(&row.id).unwrap_or_default();
@@ -426,68 +406,6 @@ impl LoadedTicket {
             business_seconds: stretch.business_seconds(self.now),
             carried: stretch.carried,
         }
-    }
-
-    /// Each second of the clock's own history on one account, in the order in which the holders came.
-    fn held_by(&self, loaded: &Loaded) -> Vec<HeldSeconds> {
-        let mut accounts: Vec<HeldSeconds> = Vec::new();
-        for stretch in loaded.stretches.iter().filter(|stretch| !stretch.carried) {
-            let Some(held) = self.held(stretch.holder) else {
-                continue;
-            };
-            let seconds = stretch.business_seconds(self.now);
-            let (running, paused) = match stretch.running {
-                true => (seconds, 0),
-                false => (0, seconds),
-            };
-            match accounts.iter_mut().find(|account| account.held == held) {
-                Some(account) => {
-                    account.business_seconds += running;
-                    account.paused_business_seconds += paused;
-                }
-                None => accounts.push(HeldSeconds {
-                    held,
-                    business_seconds: running,
-                    paused_business_seconds: paused,
-                }),
-            }
-        }
-        accounts
-    }
-
-    /// For the queues that held the ticket and have a target at its priority.
-    fn operational_uses(&self, conn: &mut Db) -> Result<Vec<OperationalUse>> {
-        let mut used: BTreeMap<i64, i64> = BTreeMap::new();
-        let resolutions = (self.clocks.iter()).filter(|clock| clock.target == TargetKind::Resolution);
-        for stretch in resolutions.flat_map(|clock| &clock.stretches) {
-            if stretch.running && !stretch.carried {
-                *used.entry(stretch.holder.queue_id).or_default() += stretch.business_seconds(self.now);
-            }
-        }
-        let ids: Vec<i64> = used.keys().copied().collect();
-        let priority = Priority::of_rank(self.ticket.priority);
-        let mut uses = Vec::new();
-        for (queue_id, minutes) in db::list_operational_targets(conn, &ids)? {
-            let minutes: BTreeMap<Priority, u32> = serde_json::from_value(minutes.0)
-                .map_err(|cause| Error::internal("a stored operational target cannot be read", cause))?;
-            let (Some(minutes), Some(used), Some(queue)) = (
-                minutes.get(&priority),
-                used.get(&queue_id),
-                self.queues.get(&queue_id),
-            ) else {
-                continue;
-            };
-            let left = i64::from(*minutes) * 60 - used;
-            uses.push(OperationalUse {
-                queue: queue.clone(),
-                target_business_minutes: *minutes,
-                used_business_seconds: *used,
-                remaining_business_seconds: left.max(0),
-                breached: left < 0,
-            });
-        }
-        uses.sort_by(|one, other| one.queue.cmp(&other.queue));
-        Ok(uses)
     }
 }
 

@@ -12,10 +12,11 @@ use crate::support::app::{block_on, instant};
 use crate::support::desk::{clock, events, kinds, path_of};
 use crate::support::policies::{file_tagged, with_policy};
 use crate::support::threads::at_once;
-use crate::support::{TestApp, file};
+use crate::support::{Client, TestApp, file};
 
-#[test]
-fn an_answer_right_after_the_change_is_judged_by_the_new_rules_though_no_worker_came_by() {
+/// Claimed on Friday; the old dues are on Monday, which a change at `changed_at` makes a day off. Nobody comes by until the
+/// answer on Tuesday at nine.
+fn answered_after_a_change(changed_at: &str) -> (Value, Vec<String>, TestApp) {
     let app = TestApp::start();
     let (hue, admin, lan) = (
         app.organisation("H57"),
@@ -24,19 +25,33 @@ fn an_answer_right_after_the_change_is_judged_by_the_new_rules_though_no_worker_
     );
     let path = path_of(&file(&hue));
     lan.call(&format!("{path}/claim")).expect(200);
-    // The morning after the old due: late by the old calendar, in time by the new one.
-    app.at("2019-11-26T09:00:00+07:00");
+    app.at(changed_at);
     patch(&admin, 1, &change(&["2019-11-25"])).expect(200);
+    app.at("2019-11-26T09:00:00+07:00");
     let answer = json!({ "outcome": "answered", "message": "Trả lời." });
     let resolved = lan.post(&format!("{path}/resolve"), &answer).expect(200).body;
     assert_eq!(clock(&resolved, "first_response")["state"], "met");
     assert_eq!(clock(&resolved, "resolution")["state"], "met");
-    let kinds = kinds(&admin, &path);
+    app.settle();
+    (resolved, kinds(&admin, &path), app)
+}
+
+#[test]
+fn an_answer_is_judged_by_the_rules_in_force_though_no_worker_came_by() {
+    let (_, kinds, app) = answered_after_a_change("2019-11-25T08:00:00+07:00");
+    assert!(kinds.contains(&"due_moved".to_owned()), "{kinds:?}");
+    assert!(!kinds.contains(&"clock_breached".to_owned()), "{kinds:?}");
+    assert_eq!(account(&app), (2, 0, 2, 0, true));
+}
+
+#[test]
+fn what_was_late_before_the_change_is_in_the_history_and_taken_back() {
+    let (_, kinds, app) = answered_after_a_change("2019-11-26T09:00:00+07:00");
+    let of = |kind: &str| kinds.iter().position(|known| known == kind);
     assert!(
-        kinds.contains(&"due_moved".to_owned()) && !kinds.contains(&"clock_breached".to_owned()),
+        of("clock_breached").is_some() && of("clock_breached") < of("due_moved"),
         "{kinds:?}"
     );
-    app.settle();
     assert_eq!(account(&app), (2, 0, 2, 1, true));
 }
 
@@ -351,4 +366,96 @@ fn a_reopened_cycle_that_goes_on_loses_the_holiday_from_the_time_that_it_took_ov
         carried,
         [(&json!(true), &json!(2 * 3600)), (&json!(false), &json!(0))]
     );
+}
+
+/// What the report says of the first response and the resolution as of an instant: met, breached, open, stopped.
+fn reported(admin: &Client, as_of: &str) -> [[i64; 4]; 2] {
+    let question = format!("/api/v1/reports/sla?from=2019-11-01&to=2019-12-31&group_by=queue&as_of={as_of}");
+    let total = admin.get(&question).expect(200).body["total"].clone();
+    ["first_response", "resolution"].map(|target| {
+        ["met", "breached", "open", "stopped"].map(|verdict| total[target][verdict].as_i64().unwrap())
+    })
+}
+
+#[test]
+fn a_report_as_of_an_earlier_day_says_the_same_after_the_rules_have_changed() {
+    let app = TestApp::start();
+    let (hue, admin, lan) = (
+        app.organisation("H57"),
+        app.admin(),
+        app.agent("lan", &["technology"]),
+    );
+    let late = json!({ "business_minutes": 4800 });
+    with_policy(
+        &app,
+        "one",
+        json!({ "targets": {
+            "first_response": { "urgent": { "business_minutes": 60 } },
+            "resolution": { "normal": late, "high": late, "urgent": { "business_minutes": 60 } },
+        } }),
+    );
+    // One whose dues the calendar moves, one whose priority is changed.
+    file(&hue);
+    let path = path_of(&file_tagged(&hue, &["one"]));
+    let days = [
+        "2019-11-25T09:00:00Z",
+        "2019-11-26T09:00:00Z",
+        "2019-11-29T12:00:00Z",
+    ];
+    app.at("2019-12-02T09:00:00+07:00").settle();
+    let before = days.map(|day| reported(&admin, day));
+    // At the end of the week the first ticket is late with both, of the second the resolution is open.
+    assert_eq!(before[2], [[0, 1, 0, 0], [0, 1, 1, 0]]);
+
+    // A target that was not promised then, and one so short that it had passed by then.
+    lan.patch(&path, &json!({ "priority": "urgent" })).expect(200);
+    assert_eq!(days.map(|day| reported(&admin, day)), before);
+    assert_eq!(
+        reported(&admin, "2019-12-02T02:00:00Z"),
+        [[0, 1, 1, 0], [0, 2, 0, 0]]
+    );
+
+    // Breaches that were none, as became known later.
+    let week = ["25", "26", "27", "28", "29"].map(|day| format!("2019-11-{day}"));
+    let week: Vec<&str> = week.iter().map(String::as_str).collect();
+    app.at("2019-12-02T10:00:00+07:00");
+    patch(&admin, 1, &change(&week)).expect(200);
+    app.settle();
+    assert_eq!(days.map(|day| reported(&admin, day)), before);
+    let now = reported(&admin, "2019-12-02T03:00:00Z");
+    assert_eq!(now[0], [0, 0, 2, 0], "in time after all");
+}
+
+#[test]
+fn the_day_on_which_an_answer_closes_stands_as_it_was_told_when_the_calendar_changes() {
+    let app = TestApp::start();
+    let (hue, admin, lan) = (
+        app.organisation("H57"),
+        app.admin(),
+        app.agent("lan", &["technology"]),
+    );
+    let path = path_of(&file(&hue));
+    lan.call(&format!("{path}/claim")).expect(200);
+    let answer = json!({ "outcome": "answered", "message": "Trả lời." });
+    let resolved = lan.post(&format!("{path}/resolve"), &answer).expect(200).body;
+    app.settle();
+    let told = at(&resolved["closes_at"]);
+    patch(&admin, 1, &change(&["2019-11-25", "2019-11-26"])).expect(200);
+    app.settle();
+    assert_eq!(
+        hue.get(&path).expect(200).body["closes_at"],
+        resolved["closes_at"]
+    );
+    app.app.clock.set(told);
+    app.settle();
+    let closed = hue.get(&path).expect(200).body;
+    assert_eq!(
+        (&closed["state"], at(&closed["closed_at"])),
+        (&json!("closed"), told)
+    );
+    // The next answer is counted by the calendar of its day.
+    let later = path_of(&file(&hue));
+    lan.call(&format!("{later}/claim")).expect(200);
+    let resolved = lan.post(&format!("{later}/resolve"), &answer).expect(200).body;
+    assert!(at(&resolved["closes_at"]) > told);
 }
