@@ -1,5 +1,6 @@
 //! Making and ending agreements. The organisation's row is locked meanwhile, so that of two at once the second sees the
-//! period of the first.
+//! period of the first, and a question filed at the same time is either seen here or sees what was agreed
+//! (`db::hold_of`).
 use chrono::{DateTime, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
 
 use super::db::{self, Agreement};

@@ -36,6 +36,20 @@ pub fn list_of(conn: &mut Db, organisation_ids: &[i64]) -> Result<Vec<Agreement>
         .load(conn)?)
 }
 
+/// All agreements of organisations that file now: none of them begins or ends until the transaction is over. The lock is
+/// the one that a ticket's foreign key takes of its organisation later on, so those who file do not wait for each other.
+pub fn hold_of(conn: &mut Db, organisation_ids: &[i64]) -> Result<Vec<Agreement>> {
+    if let Db::Pg(pg) = conn {
+        organisations::table
+            .filter(organisations::id.eq_any(organisation_ids))
+            .order(organisations::id)
+            .select(organisations::id)
+            .for_key_share()
+            .load::<i64>(pg)?;
+    }
+    list_of(conn, organisation_ids)
+}
+
 /// What a list of agreements is narrowed to.
 #[derive(Debug, Clone, Default)]
 pub struct AgreementFilter {
@@ -70,14 +84,14 @@ pub fn find_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Agreement>> {
         .optional()?)
 }
 
-/// Lock an organisation's own row for the rest of the transaction, not against those who only refer to it, as filing
-/// does. SQLite needs no lock: its writer is alone.
+/// Lock an organisation's own row for the rest of the transaction, against those who file for it too: they have filed
+/// before, or see afterwards what came of it. SQLite needs no lock: its writer is alone.
 pub fn lock_organisation(conn: &mut Db, id: i64) -> Result<()> {
     if let Db::Pg(pg) = conn {
         organisations::table
             .find(id)
             .select(organisations::id)
-            .for_no_key_update()
+            .for_update()
             .first::<i64>(pg)?;
     }
     Ok(())

@@ -185,7 +185,7 @@ impl<'a> Batch<'a> {
             desk,
             policies,
             calendars,
-            agreements: agreements::db::list_of(conn, &asking)?,
+            agreements: agreements::db::hold_of(conn, &asking)?,
             organisations: directory::list_by_id(conn, &asking)?
                 .into_iter()
                 .map(|organisation| (organisation.id, organisation))
@@ -274,7 +274,7 @@ impl<'a> Batch<'a> {
     fn know_agreements_of(&mut self, conn: &mut Db, organisation_id: i64) -> Result<()> {
         let is_known = |agreement: &Agreement| agreement.organisation_id == organisation_id;
         if !self.agreements.iter().any(is_known) {
-            let further = agreements::db::list_of(conn, &[organisation_id])?;
+            let further = agreements::db::hold_of(conn, &[organisation_id])?;
             self.agreements.extend(further);
         }
         Ok(())

@@ -1,6 +1,13 @@
 //! Agreements: an organisation's own targets, by the day on which it files.
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use serde_json::{Value, json};
 
+use crate::support::database::Backend;
 use crate::support::desk::{agreement, clock};
 use crate::support::{TestApp, file};
 
@@ -187,4 +194,75 @@ fn of_two_agreements_for_one_time_made_at_once_one_is_refused() {
     });
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 422]);
+}
+
+/// Runs `request` while another session has begun this and not ended it, and ends it when the request waits for it.
+fn while_begun<T: Send>(app: &TestApp, begun: &str, request: impl FnOnce() -> T + Send) -> T {
+    let mut other = PgConnection::establish(&app.database.url).unwrap();
+    other.batch_execute(&format!("BEGIN; {begun}")).unwrap();
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(request);
+        let waiting = sql::<BigInt>(
+            "(SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock')",
+        );
+        let since = Instant::now();
+        while diesel::select(waiting.clone())
+            .get_result::<i64>(&mut other)
+            .unwrap()
+            == 0
+        {
+            assert!(!answer.is_finished(), "nobody waited");
+            assert!(since.elapsed() < Duration::from_secs(20), "nobody waits");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        other.batch_execute("COMMIT").unwrap();
+        answer.join().unwrap()
+    })
+}
+
+/// On SQLite one writes after the other.
+#[test]
+fn who_files_while_an_agreement_is_being_made_on_another_server_files_under_it() {
+    let app = TestApp::start();
+    if app.database.backend == Backend::Sqlite {
+        return;
+    }
+    let hue = app.organisation("H57");
+    let made = "SELECT id FROM organisations WHERE code = 'H57' FOR UPDATE; \
+        INSERT INTO agreements (uid, organisation_id, name_vi, name_en, targets, valid_from, author, created_at, \
+        updated_at, version) SELECT gen_random_uuid(), id, 'x', 'x', \
+        '{\"first_response\": {\"normal\": {\"business_minutes\": 180}}}', '2019-11-22', 'x', now(), now(), 1 \
+        FROM organisations WHERE code = 'H57'";
+    let ticket = while_begun(&app, made, || file(&hue));
+    let first = clock(&ticket, "first_response");
+    assert_eq!(first["remaining_business_seconds"], 180 * 60);
+}
+
+#[test]
+fn an_agreement_does_not_begin_before_a_question_that_is_being_filed_on_another_server() {
+    let app = TestApp::start();
+    if app.database.backend == Backend::Sqlite {
+        return;
+    }
+    let admin = app.admin();
+    app.at("2019-11-21T09:00:00+07:00");
+    file(&app.organisation("H57"));
+    app.at("2019-11-22T09:00:00+07:00");
+    let filing = "INSERT INTO tickets (uid, number, link_token, subject, body, state, priority, channel, \
+        organisation_id, queue_id, tags, custom_fields, policy_version_id, urgency_at, breached, filed_at, \
+        updated_at, status_updates, version) SELECT gen_random_uuid(), 'GD-2019-999999', 'x', subject, body, state, \
+        priority, channel, organisation_id, queue_id, tags, custom_fields, policy_version_id, urgency_at, breached, \
+        '2019-11-22T02:00:00Z', updated_at, 0, 1 FROM tickets";
+    let today = json!({
+        "organisation": "H57",
+        "name": { "vi": "Thỏa thuận", "en": "Agreement" },
+        "targets": { "first_response": { "normal": { "business_minutes": 180 } } },
+        "valid_from": "2019-11-22",
+    });
+    let refused = while_begun(&app, filing, || admin.post(AGREEMENTS, &today)).expect(422);
+    assert_eq!(
+        refused.field_errors(),
+        [("/valid_from".to_owned(), "tickets_filed".to_owned())]
+    );
 }

