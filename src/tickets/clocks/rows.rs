@@ -93,6 +93,18 @@ impl ClockRow {
             self.state
         }
     }
+
+    /// Write a breach that has come true by `now` into the row, once; returns the due that has passed.
+    pub fn note_breach(&mut self, now: DateTime<Utc>) -> Option<Ts> {
+        let due = self.due_at.filter(|due| is_past(due.0, now))?;
+        if !self.is_open() || self.breached_at.is_some() {
+            return None;
+        }
+        self.breached_at = Some(due);
+        self.state = ClockState::Breached;
+        self.remaining_seconds = 0;
+        Some(due)
+    }
 }
 
 fn written(amount: Amount) -> Result<Json> {

@@ -2,11 +2,11 @@
 use chrono::{DateTime, Utc};
 
 use super::Clocks;
-use super::rows::{Warnings, is_past, next_notice, rebuild};
+use super::rows::{Warnings, next_notice, rebuild};
 use crate::error::Result;
 use crate::sla::policy::{Moment, TargetKind};
 use crate::store::Ts;
-use crate::tickets::db::{self, ClockRow, ClockState};
+use crate::tickets::db::{self, ClockRow};
 use crate::tx::Tx;
 
 /// A warning or breach that fell due and is now known.
@@ -48,12 +48,7 @@ impl Clocks {
                 continue;
             }
             notice_warnings(tx, row, at, thresholds, &mut notices)?;
-            if let (Some(due), None) = (row.due_at, row.breached_at)
-                && is_past(due.0, at)
-            {
-                row.breached_at = Some(due);
-                row.state = ClockState::Breached;
-                row.remaining_seconds = 0;
+            if let Some(due) = row.note_breach(at) {
                 notices.push(Notice {
                     target: row.target_kind()?,
                     cycle: row.cycle,

@@ -248,6 +248,8 @@ impl<'a> Trial<'a> {
         if let Some(newer) = self.in_force.newer_calendar(conn, rules, row)? {
             recount(conn, rules, row, history, &newer, thresholds, now)?;
         }
+        // And late by them, if it is: the change counts from now on.
+        row.note_breach(now);
         match self.proposal {
             Proposal::Calendar { proposed, .. } => {
                 let until = row.due_at.map(|due| due.0.max(now));
