@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chrono::{DateTime, Utc};
+
 use crate::calendars::db as calendars;
 use crate::error::{Error, Result};
 use crate::policies::db as policies;
@@ -65,6 +67,17 @@ impl Rules {
     /// The calendar in the version that is in force.
     pub fn calendar_in_force(&self, conn: &mut Db, calendar_id: i64) -> Result<Arc<CalendarVersion>> {
         let version_id = calendars::get_current_version_id(conn, calendar_id)?;
+        self.calendar(conn, version_id)
+    }
+
+    /// The calendar in the version that was in force at an instant, for what is done late as of then.
+    pub fn calendar_as_of(
+        &self,
+        conn: &mut Db,
+        calendar_id: i64,
+        at: DateTime<Utc>,
+    ) -> Result<Arc<CalendarVersion>> {
+        let version_id = calendars::get_version_id_as_of(conn, calendar_id, at)?;
         self.calendar(conn, version_id)
     }
 

@@ -100,6 +100,22 @@ pub fn get_current_version_id(conn: &mut Db, calendar_id: i64) -> Result<i64> {
         .first(conn)?)
 }
 
+/// Id of the version that was in force at an instant; of the first one before there was any.
+pub fn get_version_id_as_of(conn: &mut Db, calendar_id: i64, at: DateTime<Utc>) -> Result<i64> {
+    let made = calendar_versions::table
+        .filter(calendar_versions::calendar_id.eq(calendar_id))
+        .select(calendar_versions::id);
+    let then = made
+        .filter(calendar_versions::created_at.le(Ts::from(at)))
+        .order(calendar_versions::version.desc())
+        .first(conn)
+        .optional()?;
+    match then {
+        Some(id) => Ok(id),
+        None => Ok(made.order(calendar_versions::version).first(conn)?),
+    }
+}
+
 /// The version that followed this one, and when it was made.
 pub fn find_next_version(conn: &mut Db, calendar_id: i64, version: i64) -> Result<Option<(i64, Ts)>> {
     Ok(calendar_versions::table

@@ -30,7 +30,7 @@ pub(super) fn begin(
     due_at: DateTime<Utc>,
     since: DateTime<Utc>,
 ) -> Result<()> {
-    let Some(mut schedule) = Schedule::of(tx, ticket, clocks)? else {
+    let Some(mut schedule) = Schedule::of(tx, ticket, clocks, since)? else {
         return Ok(());
     };
     let first = match due_at >= since {
@@ -45,7 +45,7 @@ pub(super) fn begin(
 /// After anything has changed: carry out what has come by now and plan the next one, or none. Of several that come at
 /// once each is recorded at its time, and the newest is sent.
 pub(super) fn follow(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &Clocks) -> Result<()> {
-    let Some(mut schedule) = Schedule::of(tx, ticket, clocks)? else {
+    let Some(mut schedule) = Schedule::of(tx, ticket, clocks, tx.now)? else {
         ticket.status_update_at = None;
         return Ok(());
     };
@@ -56,6 +56,9 @@ pub(super) fn follow(tx: &mut Tx<'_>, ticket: &mut TicketRow, clocks: &Clocks) -
     let mut at = planned;
     let mut newest = None;
     while at <= tx.now {
+        let Some(mut schedule) = Schedule::of(tx, ticket, clocks, at)? else {
+            break;
+        };
         let promised_for = schedule.after(at)?;
         ticket.status_updates += 1;
         let data = json!({ "promised_for": promised_for, "number": ticket.status_updates });
@@ -85,7 +88,13 @@ struct Schedule {
 
 impl Schedule {
     /// Of a ticket that is late and does not wait for its asker; else there is none.
-    fn of(tx: &mut Tx<'_>, ticket: &TicketRow, clocks: &Clocks) -> Result<Option<Schedule>> {
+    /// Counted by the hours that were in force at an instant, so that a late worker promises what a prompt one would have.
+    fn of(
+        tx: &mut Tx<'_>,
+        ticket: &TicketRow,
+        clocks: &Clocks,
+        as_of: DateTime<Utc>,
+    ) -> Result<Option<Schedule>> {
         let is_resolution = |row: &&ClockRow| row.target == TargetKind::Resolution.as_str();
         let breach = clocks
             .rows
@@ -98,7 +107,7 @@ impl Schedule {
         let (Some(breach), Some(update), true) = (breach, policy.spec.status_update, is_worked_on) else {
             return Ok(None);
         };
-        let calendar = tx.desk.rules.calendar_in_force(tx.conn, policy.calendar_id)?;
+        let calendar = tx.desk.rules.calendar_as_of(tx.conn, policy.calendar_id, as_of)?;
         Ok(Some(Schedule {
             every: update.every,
             timeline: Arc::clone(&calendar.timeline),

@@ -153,7 +153,7 @@ impl Clocks {
         let calendar = tx
             .desk
             .rules
-            .calendar_in_force(tx.conn, terms.policy.calendar_id)?;
+            .calendar_as_of(tx.conn, terms.policy.calendar_id, tx.now)?;
         ticket.policy_version_id = terms.policy.id;
         self.policy = Arc::clone(&terms.policy);
         let mut moves = Vec::new();
@@ -226,7 +226,7 @@ impl Clocks {
         let calendar = tx
             .desk
             .rules
-            .calendar_in_force(tx.conn, terms.policy.calendar_id)?;
+            .calendar_as_of(tx.conn, terms.policy.calendar_id, tx.now)?;
         let cycles = self
             .rows
             .iter()

@@ -273,7 +273,7 @@ impl Clocks {
             ReopenRule::Continue => counted_by.calendar_id,
             ReopenRule::Restart | ReopenRule::NewCycle => self.policy.calendar_id,
         };
-        let calendar = rules.calendar_in_force(tx.conn, calendar_id)?;
+        let calendar = rules.calendar_as_of(tx.conn, calendar_id, tx.now)?;
         let mut row = ClockRow::begin(target, last.cycle + 1, promise, calendar.id, tx.now, reason)?;
         row.ticket_id = ticket.id;
         if rule == ReopenRule::Continue {

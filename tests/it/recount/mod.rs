@@ -16,6 +16,7 @@ use crate::support::{Client, TestApp, file};
 mod previews;
 mod processes;
 mod proposals;
+mod sleepers;
 mod verdicts;
 
 const CALENDAR: &str = "/api/v1/calendars/vn-government";
