@@ -3,6 +3,7 @@
 pub mod change;
 mod check;
 pub(crate) mod db;
+pub mod reach;
 
 use chrono::{DateTime, Utc};
 
