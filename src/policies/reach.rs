@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveTime, TimeZone, Utc};
 
-use super::db;
+use super::{db, may_be_of};
 use crate::agreements::{self, Agreement};
 use crate::directory::{self, Organisation};
 use crate::error::{FieldCode, FieldError, Result};
@@ -118,7 +118,7 @@ pub fn check_agreement(
 ) -> Result<Vec<FieldError>> {
     let mut calendars = BTreeMap::new();
     for policy in desk.rules.policies_in_force(conn)? {
-        if is_for(&policy.spec.conditions, organisation) {
+        if may_be_of(&policy.spec.conditions, organisation) {
             let calendar = desk.rules.calendar_in_force(conn, policy.calendar_id)?;
             calendars.insert(policy.calendar_id, calendar);
         }
@@ -151,7 +151,8 @@ fn check_agreements(
         let owner = organisations
             .iter()
             .find(|organisation| organisation.id == agreement.organisation_id);
-        let Some(owner) = owner.filter(|owner| conditions.iter().any(|wanted| is_for(wanted, owner))) else {
+        let Some(owner) = owner.filter(|owner| conditions.iter().any(|wanted| may_be_of(wanted, owner)))
+        else {
             continue;
         };
         let never = undue(timeline, now, amounts_of(&agreement.targets()?)).into_iter();
@@ -162,8 +163,4 @@ fn check_agreements(
 
 fn named(owner: &Organisation, agreement: &Agreement, member: &str) -> String {
     format!("{} {} {member}", owner.code, agreement.uid)
-}
-
-fn is_for(conditions: &Conditions, organisation: &Organisation) -> bool {
-    conditions.may_hold_for(&organisation.code, &organisation.kind, organisation.pilot)
 }

@@ -111,25 +111,27 @@ fn a_policy_that_its_calendar_cannot_keep_is_refused_where_the_amount_stands() {
 }
 
 #[test]
-fn the_closing_days_need_days_too() {
+fn days_that_are_worked_once_do_not_carry_a_policy_when_they_are_over() {
     let app = TestApp::start();
     let admin = app.admin();
-    // One working day a year is one exception each: ten years have too few.
-    let exceptions: Vec<Value> = (2020..2024)
-        .map(|year| json!({ "date": format!("{year}-01-02"), "intervals": [["08:00", "17:00"]] }))
-        .collect();
+    let worked = |day: u32| json!({ "date": format!("2020-01-{day:02}"), "intervals": [["08:00", "17:00"]] });
     let calendar = json!({
-        "code": "rare",
+        "code": "january",
         "time_zone": "Asia/Ho_Chi_Minh",
         "patterns": weekly("2040-01-01", "08:00", "12:00"),
-        "exceptions": exceptions,
+        "exceptions": (1..=31).map(worked).collect::<Vec<Value>>(),
     });
     admin.post(CALENDARS, &calendar).expect(201);
-    let mut body = policy("rare", 10, json!({ "organisation": ["H57"] }));
-    body["calendar"] = json!("rare");
+    let mut body = policy("january", 10, json!({ "organisation": ["H57"] }));
+    body["calendar"] = json!("january");
     let refused = admin.post(POLICIES, &body).expect(422);
-    let pointer = "/close_after_business_days";
-    assert_eq!(refused.field_errors(), [(pointer.to_owned(), CODE.to_owned())]);
+    let pointers = [
+        "/targets/first_response/normal/business_minutes",
+        "/targets/resolution/normal/business_days",
+        "/close_after_business_days",
+    ];
+    let expected = pointers.map(|pointer| (pointer.to_owned(), CODE.to_owned()));
+    assert_eq!(refused.field_errors(), expected);
 }
 
 #[test]

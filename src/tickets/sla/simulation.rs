@@ -14,6 +14,7 @@ use super::{AgreementReference, Threshold, Version, thresholds};
 use crate::agreements::Agreement;
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::identity::Principal;
+use crate::policies::may_be_of;
 use crate::rules::{CalendarVersion, PolicyVersion, pick};
 use crate::sla::policy::ReopenRule;
 use crate::sla::{self, Amount, Clock, ClockError, Figures, Priority, TargetKind};
@@ -236,10 +237,12 @@ impl Ticket {
             channel: channel.as_str(),
             tags: &scenario.tags,
         };
+        let sees_all = !matches!(principal, Principal::Client { .. });
         let policies = desk.rules.policies_in_force(conn)?;
         let policy = match &scenario.policy {
             Some(code) => (policies.iter())
                 .find(|policy| policy.code == *code)
+                .filter(|policy| sees_all || may_be_of(&policy.spec.conditions, &organisation))
                 .ok_or_else(|| unknown("/policy"))?,
             None => pick(&policies, &asked.question())?,
         };
