@@ -91,7 +91,12 @@ fn an_undecided_year_of_a_calendar_that_a_policy_counts_by_is_named_with_the_cal
             "code": code,
             "time_zone": "Asia/Ho_Chi_Minh",
             "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "12:00"]] } }],
-            "exceptions": [{ "date": "2019-09-02", "intervals": [] }],
+            "exceptions": [
+                { "date": "2019-09-02", "intervals": [], "kind": "statutory", "certainty": "confirmed" },
+                // Neither decides the year.
+                { "date": "2020-03-02", "intervals": [], "kind": "other", "certainty": "confirmed" },
+                { "date": "2020-09-02", "intervals": [], "kind": "statutory", "certainty": "projected" },
+            ],
         })
     };
     for code in ["own-hours", "unused"] {
@@ -106,7 +111,7 @@ fn an_undecided_year_of_a_calendar_that_a_policy_counts_by_is_named_with_the_cal
             .unwrap()
             .iter()
             .map(|text| text.as_str().unwrap())
-            .filter(|text| text.contains("knows no day off"))
+            .filter(|text| text.contains("knows no confirmed holiday"))
             .collect();
         let report = "/api/v1/reports/sla?from=2019-11-01&to=2020-01-01";
         let report = sup.get(report).expect(200).body;
