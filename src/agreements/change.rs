@@ -7,6 +7,8 @@ use super::db::{self, Agreement};
 use crate::calendars::{Name, field_errors};
 use crate::directory::{self, Organisation};
 use crate::error::{Error, FieldCode, Result};
+use crate::policies::db::lock_policies;
+use crate::policies::reach;
 use crate::sla::policy::{Targets, check_targets};
 use crate::store::{Json, Ts, Uid};
 use crate::tx::{Desk, Tx};
@@ -34,12 +36,18 @@ pub fn create(tx: &mut Tx<'_>, new: &NewAgreement) -> Result<(Agreement, Organis
     if !problems.is_empty() {
         return Err(field_errors(problems));
     }
+    // Whoever saves a calendar or a policy meanwhile must see the agreement.
+    lock_policies(tx.conn)?;
     let organisation = directory::find_organisation(tx.conn, &new.organisation)?
         .ok_or_else(|| Error::invalid_pointer("/organisation", FieldCode::UnknownCode))?;
     if new.valid_to.is_some_and(|last| last < new.valid_from) {
         return refuse("/valid_to", "bad_period", "it must not end before it begins");
     }
     db::lock_organisation(tx.conn, organisation.id)?;
+    let errors = reach::check_agreement(tx.conn, tx.desk, &organisation, &new.targets, tx.now)?;
+    if !errors.is_empty() {
+        return Err(Error::Invalid(errors));
+    }
     check_overlap(tx, &organisation, new)?;
     let end = new.valid_to.map(|last| after(tx.desk, last)).transpose()?;
     let begin = midnight(tx.desk, new.valid_from)?;

@@ -50,6 +50,15 @@ pub fn hold_of(conn: &mut Db, organisation_ids: &[i64]) -> Result<Vec<Agreement>
     list_of(conn, organisation_ids)
 }
 
+/// Those that are valid on this date or a later one.
+pub fn list_valid_from(conn: &mut Db, date: NaiveDate) -> Result<Vec<Agreement>> {
+    Ok(agreements::table
+        .filter(agreements::valid_to.is_null().or(agreements::valid_to.ge(date)))
+        .order(agreements::id)
+        .select(Agreement::as_select())
+        .load(conn)?)
+}
+
 /// What a list of agreements is narrowed to.
 #[derive(Debug, Clone, Default)]
 pub struct AgreementFilter {

@@ -10,12 +10,13 @@ use chrono::{DateTime, Utc};
 use super::change::in_order;
 use super::{CalendarChange, CalendarRecord, Name, db, get_calendar};
 use crate::error::{Conflict, Error, FieldCode, Result};
+use crate::policies;
 use crate::rules::CalendarVersion;
 use crate::sla::calendar::CalendarSpec;
 use crate::sla::{Calendar, Timeline};
 use crate::store::Db;
 use crate::tickets::recount::{self, Version};
-use crate::tx::Tx;
+use crate::tx::{Desk, Tx};
 
 /// What is asked of a calendar beside its hours.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Application {
 /// Make the next version. Returns the calendar as it is then.
 pub fn apply_change(tx: &mut Tx<'_>, id: &str, asked: &Application) -> Result<CalendarRecord> {
     let seen = get_calendar(tx.conn, id)?;
+    // Whoever saves a policy or an agreement meanwhile must see the calendar as it becomes.
+    policies::db::lock_policies(tx.conn)?;
     db::lock_calendar(tx.conn, seen.id)?;
     // As it is under the lock: somebody may have been faster.
     let present = reread(tx.conn, &seen)?;
@@ -44,7 +47,7 @@ pub fn apply_change(tx: &mut Tx<'_>, id: &str, asked: &Application) -> Result<Ca
     if whole == in_order(spec) && renamed.is_none() {
         return Err(Error::Conflict(Conflict::NothingChanged));
     }
-    expect_working_time(calendar, tx.now)?;
+    expect_enough(tx.conn, tx.desk, &present, &asked.change, calendar, tx.now)?;
     if let Some(name) = renamed {
         db::rename_calendar(tx.conn, present.id, name)?;
     }
@@ -56,6 +59,8 @@ pub fn apply_change(tx: &mut Tx<'_>, id: &str, asked: &Application) -> Result<Ca
 
 /// The calendar in the version in force and as it would be, for a preview.
 pub fn propose(
+    conn: &mut Db,
+    desk: &Desk,
     present: &CalendarRecord,
     change: &CalendarChange,
     now: DateTime<Utc>,
@@ -67,7 +72,7 @@ pub fn propose(
         calendar_id: present.id,
         code: present.code.clone(),
         version: present.version + 1,
-        timeline: Arc::new(expect_working_time(calendar, now)?),
+        timeline: Arc::new(expect_enough(conn, desk, present, change, calendar, now)?),
     }))
 }
 
@@ -87,6 +92,24 @@ fn reread(conn: &mut Db, calendar: &CalendarRecord) -> Result<CalendarRecord> {
 fn written(calendar: &CalendarRecord) -> Result<CalendarSpec> {
     serde_json::from_value(calendar.definition.0.clone())
         .map_err(|cause| Error::internal("a stored calendar cannot be read", cause))
+}
+
+/// The hours of a calendar that has the working time for everything that is promised by it.
+fn expect_enough(
+    conn: &mut Db,
+    desk: &Desk,
+    present: &CalendarRecord,
+    change: &CalendarChange,
+    calendar: Calendar,
+    now: DateTime<Utc>,
+) -> Result<Timeline> {
+    let timeline = expect_working_time(calendar, now)?;
+    let pointer = change.pointer();
+    let errors = policies::reach::check_calendar(conn, desk, present.id, &timeline, pointer, now)?;
+    match errors.is_empty() {
+        true => Ok(timeline),
+        false => Err(Error::Invalid(errors)),
+    }
 }
 
 /// Without any working time in the ten years to come no clock could go on.

@@ -63,6 +63,23 @@ impl CalendarChange {
 }
 
 impl CalendarChange {
+    /// The member that says most about the hours, for what is wrong with all of them together.
+    pub fn pointer(&self) -> &'static str {
+        if self.patterns.is_some() {
+            "/patterns"
+        } else if self.exceptions.is_some() {
+            "/exceptions"
+        } else if !self.set_exceptions.is_empty() {
+            "/set_exceptions"
+        } else if !self.remove_exceptions.is_empty() {
+            "/remove_exceptions"
+        } else if self.time_zone.is_some() {
+            "/time_zone"
+        } else {
+            "/patterns"
+        }
+    }
+
     /// Free texts in NFC and on one line; refused with a pointer where they cannot be.
     pub fn clean(&mut self) -> Result<()> {
         clean_texts(self.exceptions.as_deref_mut().unwrap_or_default(), "/exceptions")?;

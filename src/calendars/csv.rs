@@ -30,6 +30,15 @@ const COLUMNS: [&str; 8] = [
 pub fn read(bytes: &[u8]) -> std::result::Result<Vec<ImportedDay>, Vec<LineProblem>> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let lines = Lines::of(bytes);
+    if let Some(begin) = open_quote(bytes, delimiter(bytes)) {
+        let before = lines.ends.partition_point(|end| *end < begin);
+        let line = u64::try_from(before).map_or(1, |before| before + 1);
+        return Err(vec![LineProblem::new(
+            line,
+            "bad_line",
+            "this quotation mark is never closed",
+        )]);
+    }
     let mut reader = ::csv::ReaderBuilder::new()
         .delimiter(delimiter(bytes))
         .has_headers(false)
@@ -78,6 +87,26 @@ fn delimiter(bytes: &[u8]) -> u8 {
         true => b';',
         false => b',',
     }
+}
+
+/// Where a quoted cell begins that does not end (RFC 4180, section 2). The reader takes the rest of the file for that cell
+/// without a word.
+fn open_quote(bytes: &[u8], delimiter: u8) -> Option<usize> {
+    let (mut begin, mut is_open) = (None, false);
+    let (mut begins_cell, mut was_closed) = (true, false);
+    for (at, byte) in bytes.iter().enumerate() {
+        let is_mark = *byte == b'"';
+        let opens = is_mark && !is_open && begins_cell;
+        // A doubled mark closes the cell and goes on with it.
+        let goes_on = is_mark && !is_open && was_closed;
+        if opens {
+            begin = Some(at);
+        }
+        was_closed = is_mark && is_open;
+        is_open = opens || goes_on || (is_open && !is_mark);
+        begins_cell = !is_open && (*byte == delimiter || matches!(byte, b'\r' | b'\n'));
+    }
+    begin.filter(|_| is_open)
 }
 
 /// Where lines end. The reader's own count stands still at CRLF and at empty lines.

@@ -8,7 +8,7 @@ pub mod ical;
 pub mod import;
 pub mod versions;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub use db::CalendarRecord;
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
 use crate::rules::Rules;
 use crate::sla::SpecProblem;
-use crate::sla::calendar::CalendarSpec;
+use crate::sla::calendar::{CalendarSpec, Certainty, ExceptionKind, ExceptionSpec};
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 
@@ -118,32 +118,65 @@ pub fn list_calendars(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result
     Page::from_rows(rows, limit, "calendars", |calendar| calendar.code.clone())
 }
 
-/// How far ahead deadlines usually reach; a year that begins within it should be decided.
+/// How far ahead deadlines usually reach; a year that begins within it should be decided, and its days confirmed.
 pub const DECISION_HORIZON: Duration = Duration::days(60);
 
-/// The years of a span for which a calendar knows no exception at all. Days off are announced late; until they are stored
-/// they count as working days. Years before its oldest exception are not undecided: nobody wrote them down.
-fn years_without(decided: &BTreeSet<i32>, first: i32, last: i32) -> Vec<i32> {
-    let first = decided.first().map_or(first, |oldest| first.max(*oldest));
-    (first..=last).filter(|year| !decided.contains(year)).collect()
+/// What a calendar says of the days off that are to come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Certainties {
+    /// Years without any holiday by law that is confirmed. Days off are announced late; until they are stored they count
+    /// as working days.
+    pub undecided_years: Vec<i32>,
+    /// Dates of exceptions that are counted with although they are not confirmed.
+    pub unconfirmed: Vec<String>,
 }
 
-/// A year for which a calendar that is counted by knows no exception.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UndecidedYear {
-    /// The calendar's code.
-    pub calendar: String,
-    pub year: i32,
+impl Certainties {
+    /// Of the dates from the first to the last. Years before the oldest exception are not undecided: nobody wrote them down.
+    fn of<'a>(
+        exceptions: impl Iterator<Item = &'a ExceptionSpec>,
+        first: NaiveDate,
+        last: NaiveDate,
+    ) -> Self {
+        let (mut oldest, mut decided) = (None, BTreeSet::new());
+        let mut unconfirmed = BTreeSet::new();
+        // YYYY-MM-DD compares as text.
+        let (from, to) = (first.to_string(), last.to_string());
+        for exception in exceptions {
+            let year: Option<i32> = exception.date.get(..4).and_then(|year| year.parse().ok());
+            let Some(year) = year else { continue };
+            oldest = Some(oldest.map_or(year, |oldest: i32| oldest.min(year)));
+            // Whoever says nothing of it stores it as it is.
+            let is_certain = exception
+                .certainty
+                .is_none_or(|known| known == Certainty::Confirmed);
+            if is_certain
+                && exception.kind == Some(ExceptionKind::Statutory)
+                && exception.intervals.is_empty()
+            {
+                decided.insert(year);
+            }
+            if !is_certain && (from.as_str()..=to.as_str()).contains(&exception.date.as_str()) {
+                unconfirmed.insert(exception.date.clone());
+            }
+        }
+        let begin = oldest.map_or(first.year(), |oldest| first.year().max(oldest));
+        Certainties {
+            undecided_years: (begin..=last.year())
+                .filter(|year| !decided.contains(year))
+                .collect(),
+            unconfirmed: unconfirmed.into_iter().collect(),
+        }
+    }
 }
 
-/// The years from one instant to another that the default calendar does not know, or one by which a policy in force
-/// counts; see [`CalendarRecord::undecided_years`].
-pub fn undecided_years(
+/// The same of each calendar that is counted by, by its code: of the default one and those of policies in force.
+pub fn certainties(
     conn: &mut Db,
     rules: &Rules,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
-) -> Result<Vec<UndecidedYear>> {
+) -> Result<BTreeMap<String, Certainties>> {
     let default_id = db::get_default_calendar_version_id(conn)?;
     let mut calendars = vec![rules.calendar(conn, default_id)?];
     for policy in rules.policies_in_force(conn)? {
@@ -154,40 +187,27 @@ pub fn undecided_years(
             calendars.push(rules.calendar_in_force(conn, policy.calendar_id)?);
         }
     }
-    let mut found = Vec::new();
-    for calendar in calendars {
+    let told = calendars.into_iter().map(|calendar| {
         let exceptions = calendar.timeline.calendar().exceptions().iter();
-        let decided = exceptions.map(|day| day.date.year()).collect();
-        let year_of = |at| calendar.timeline.local_date(at).year();
-        let years = years_without(&decided, year_of(from), year_of(to)).into_iter();
-        found.extend(years.map(|year| UndecidedYear {
-            calendar: calendar.code.clone(),
-            year,
-        }));
-    }
-    found.sort();
-    Ok(found)
+        let date_of = |at| calendar.timeline.local_date(at);
+        let certainties = Certainties::of(exceptions.map(|day| &day.written), date_of(from), date_of(to));
+        (calendar.code.clone(), certainties)
+    });
+    Ok(told.collect())
 }
 
 impl CalendarRecord {
-    /// The years from `now` to the horizon without any exception. Read from the stored definition and not from the
-    /// compiled rules, which must not see a version whose transaction may still fail.
-    pub fn undecided_years(&self, now: DateTime<Utc>) -> Result<Vec<i32>> {
+    /// From `now` to the horizon. Read from the stored definition and not from the compiled rules, which must not see a
+    /// version whose transaction may still fail.
+    pub fn certainties(&self, now: DateTime<Utc>) -> Result<Certainties> {
         let spec = versions::definition_of(self)?;
         let zone: chrono_tz::Tz = spec
             .time_zone
             .parse()
             .map_err(|cause| Error::internal("a stored calendar has no time zone", cause))?;
-        let years = spec
-            .exceptions
-            .iter()
-            .filter_map(|day| day.date.get(..4)?.parse().ok());
-        let year_of = |at: DateTime<Utc>| at.with_timezone(&zone).year();
-        Ok(years_without(
-            &years.collect(),
-            year_of(now),
-            year_of(now + DECISION_HORIZON),
-        ))
+        let date_of = |at: DateTime<Utc>| at.with_timezone(&zone).date_naive();
+        let (first, last) = (date_of(now), date_of(now + DECISION_HORIZON));
+        Ok(Certainties::of(spec.exceptions.iter(), first, last))
     }
 }
 

@@ -148,7 +148,7 @@ pub async fn preview_calendar(
         expect_version(&record, expected.as_deref())?;
         let proposal = Proposal::Calendar {
             in_force: desk.rules.calendar(conn, record.version_id)?,
-            proposed: propose(&record, &change, now)?,
+            proposed: propose(conn, desk, &record, &change, now)?,
         };
         let question = previews::question(&(&record.uid, record.version, &change))?;
         Ok((record.version, question, proposal))

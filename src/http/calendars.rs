@@ -98,14 +98,17 @@ pub(super) struct CalendarOut {
     created_at: WireInstant,
     #[serde(skip_serializing_if = "Option::is_none")]
     undecided_years: Option<Vec<i32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unconfirmed_dates: Option<Vec<String>>,
 }
 
 impl CalendarOut {
     /// With the years ahead that nobody has decided yet.
     fn at(now: DateTime<Utc>, record: CalendarRecord) -> Result<CalendarOut> {
-        let undecided_years = Some(record.undecided_years(now)?);
+        let certainties = record.certainties(now)?;
         Ok(CalendarOut {
-            undecided_years,
+            undecided_years: Some(certainties.undecided_years),
+            unconfirmed_dates: Some(certainties.unconfirmed),
             ..CalendarOut::from(record)
         })
     }
@@ -125,6 +128,7 @@ impl From<CalendarRecord> for CalendarOut {
             definition: record.definition.0,
             created_at: record.created_at.into(),
             undecided_years: None,
+            unconfirmed_dates: None,
         }
     }
 }

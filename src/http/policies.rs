@@ -47,18 +47,17 @@ impl From<PolicyRecord> for PolicyOut {
 
 pub async fn list_sla_policies(call: Call, request: HttpRequest) -> Result<HttpResponse> {
     let (limit, cursor) = page_parameters(&request)?;
-    let work = move |conn: &mut Db| policies::list_policies(conn, cursor.as_deref(), limit);
+    let principal = call.principal.clone();
+    let work = move |conn: &mut Db| policies::list_policies(conn, &principal, cursor.as_deref(), limit);
     let page = call.app.store.read(work).await?;
     wire::list(&call, request.query_string(), page.map(PolicyOut::from))
 }
 
 pub async fn show_sla_policy(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
     let known = call.if_none_match.clone();
-    let record = call
-        .app
-        .store
-        .read(move |conn| policies::get_policy(conn, &id))
-        .await?;
+    let principal = call.principal.clone();
+    let work = move |conn: &mut Db| policies::show_policy(conn, &principal, &id);
+    let record = call.app.store.read(work).await?;
     let own = etag(record.version);
     if known.is_some_and(|known| matches_etag(&known, &etag(record.version))) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, own)).finish());

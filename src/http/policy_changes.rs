@@ -311,8 +311,9 @@ pub async fn preview_sla_policy(
     let page = PageIn::new(given.cursor.take(), given.limit);
     let code = given.code.take().map(|code| code.0);
     let draft = given.into_draft()?;
+    let now = call.now;
     previews::answer(call, &body.bytes, page, move |conn, desk| {
-        let (present, proposed) = change::propose(conn, desk, &id, code.as_deref(), &draft, &seen)?;
+        let (present, proposed) = change::propose(conn, desk, &id, code.as_deref(), &draft, &seen, now)?;
         let asked = (
             &present.uid,
             present.version,

@@ -256,6 +256,7 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "unknown_time_zone" => "Không phải tên múi giờ IANA, ví dụ Asia/Ho_Chi_Minh.",
         "no_pattern" => "Lịch phải có ít nhất một mẫu tuần làm việc.",
         "no_working_time" => "Mẫu tuần mới nhất không có giờ làm việc nào, nên không thể tính thời hạn.",
+        "too_little_working_time" => "Trong mười năm lịch không có đủ giờ làm việc cho thời hạn này.",
         "duplicate_valid_from" => "Đã có mẫu tuần khác bắt đầu từ ngày này.",
         "duplicate_date" => "Đã có ngoại lệ khác cho ngày này.",
         "bad_date" => "Ngày phải có dạng YYYY-MM-DD, trong các năm từ 1900 đến 2199.",

@@ -74,10 +74,10 @@ pub const ROUTES: &[Route] = routes! {
     PUT "/api/v1/calendars/{id}" => replace_calendar = calendar_changes::replace_calendar, Needs(A::ManageCalendars);
     PATCH "/api/v1/calendars/{id}" => change_calendar = calendar_changes::change_calendar, Needs(A::ManageCalendars);
     POST "/api/v1/calendars/{id}/preview" => preview_calendar = calendar_changes::preview_calendar, Needs(A::ManageCalendars);
-    GET "/api/v1/calendars/{id}/versions" => list_calendar_versions = calendar_versions::list_calendar_versions, Needs(A::ReadCalendars);
-    GET "/api/v1/calendars/{id}/versions/{version}" => show_calendar_version = calendar_versions::show_calendar_version, Needs(A::ReadCalendars);
+    GET "/api/v1/calendars/{id}/versions" => list_calendar_versions = calendar_versions::list_calendar_versions, Needs(A::ReadRuleHistory);
+    GET "/api/v1/calendars/{id}/versions/{version}" => show_calendar_version = calendar_versions::show_calendar_version, Needs(A::ReadRuleHistory);
     GET "/api/v1/calendars/{id}/exceptions" => list_calendar_exceptions = calendar_versions::list_calendar_exceptions, Needs(A::ReadCalendars);
-    GET "/api/v1/calendars/{id}/calendar.ics" => export_calendar = calendar_files::export_calendar, Needs(A::ReadCalendars);
+    GET "/api/v1/calendars/{id}/calendar.ics" => export_calendar = calendar_files::export_calendar, Public;
     POST "/api/v1/calendars/{id}/import" => import_calendar = calendar_files::import_calendar, Needs(A::ManageCalendars);
     POST "/api/v1/calendars/{id}/due" => compute_due = calendars::compute_due, Needs(A::ReadCalendars);
     POST "/api/v1/calendars/{id}/elapsed" => compute_elapsed = calendars::compute_elapsed, Needs(A::ReadCalendars);

@@ -1,4 +1,5 @@
 //! What is about the server and not about tickets: health, metrics, the contract, the public status page.
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use actix_web::http::header::{
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use super::context::RequestContext;
 use crate::app::App;
-use crate::calendars::{self, UndecidedYear};
+use crate::calendars::{self, Certainties};
 use crate::error::{Error, Result};
 use crate::store::{Db, pending_migrations};
 use crate::tickets::messages;
@@ -48,12 +49,12 @@ pub async fn readiness(app: web::Data<App>) -> HttpResponse {
     let (desk, now) = (app.desk.clone(), app.clock.now());
     let asked = move |conn: &mut Db| {
         let pending = pending_migrations(conn)?;
-        let undecided = if pending.is_empty() {
-            calendars::undecided_years(conn, &desk.rules, now, now + calendars::DECISION_HORIZON)?
+        let certainties = if pending.is_empty() {
+            calendars::certainties(conn, &desk.rules, now, now + calendars::DECISION_HORIZON)?
         } else {
-            Vec::new()
+            BTreeMap::new()
         };
-        Ok((pending, undecided))
+        Ok((pending, certainties))
     };
     let database = app.store.read(asked).await;
     let mut warnings = Vec::new();
@@ -63,13 +64,8 @@ pub async fn readiness(app: web::Data<App>) -> HttpResponse {
         .then(|| "the server is shutting down".into());
     let mut checks = vec![check("shutdown", stopping)];
     match database {
-        Ok((pending, undecided)) => {
-            warnings.extend(undecided.iter().map(|undecided| {
-                let UndecidedYear { calendar, year } = undecided;
-                format!(
-                    "the calendar `{calendar}` knows no day off in {year}: its holidays count as working days"
-                )
-            }));
+        Ok((pending, certainties)) => {
+            warnings.extend(certainties.iter().flat_map(uncertain));
             let missing =
                 (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));
             checks.extend([check("database", None), check("schema", missing)]);
@@ -128,6 +124,19 @@ pub async fn metrics() -> HttpResponse {
 
 pub async fn openapi_file() -> HttpResponse {
     HttpResponse::Ok().content_type("application/yaml").body(OPENAPI)
+}
+
+/// What is not certain of the days off of a calendar that is counted by.
+fn uncertain((calendar, certainties): (&String, &Certainties)) -> Vec<String> {
+    let years = certainties.undecided_years.iter().map(|year| {
+        format!(
+            "the calendar `{calendar}` knows no confirmed holiday in {year}: its holidays count as working days"
+        )
+    });
+    let days = certainties.unconfirmed.iter().map(|date| {
+        format!("the calendar `{calendar}` counts with {date} as if it were confirmed, which it is not")
+    });
+    years.chain(days).collect()
 }
 
 /// A ticket's public page. Its address is the permission, so it must not leak: no caching, no referrer.

@@ -3,9 +3,11 @@
 //! retirement is a last version with its author and reason, and the tickets of a retired policy keep it.
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::check::{Proposed, check};
 use super::db::{self, NewVersion, PolicyRecord};
-use super::get_policy;
+use super::{get_policy, reach};
 use crate::calendars::{CalendarRecord, Name, is_code};
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::rules::PolicyVersion;
@@ -40,7 +42,7 @@ pub fn create(tx: &mut Tx<'_>, code: &str, draft: PolicyDraft) -> Result<PolicyR
     if db::find_policy_by_code(tx.conn, code)?.is_some() {
         return Err(Error::Conflict(Conflict::CodeTaken));
     }
-    let (spec, calendar) = checked(tx.conn, tx.desk, code, false, &draft)?;
+    let (spec, calendar) = checked(tx.conn, tx.desk, code, false, &draft, tx.now)?;
     let id = db::insert_policy_row(tx.conn, code, &draft.name, false, tx.now)?;
     store_version(tx, id, 1, &spec, &calendar, (false, &draft.reason))?;
     get_policy(tx.conn, code)
@@ -58,7 +60,7 @@ pub fn replace(
 ) -> Result<PolicyRecord> {
     db::lock_policies(tx.conn)?;
     let present = get_changeable(tx.conn, id, seen)?;
-    let (spec, calendar) = checked_change(tx.conn, tx.desk, &present, code, &draft)?;
+    let (spec, calendar) = checked_change(tx.conn, tx.desk, &present, code, &draft, tx.now)?;
     db::update_name(tx.conn, present.id, &draft.name)?;
     let version = present.version + 1;
     let about = (applies_to_open, draft.reason.as_str());
@@ -77,9 +79,10 @@ pub fn propose(
     code: Option<&str>,
     draft: &PolicyDraft,
     seen: &Seen,
+    now: DateTime<Utc>,
 ) -> Result<(PolicyRecord, Arc<PolicyVersion>)> {
     let present = get_changeable(conn, id, seen)?;
-    let (spec, calendar) = checked_change(conn, desk, &present, code, draft)?;
+    let (spec, calendar) = checked_change(conn, desk, &present, code, draft, now)?;
     let proposed = PolicyVersion {
         // Never stored, so no ticket names it.
         id: 0,
@@ -132,11 +135,12 @@ fn checked_change(
     present: &PolicyRecord,
     code: Option<&str>,
     draft: &PolicyDraft,
+    now: DateTime<Utc>,
 ) -> Result<(PolicySpec, CalendarRecord)> {
     if code.is_some_and(|code| code != present.code) {
         return Err(Error::invalid_pointer("/code", FieldCode::NotAllowed));
     }
-    checked(conn, desk, &present.code, present.is_default, draft)
+    checked(conn, desk, &present.code, present.is_default, draft, now)
 }
 
 fn checked(
@@ -145,6 +149,7 @@ fn checked(
     code: &str,
     is_default: bool,
     draft: &PolicyDraft,
+    now: DateTime<Utc>,
 ) -> Result<(PolicySpec, CalendarRecord)> {
     let in_force = desk.rules.policies_in_force(conn)?;
     let others: Vec<_> = in_force
@@ -158,7 +163,12 @@ fn checked(
         calendar: &draft.calendar,
         spec: draft.spec.clone(),
     };
-    check(conn, proposed, &others)
+    let (spec, calendar) = check(conn, proposed, &others)?;
+    let errors = reach::check_policy(conn, desk, &spec, calendar.version_id, now)?;
+    match errors.is_empty() {
+        true => Ok((spec, calendar)),
+        false => Err(Error::Invalid(errors)),
+    }
 }
 
 fn store_version(

@@ -134,6 +134,17 @@ pub fn list_version_ids_in_force(conn: &mut Db) -> Result<Vec<i64>> {
         .load(conn)?)
 }
 
+/// The versions that count by a calendar and that open tickets have.
+pub fn list_version_ids_of_open_tickets(conn: &mut Db, calendar_id: i64) -> Result<Vec<i64>> {
+    Ok(tickets::table
+        .inner_join(sla_policy_versions::table)
+        .filter(tickets::state.eq_any([State::Queued, State::Assigned, State::Waiting]))
+        .filter(sla_policy_versions::calendar_id.eq(calendar_id))
+        .select(tickets::policy_version_id)
+        .distinct()
+        .load(conn)?)
+}
+
 /// The version of the same policy that open tickets of this one go over to next, and when it was made.
 pub fn find_next_for_open_tickets(conn: &mut Db, version_id: i64) -> Result<Option<(i64, Ts)>> {
     let own = diesel::alias!(sla_policy_versions as own);

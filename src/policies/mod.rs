@@ -3,14 +3,17 @@
 pub mod change;
 mod check;
 pub(crate) mod db;
+pub mod reach;
 
 use chrono::{DateTime, Utc};
 
 pub use db::{PolicyRecord, Usage, VersionRecord};
 
 use crate::calendars::{Name, field_errors, get_calendar};
+use crate::directory::{self, Organisation};
 use crate::error::{Error, Resource, Result};
-use crate::sla::PolicySpec;
+use crate::identity::Principal;
+use crate::sla::{Conditions, PolicySpec};
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 
@@ -31,6 +34,52 @@ pub fn create_policy(conn: &mut Db, new: &NewPolicy, author: &str, now: DateTime
     db::insert_policy(conn, new, calendar.id, author, "created", now)
 }
 
+impl PolicyRecord {
+    /// As a program of this organisation may see it: a policy that may be its own, without what the centre does inside and
+    /// without whom it is for beside. `None` for any other.
+    fn told_to(mut self, organisation: &Organisation) -> Result<Option<PolicyRecord>> {
+        let unreadable = |cause| Error::internal("a stored policy cannot be read", cause);
+        let spec: PolicySpec = serde_json::from_value(self.definition.0.clone()).map_err(unreadable)?;
+        if !may_be_of(&spec.conditions, organisation) {
+            return Ok(None);
+        }
+        if let Some(definition) = self.definition.0.as_object_mut() {
+            definition.remove("escalations");
+            let named = definition
+                .get_mut("conditions")
+                .and_then(|conditions| conditions.get_mut("organisation"));
+            if let Some(named) = named {
+                *named = serde_json::json!([organisation.code]);
+            }
+        }
+        Ok(Some(self))
+    }
+}
+
+/// Whether questions of this organisation can get a policy with these conditions.
+pub fn may_be_of(conditions: &Conditions, organisation: &Organisation) -> bool {
+    conditions.may_hold_for(&organisation.code, &organisation.kind, organisation.pilot)
+}
+
+/// A program's own organisation; none for staff, who see everything.
+fn viewer(conn: &mut Db, principal: &Principal) -> Result<Option<Organisation>> {
+    let Principal::Client { client, .. } = principal else {
+        return Ok(None);
+    };
+    let own = directory::list_by_id(conn, &[client.organisation_id])?.pop();
+    own.ok_or_else(|| Error::internal("a program of no organisation", client.client_id))
+        .map(Some)
+}
+
+/// A policy as this principal may see it.
+pub fn show_policy(conn: &mut Db, principal: &Principal, id: &str) -> Result<PolicyRecord> {
+    let record = get_policy(conn, id)?;
+    match viewer(conn, principal)? {
+        None => Ok(record),
+        Some(own) => record.told_to(&own)?.ok_or(Error::NotFound(Resource::Policy)),
+    }
+}
+
 /// By UUID or code, in the version that is in force.
 pub fn get_policy(conn: &mut Db, id: &str) -> Result<PolicyRecord> {
     let found = match uuid::Uuid::parse_str(id) {
@@ -40,12 +89,26 @@ pub fn get_policy(conn: &mut Db, id: &str) -> Result<PolicyRecord> {
     found.ok_or(Error::NotFound(Resource::Policy))
 }
 
-/// A page of policies by code.
-pub fn list_policies(conn: &mut Db, cursor: Option<&str>, limit: i64) -> Result<Page<PolicyRecord>> {
+/// A page of policies by code, those that this principal may see.
+pub fn list_policies(
+    conn: &mut Db,
+    principal: &Principal,
+    cursor: Option<&str>,
+    limit: i64,
+) -> Result<Page<PolicyRecord>> {
     let after = cursor
         .map(|cursor| decode_cursor::<String>("sla-policies", cursor))
         .transpose()?;
-    let rows = db::list_policies(conn, after.as_deref(), limit + 1)?;
+    let rows = match viewer(conn, principal)? {
+        None => db::list_policies(conn, after.as_deref(), limit + 1)?,
+        // Few enough to look at all of them.
+        Some(own) => {
+            let all = db::list_policies(conn, after.as_deref(), i64::MAX)?.into_iter();
+            let told = all.filter_map(|record| record.told_to(&own).transpose());
+            told.take(usize::try_from(limit + 1).unwrap_or(usize::MAX))
+                .collect::<Result<Vec<_>>>()?
+        }
+    };
     Page::from_rows(rows, limit, "sla-policies", |policy| policy.code.clone())
 }
 

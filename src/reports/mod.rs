@@ -16,7 +16,7 @@ use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use crate::calendars::{self, Name, UndecidedYear};
+use crate::calendars::{self, Name};
 use crate::error::{Error, FieldCode, Result};
 use crate::store::{Db, Ts};
 use crate::text_enum;
@@ -57,7 +57,12 @@ pub struct Warning {
     pub code: &'static str,
     /// Code of the calendar.
     pub calendar: String,
-    pub year: i32,
+    /// Of an undecided year.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub year: Option<i32>,
+    /// Of a day that is not confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<String>,
     pub text: Name,
 }
 
@@ -214,33 +219,53 @@ pub fn sla_report(conn: &mut Db, desk: &Desk, question: &SlaQuestion) -> Result<
         group_by: question.group_by,
         rows,
         total: total.figures(),
-        warnings: undecided_years(conn, desk, &question)?,
+        warnings: uncertain_days(conn, desk, &question)?,
         time_zone: desk.time_zone,
     })
 }
 
-/// Years that the default calendar, or one of a policy in force, knows no day off in, from the first filing to where the
-/// dues of the last ones lie.
-fn undecided_years(conn: &mut Db, desk: &Desk, question: &SlaQuestion) -> Result<Vec<Warning>> {
+/// What is not certain of the days off of the default calendar, or one of a policy in force, from the first filing to
+/// where the dues of the last ones lie.
+fn uncertain_days(conn: &mut Db, desk: &Desk, question: &SlaQuestion) -> Result<Vec<Warning>> {
     let last = question.as_of.min(question.to) + calendars::DECISION_HORIZON;
-    let years = calendars::undecided_years(conn, &desk.rules, question.from, last)?;
-    Ok(years.into_iter().map(undecided_year).collect())
+    let certainties = calendars::certainties(conn, &desk.rules, question.from, last)?;
+    let warnings = certainties.into_iter().flat_map(|(calendar, certainties)| {
+        let years = certainties.undecided_years.into_iter();
+        let years = years.map(|year| undecided_year(&calendar, year));
+        let days = certainties.unconfirmed.into_iter();
+        let days = days.map(|date| unconfirmed_day(&calendar, date));
+        years.chain(days).collect::<Vec<_>>()
+    });
+    Ok(warnings.collect())
 }
 
-fn undecided_year(undecided: UndecidedYear) -> Warning {
-    let UndecidedYear { calendar, year } = undecided;
+fn undecided_year(calendar: &str, year: i32) -> Warning {
     Warning {
         code: "undecided_year",
+        calendar: calendar.to_owned(),
+        year: Some(year),
+        date: None,
         text: Name {
             vi: format!(
-                "Lịch `{calendar}` chưa có ngày nghỉ nào của năm {year}: các ngày lễ được tính là ngày làm việc."
+                "Lịch `{calendar}` chưa có ngày lễ chính thức nào của năm {year}: các ngày lễ được tính là ngày làm việc."
             ),
             en: format!(
-                "The calendar `{calendar}` knows no day off in {year}: its holidays count as working days."
+                "The calendar `{calendar}` knows no confirmed holiday in {year}: its holidays count as working days."
             ),
         },
-        calendar,
-        year,
+    }
+}
+
+fn unconfirmed_day(calendar: &str, date: String) -> Warning {
+    Warning {
+        code: "unconfirmed_day",
+        calendar: calendar.to_owned(),
+        year: None,
+        text: Name {
+            vi: format!("Lịch `{calendar}` tính theo ngày {date}, chưa được xác nhận."),
+            en: format!("The calendar `{calendar}` counts with {date}, which is not confirmed."),
+        },
+        date: Some(date),
     }
 }
 

@@ -273,6 +273,11 @@ impl Calendar {
         self.time_zone
     }
 
+    /// The dates from which each weekly pattern is valid, ascending.
+    pub fn pattern_starts(&self) -> impl Iterator<Item = NaiveDate> {
+        self.patterns.iter().map(|pattern| pattern.valid_from)
+    }
+
     /// Sorted by date.
     pub fn exceptions(&self) -> &[Exception] {
         &self.exceptions

@@ -93,6 +93,18 @@ impl Conditions {
         .collect()
     }
 
+    /// Whether a question of such an organisation can fulfil these conditions, whatever else it is.
+    pub fn may_hold_for(&self, organisation: &str, kind: &str, pilot: bool) -> bool {
+        let allows = |allowed: &Option<Vec<String>>, value: &str| {
+            allowed
+                .as_ref()
+                .is_none_or(|allowed| allowed.iter().any(|known| known == value))
+        };
+        allows(&self.organisation, organisation)
+            && allows(&self.kind, kind)
+            && self.pilot.is_none_or(|wanted| wanted == pilot)
+    }
+
     pub fn hold_for(&self, question: &Question<'_>) -> bool {
         self.failing(question).is_empty()
     }

@@ -243,15 +243,23 @@ pub fn check_targets(targets: &Targets, problems: &mut Vec<SpecProblem>) {
         let message = "name an amount for at least one target and priority";
         problems.push(SpecProblem::new("/targets", "no_target", message));
     }
-    for (kind, by_priority) in targets {
-        for (priority, amount) in by_priority {
-            let (kind, priority, unit) = (kind.as_str(), priority.as_str(), amount.unit());
-            problems.extend(check_amount(
-                format!("/targets/{kind}/{priority}/{unit}"),
-                *amount,
-            ));
-        }
+    for (pointer, amount) in amounts_of(targets) {
+        problems.extend(check_amount(pointer, amount));
     }
+}
+
+/// Every amount of targets, with where it stands.
+pub fn amounts_of(targets: &Targets) -> Vec<(String, Amount)> {
+    let each = targets.iter().flat_map(|(kind, by_priority)| {
+        by_priority
+            .iter()
+            .map(move |(priority, amount)| (kind, priority, *amount))
+    });
+    each.map(|(kind, priority, amount)| {
+        let (kind, priority, unit) = (kind.as_str(), priority.as_str(), amount.unit());
+        (format!("/targets/{kind}/{priority}/{unit}"), amount)
+    })
+    .collect()
 }
 
 impl PolicySpec {
@@ -263,6 +271,17 @@ impl PolicySpec {
         self.pauses
             .get(&state)
             .is_some_and(|targets| targets.contains(&kind))
+    }
+
+    /// Every amount that is counted by the policy's calendar, with where it stands.
+    pub fn amounts(&self) -> Vec<(String, Amount)> {
+        let mut amounts = amounts_of(&self.targets);
+        let closing = Amount::BusinessDays(self.close_after_business_days);
+        amounts.push(("/close_after_business_days".to_owned(), closing));
+        if let Some(StatusUpdate { every }) = self.status_update {
+            amounts.push((format!("/status_update/every/{}", every.unit()), every));
+        }
+        amounts
     }
 
     /// Collects all problems that the policy alone shows; `policies::check` asks what it needs others for.

@@ -10,6 +10,7 @@ use crate::agreements::{self, Agreement};
 use crate::directory::{self, Organisation};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::identity::Principal;
+use crate::policies::may_be_of;
 use crate::queues::{self, Queue, Topic};
 use crate::rules::{CalendarVersion, PolicyVersion, pick};
 use crate::sla::matching::Condition;
@@ -40,7 +41,7 @@ pub struct Matched {
     pub queue: Queue,
     pub agreement: Option<Agreement>,
     pub targets: Targets,
-    /// All policies in force in the order in which they are asked.
+    /// The policies in force in the order in which they are asked; for a program those that may be its own.
     pub considered: Vec<Considered>,
 }
 
@@ -83,8 +84,10 @@ pub fn match_question(
         policy: Arc::clone(&policy),
         agreement: valid_agreement(agreement.iter(), date)?,
     };
+    let sees_all = !matches!(principal, Principal::Client { .. });
     let considered = policies
         .iter()
+        .filter(|policy| sees_all || may_be_of(&policy.spec.conditions, &organisation))
         .map(|policy| consider(policy, &asked))
         .collect::<Result<_>>()?;
     Ok(Matched {

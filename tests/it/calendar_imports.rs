@@ -8,8 +8,9 @@ const SHIPPED: &str = "/api/v1/calendars/vn-government";
 #[test]
 fn the_shipped_calendar_is_exported_and_importing_it_changes_nothing() {
     let app = TestApp::start();
-    let (admin, hue) = (app.admin(), app.organisation("H57"));
-    let export = hue.get(&format!("{SHIPPED}/calendar.ics")).expect(200);
+    // Whoever subscribes has no login.
+    let (admin, anyone) = (app.admin(), app.anonymous());
+    let export = anyone.get(&format!("{SHIPPED}/calendar.ics")).expect(200);
     assert_eq!(
         export.header("content-type"),
         Some("text/calendar; charset=utf-8")
@@ -20,7 +21,7 @@ fn the_shipped_calendar_is_exported_and_importing_it_changes_nothing() {
             .contains("SUMMARY;LANGUAGE=vi:Làm bù cho ngày 29/04/2019\r\n")
     );
     assert!(export.text.contains("CATEGORIES:MAKE-UP\r\n"));
-    let english = hue
+    let english = anyone
         .get(&format!("{SHIPPED}/calendar.ics?language=en"))
         .expect(200);
     assert!(
@@ -29,11 +30,16 @@ fn the_shipped_calendar_is_exported_and_importing_it_changes_nothing() {
             .contains("SUMMARY;LANGUAGE=en:Worked in place of 29 Apr 2019\r\n")
     );
     let tag = export.header("etag").unwrap();
-    let known = hue.with("If-None-Match", tag);
+    let known = anyone.with("If-None-Match", tag);
     known.get(&format!("{SHIPPED}/calendar.ics")).expect(304);
     known
         .get(&format!("{SHIPPED}/calendar.ics?language=en"))
         .expect(200);
+    for nothing in ["none", "%00", "Vn-Government"] {
+        anyone
+            .get(&format!("/api/v1/calendars/{nothing}/calendar.ics"))
+            .expect(404);
+    }
     let before = app.footprint();
     for file in [&export.text, &english.text] {
         let path = format!("{SHIPPED}/import");

@@ -421,4 +421,45 @@ fn a_year_that_nobody_has_decided_yet_is_a_visible_warning() {
     let warnings = ready(&app)["warnings"].clone();
     assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
     assert!(warnings[0].as_str().unwrap().contains("2027"), "{warnings}");
+    // One day off for a storm is no holiday.
+    let storm =
+        json!({ "set_exceptions": [{ "date": "2027-01-04", "intervals": [] }], "reason": "Nghỉ bão." });
+    let admin = app.admin().with("If-Match", "\"1\"");
+    let shipped = format!("{CALENDARS}/vn-government");
+    let body = storm.to_string();
+    admin
+        .send("PATCH", &shipped, Some("application/json"), Some(body.as_bytes()))
+        .expect(200);
+    assert_eq!(ready(&app)["warnings"], warnings);
+}
+
+#[test]
+fn a_day_that_is_not_confirmed_is_a_warning_of_its_own() {
+    let app = TestApp::start();
+    let shipped = format!("{CALENDARS}/vn-government");
+    let (hue, supervisor) = (app.organisation("H57"), app.supervisor());
+    let told = || {
+        let shown = hue.get(&shipped).expect(200).body;
+        let report = "/api/v1/reports/sla?from=2026-09-01&to=2026-10-01";
+        let report = supervisor.get(report).expect(200).body;
+        let ready = app.anonymous().get("/readyz").expect(200).body;
+        (
+            ready["warnings"].clone(),
+            report["warnings"].clone(),
+            shown["unconfirmed_dates"].clone(),
+        )
+    };
+    app.at("2026-09-24T09:00:00+07:00");
+    let (ready, _, dates) = told();
+    assert_eq!((ready, dates), (json!([]), json!([])), "61 days before");
+    app.at("2026-10-10T09:00:00+07:00");
+    let (ready, report, dates) = told();
+    assert_eq!(dates, json!(["2026-11-24"]));
+    assert_eq!(ready.as_array().unwrap().len(), 1, "{ready}");
+    assert!(ready[0].as_str().unwrap().contains("2026-11-24"), "{ready}");
+    let first = &report[0];
+    assert_eq!(
+        (&first["code"], &first["date"], &first["year"]),
+        (&json!("unconfirmed_day"), &json!("2026-11-24"), &Value::Null)
+    );
 }

@@ -34,6 +34,7 @@ mod operations;
 mod plans;
 mod policies;
 mod policy_previews;
+mod reach;
 mod readme;
 mod recount;
 mod scenarios;

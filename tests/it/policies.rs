@@ -532,3 +532,15 @@ fn a_retired_policy_gets_no_new_ticket_and_stays_with_those_it_has() {
         .post(POLICIES, &policy("next", 10, json!({ "kind": ["province"] })))
         .expect(201);
 }
+
+#[test]
+fn a_policy_without_conditions_may_take_everything_before_the_default() {
+    let app = TestApp::start();
+    let (admin, hue) = (app.admin(), app.organisation("H57"));
+    let got = || hue.post(&at("match"), &json!({})).expect(200).body["policy"]["code"].clone();
+    admin.post(POLICIES, &policy("all", 10, json!({}))).expect(201);
+    assert_eq!(got(), "all");
+    let reason = json!({ "reason": "Trở lại như trước." });
+    admin.post(&at("all/retire"), &reason).expect(200);
+    assert_eq!(got(), "default");
+}

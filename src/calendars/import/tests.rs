@@ -307,6 +307,18 @@ fn a_wrong_csv_file_is_refused_by_the_line() {
         at("date,kind\n2019-09-02,\n2019-09-02,make_up\n"),
         (3, "conflicting_day")
     );
+    // Of the lines after it none would be read.
+    assert_eq!(
+        at("date,name_vi\n2019-04-29,a\n2019-04-30,\"b\n2019-05-01,c\n"),
+        (3, "bad_line")
+    );
+    assert_eq!(
+        at("date;name_vi\r\n2019-04-30;\"b \"\"c\"\"\r\n"),
+        (2, "bad_line")
+    );
+    assert_eq!(at("\"date\n2019-04-30\n"), (1, "bad_line"));
+    let fine = "date,name_vi,name_en\n2019-04-30,\"a \"\"b\"\", c\",d\"e\n2019-05-01,\"\",\"f\ng\"\n";
+    assert_eq!(plan(fine, Format::Csv).unwrap().days.len(), 2);
     let problems = plan_import(
         &calendar(),
         b"date,name_vi\n2019-04-30,\xff\n",

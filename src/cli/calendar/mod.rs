@@ -115,6 +115,7 @@ struct CalendarLine {
     name: String,
     is_default: bool,
     undecided_years: Vec<i32>,
+    unconfirmed_dates: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -165,10 +166,14 @@ async fn list(args: List, desk: &Desk) -> anyhow::Result<()> {
         let years: Vec<String> = line.undecided_years.iter().map(ToString::to_string).collect();
         let undecided = match years.is_empty() {
             true => String::new(),
-            false => format!("  (no day off known in {})", years.join(", ")),
+            false => format!("  (no confirmed holiday known in {})", years.join(", ")),
+        };
+        let unconfirmed = match line.unconfirmed_dates.is_empty() {
+            true => String::new(),
+            false => format!("  (not confirmed: {})", line.unconfirmed_dates.join(", ")),
         };
         out::line(&format!(
-            "{:<24} {:>4} {}{mark}{undecided}",
+            "{:<24} {:>4} {}{mark}{undecided}{unconfirmed}",
             line.code, line.version, line.name
         ));
     }
@@ -176,8 +181,10 @@ async fn list(args: List, desk: &Desk) -> anyhow::Result<()> {
 }
 
 fn line_of(record: CalendarRecord, now: DateTime<Utc>) -> crate::error::Result<CalendarLine> {
+    let certainties = record.certainties(now)?;
     Ok(CalendarLine {
-        undecided_years: record.undecided_years(now)?,
+        undecided_years: certainties.undecided_years,
+        unconfirmed_dates: certainties.unconfirmed,
         code: record.code,
         version: record.version,
         name: record.name_vi,

@@ -205,6 +205,7 @@ fn load(
         let mut loaded = load_clock(conn, desk, &ticket, row, &history, now)?;
         if !for_staff {
             loaded.stretches = without_handovers(loaded.stretches);
+            loaded.stretches.iter_mut().for_each(Stretch::tell_the_asker);
         }
         clocks.push(loaded);
     }
@@ -281,7 +282,26 @@ fn without_handovers(stretches: Vec<Stretch>) -> Vec<Stretch> {
     joined
 }
 
+/// Reasons that are the asker's own doing, or that a ticket's history tells the asker too.
+const PUBLIC_REASONS: [&str; 7] = [
+    "filed",
+    "claimed",
+    "assigned",
+    "waiting",
+    "resumed",
+    "requester_replied",
+    "reopened",
+];
+
 impl Stretch {
+    /// What the centre did inside is said by its effect alone.
+    fn tell_the_asker(&mut self) {
+        if !PUBLIC_REASONS.contains(&self.reason.as_str()) {
+            let effect = if self.running { "processing" } else { "paused" };
+            self.reason = effect.to_owned();
+        }
+    }
+
     fn closed(segment: &SegmentRow, calendar: Arc<CalendarVersion>) -> Stretch {
         Stretch {
             from: segment.from_at.0,

@@ -421,6 +421,9 @@ impl Writer {
             "requester_replied" => self.say("người hỏi trả lời", "the asker replied"),
             "reopened" => self.say("mở lại", "reopened"),
             "retargeted" => self.say("thay đổi quy định áp dụng", "other terms"),
+            "escalated" => self.say("nâng cấp xử lý", "escalated"),
+            "processing" => self.say("đang xử lý", "being worked on"),
+            "paused" => self.say("tạm dừng", "paused"),
             other => other,
         }
     }

@@ -434,8 +434,23 @@ fn what_was_counted_by_other_hours_is_explained_by_those_hours() {
         .map(|segment| &segment["calendar"]["code"])
         .collect();
     assert_eq!(calendars, ["vn-government", "around-the-clock"]);
-    assert_consistent(&hue, &path);
+    let (own, explained) = assert_consistent(&hue, &path);
+    for told in [own, explained] {
+        // That other hours count is the asker's to know, that it was handed on is not.
+        let segments = clock_of(&told, "first_response", 1)["segments"].clone();
+        let reasons: Vec<&Value> = segments
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| &one["reason"])
+            .collect();
+        assert_eq!(reasons, ["filed", "processing"]);
+    }
     let why = text(&hue, &path, "en");
+    assert!(
+        why.contains("being worked on") && !why.contains("other terms"),
+        "{why}"
+    );
     assert!(why.contains("Consumed: 1:00:00 + 2:00:00 = 3:00:00"), "{why}");
     assert!(why.contains("Remaining: 4:00:00 − 3:00:00 = 1:00:00"), "{why}");
 }

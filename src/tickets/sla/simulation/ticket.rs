@@ -8,6 +8,7 @@ use super::{Change, Event, Scenario, Side, SimulatedClock};
 use crate::agreements::Agreement;
 use crate::error::{Error, FieldCode, Result};
 use crate::identity::Principal;
+use crate::policies::may_be_of;
 use crate::rules::{CalendarVersion, PolicyVersion, pick};
 use crate::sla::policy::ReopenRule;
 use crate::sla::{self, Clock, ClockError, Figures, Priority, TargetKind};
@@ -84,9 +85,11 @@ impl Ticket {
             tags: &scenario.tags,
         };
         let policies = desk.rules.policies_in_force(conn)?;
+        let sees_all = !matches!(principal, Principal::Client { .. });
         let policy = match &scenario.policy {
             Some(code) => (policies.iter())
                 .find(|policy| policy.code == *code)
+                .filter(|policy| sees_all || may_be_of(&policy.spec.conditions, &organisation))
                 .ok_or_else(|| unknown("/policy"))?,
             None => pick(&policies, &asked.question())?,
         };
