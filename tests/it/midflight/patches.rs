@@ -140,3 +140,33 @@ fn a_priority_for_which_nothing_is_promised_takes_no_due_away_and_asks_no_other_
         );
     }
 }
+
+#[test]
+fn a_lower_priority_while_the_question_is_answered_sheds_no_breach_when_it_is_reopened() {
+    let app = TestApp::start();
+    let (hue, lan, sup) = (
+        app.organisation("H57"),
+        app.agent("lan", &["technology"]),
+        app.supervisor(),
+    );
+    let path = path_of(&file(&hue));
+    lan.call(&format!("{path}/claim")).expect(200);
+    app.at("2019-12-16T09:00:00+07:00").settle();
+    let answer = json!({ "outcome": "answered", "message": "Trả lời." });
+    post(&lan, &path, "resolve", &answer);
+    sup.patch(&path, &json!({ "priority": "low" })).expect(200);
+    let reopened = post(&hue, &path, "reopen", &json!({ "reason": "Chưa rõ." }));
+    let cycles: Vec<&Value> = reopened["clocks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|clock| clock["target"] == "resolution")
+        .collect();
+    assert_eq!(cycles.len(), 2);
+    for cycle in &cycles {
+        assert_eq!(
+            (&cycle["state"], &cycle["due_at"]),
+            (&json!("breached"), &cycles[0]["due_at"])
+        );
+    }
+}
