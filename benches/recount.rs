@@ -48,8 +48,8 @@ impl Desk {
         let app = or_stop(App::open(or_stop(Config::load(&given)), Clock::system()).await).app;
         let now = app.clock.now();
         let make_key = move |conn: &mut Db| {
-            let key = identity::create_key(conn, "H57", "bench", &Scope::ALL, now)?;
-            identity::authenticate(conn, key.reveal(), now)
+            let key = identity::create_key(conn, "H57", "bench", &Scope::OF_CLIENTS, now)?;
+            identity::authenticate(conn, key.reveal(), identity::Presentation::local(now))
         };
         let principal = or_stop(app.store.write(make_key).await).principal;
         Desk {

@@ -279,7 +279,7 @@ mod tests {
         );
         store
             .read(move |conn| {
-                let signed_in = identity::authenticate(conn, &token, now())?;
+                let signed_in = identity::authenticate(conn, &token, identity::Presentation::local(now()))?;
                 assert_eq!(signed_in.principal.staff().unwrap().role, Role::Admin);
                 let filter = directory::OrganisationFilter::default();
                 assert_eq!(

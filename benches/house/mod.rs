@@ -67,8 +67,8 @@ impl Bench {
             let app = opened.unwrap_or_else(|cause| panic!("{cause}")).app;
             let now = app.clock.now();
             let make_key = move |conn: &mut Db| {
-                let key = identity::create_key(conn, "H57", "bench", &Scope::ALL, now)?;
-                identity::authenticate(conn, key.reveal(), now)
+                let key = identity::create_key(conn, "H57", "bench", &Scope::OF_CLIENTS, now)?;
+                identity::authenticate(conn, key.reveal(), identity::Presentation::local(now))
             };
             let authenticated = app.store.write(make_key).await;
             let principal = authenticated.unwrap_or_else(|cause| panic!("{cause}")).principal;

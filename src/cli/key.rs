@@ -59,7 +59,7 @@ async fn create(args: Create, config: &Config) -> anyhow::Result<()> {
     let desk = Desk::open(config).await?;
     let life = args.span.from(desk.clock.now());
     let scopes = if args.scopes.is_empty() {
-        Scope::ALL.to_vec()
+        Scope::OF_CLIENTS.to_vec()
     } else {
         args.scopes
     };

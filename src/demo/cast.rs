@@ -70,7 +70,7 @@ impl Cast {
         for question in questions {
             let code = &question.organisation_code;
             if !keys.contains_key(code) {
-                let secret = identity::create_key(conn, code, PROGRAM, &Scope::ALL, now)?;
+                let secret = identity::create_key(conn, code, PROGRAM, &Scope::OF_CLIENTS, now)?;
                 keys.insert(code.clone(), secret.reveal().to_owned());
             }
         }

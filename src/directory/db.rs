@@ -25,7 +25,9 @@ pub struct Organisation {
     pub valid_from: Option<NaiveDate>,
     pub valid_to: Option<NaiveDate>,
     pub successor_id: Option<i64>,
+    pub parent_id: Option<i64>,
     pub pilot: bool,
+    pub version: i64,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -136,12 +138,13 @@ pub fn upsert_organisation(conn: &mut Db, row: &OrganisationRow) -> Result<()> {
         row,
         organisations::uid.eq(Uid::new()),
         organisations::created_at.eq(row.updated_at),
+        organisations::version.eq(1),
     );
     each_db!(conn, c => diesel::insert_into(organisations::table)
         .values(new)
         .on_conflict(organisations::code)
         .do_update()
-        .set(row)
+        .set((row, organisations::version.eq(organisations::version + 1)))
         .execute(c))?;
     Ok(())
 }
@@ -151,6 +154,32 @@ pub fn set_successor(conn: &mut Db, code: &str, successor_id: Option<i64>) -> Re
         .set(organisations::successor_id.eq(successor_id))
         .execute(conn)?;
     Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Reached {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    id: i64,
+}
+
+/// The organisation, whoever it succeeded by then, and with `include_units` what is part of them. What has a successor
+/// belongs to that from the day after its last.
+pub fn list_reach(conn: &mut Db, id: i64, include_units: bool, today: NaiveDate) -> Result<Vec<i64>> {
+    let reached: Vec<Reached> = diesel::sql_query(
+        "WITH RECURSIVE reach(id) AS ( \
+           SELECT id FROM organisations WHERE id = $1 \
+           UNION \
+           SELECT organisations.id FROM organisations JOIN reach ON \
+             (organisations.successor_id = reach.id AND organisations.valid_to < $2) \
+             OR ($3 AND organisations.parent_id = reach.id AND (organisations.successor_id IS NULL \
+                 OR organisations.valid_to IS NULL OR organisations.valid_to >= $2)) \
+         ) SELECT id FROM reach ORDER BY id",
+    )
+    .bind::<diesel::sql_types::BigInt, _>(id)
+    .bind::<diesel::sql_types::Date, _>(today)
+    .bind::<diesel::sql_types::Bool, _>(include_units)
+    .load(conn)?;
+    Ok(reached.into_iter().map(|row| row.id).collect())
 }
 
 pub fn find_requester_by_email(

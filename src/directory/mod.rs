@@ -59,6 +59,18 @@ pub fn list_by_id(conn: &mut Db, ids: &[i64]) -> Result<Vec<Organisation>> {
     db::list_organisations_by_id(conn, ids)
 }
 
+/// The organisations whose tickets the programs of this one see on a day: its own, those of whom it succeeded by then,
+/// and where granted those of the units of all of these. Its own also after its end: the programs of an office run on
+/// until somebody ends their keys (docs/decisions/0013).
+pub fn reach_of(
+    conn: &mut Db,
+    organisation_id: i64,
+    include_units: bool,
+    today: NaiveDate,
+) -> Result<Vec<i64>> {
+    db::list_reach(conn, organisation_id, include_units, today)
+}
+
 /// Filters of the directory.
 #[derive(Debug, Clone, Default)]
 pub struct OrganisationFilter {

@@ -1,4 +1,5 @@
 //! What every request passes on its way in and out: request id, language, log line, metrics, the rendering of problems.
+use std::net::IpAddr;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -8,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
 use tracing::Instrument;
 
+use super::address::caller_address;
 use super::problem::{self, Draft};
 use crate::error::Error;
 use crate::language::Language;
@@ -19,6 +21,7 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestContext {
     pub request_id: String,
     pub language: Language,
+    pub address: IpAddr,
 }
 
 impl RequestContext {
@@ -38,6 +41,7 @@ impl RequestContext {
         RequestContext {
             request_id,
             language: wishes.map(Language::from_accept_language).unwrap_or_default(),
+            address: caller_address(request),
         }
     }
 }

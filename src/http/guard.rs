@@ -10,10 +10,11 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
+use super::address::caller_address;
 use super::routes::Access;
 use crate::app::App;
 use crate::error::{Error, Resource, Result};
-use crate::identity::{self, Authenticated, access};
+use crate::identity::{self, Authenticated, Presentation, access};
 
 /// Let a request through to its handler, or answer it. A handler that panics answers 500 like any other failure.
 pub async fn guard<B: MessageBody + 'static>(
@@ -65,9 +66,14 @@ async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
     let app = app.ok_or_else(|| Error::internal("a route without an application", request.path()))?;
     let bearer = bearer(request).ok_or(Error::Unauthenticated)?;
     let now = app.clock.now();
+    let here = Presentation {
+        now,
+        today: app.desk.date_of(now),
+        from: caller_address(request.request()),
+    };
     let found = app
         .store
-        .read(move |conn| identity::authenticate(conn, &bearer, now))
+        .read(move |conn| identity::authenticate(conn, &bearer, here))
         .await?;
     if let Some(credential_id) = found.use_to_record {
         // Beside the request: a use that is not written down must not fail or slow what it was used for.

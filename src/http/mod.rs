@@ -1,5 +1,6 @@
 //! HTTP: the route table, the way in and out of every request, and one file per resource with its wire types.
 //! Handlers extract, make one call, and shape the answer; no rule and no query lives here.
+mod address;
 mod agreements;
 pub mod answer;
 mod calendar_changes;

@@ -43,6 +43,7 @@ macro_rules! routes {
     (@method POST) => { web::post() };
     (@method PUT) => { web::put() };
     (@method PATCH) => { web::patch() };
+    (@method DELETE) => { web::delete() };
 }
 
 use Access::{Needs, Public};

@@ -1,13 +1,24 @@
 //! The one place that decides from (principal, action, resource). What a principal may not see is `NotFound`, what it
 //! sees but may not do is `Forbidden`.
-use super::{Client, Principal, Role, Scope, Staff};
+use super::{Principal, Role, Scope, Staff};
 use crate::error::{Error, Resource, Result};
 
 /// Everything that can be asked of the product. Routes name theirs in the route table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     ReadSelf,
+    /// Own password, second factor, sessions and tokens.
+    ManageSelf,
+    ReadStaff,
+    ManageStaff,
+    /// Programs of organisations and their keys.
+    ReadClients,
+    ManageClients,
     ReadDirectory,
+    ManageDirectory,
+    /// Persons of organisations.
+    ReadRequesters,
+    ManageRequesters,
     ReadCalendars,
     ManageCalendars,
     /// Who changed the rules, why, and what rests on them; what queues promise each other.
@@ -48,12 +59,81 @@ pub enum Target {
     },
 }
 
+/// Who may hold a permission: the roles of staff, and the programs of organisations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Admin,
+    Supervisor,
+    Agent,
+    Auditor,
+    Client,
+}
+
+impl From<Role> for Holder {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => Holder::Admin,
+            Role::Supervisor => Holder::Supervisor,
+            Role::Agent => Holder::Agent,
+            Role::Auditor => Holder::Auditor,
+        }
+    }
+}
+
+/// The table of permissions: who holds one, and the scope that a credential with limited scopes needs besides.
+fn holders(action: Action) -> (&'static [Holder], Option<Scope>) {
+    use Action as A;
+    use Holder as H;
+    const EVERYBODY: &[Holder] = &[H::Admin, H::Supervisor, H::Agent, H::Auditor, H::Client];
+    const STAFF: &[Holder] = &[H::Admin, H::Supervisor, H::Agent, H::Auditor];
+    const DESK: &[Holder] = &[H::Admin, H::Supervisor, H::Agent];
+    const DESK_AND_CLIENTS: &[Holder] = &[H::Admin, H::Supervisor, H::Agent, H::Client];
+    const HEADS: &[Holder] = &[H::Admin, H::Supervisor];
+    const HEADS_AND_AUDITOR: &[Holder] = &[H::Admin, H::Supervisor, H::Auditor];
+    const ADMIN: &[Holder] = &[H::Admin];
+    match action {
+        A::ReadSelf | A::ReadDirectory | A::ReadCalendars => (EVERYBODY, None),
+        A::ReadStaff | A::ReadRuleHistory => (STAFF, None),
+        A::ManageSelf => (STAFF, Some(Scope::IdentityWrite)),
+        A::ManageStaff | A::ManageClients => (ADMIN, Some(Scope::IdentityWrite)),
+        A::ReadClients => (&[H::Admin, H::Auditor], Some(Scope::IdentityWrite)),
+        A::ManageDirectory => (ADMIN, Some(Scope::DirectoryWrite)),
+        A::ReadRequesters => (EVERYBODY, Some(Scope::TicketsRead)),
+        A::ManageRequesters => (DESK_AND_CLIENTS, Some(Scope::TicketsWrite)),
+        A::ManageCalendars => (ADMIN, Some(Scope::RulesWrite)),
+        A::ReadTicket => (EVERYBODY, Some(Scope::TicketsRead)),
+        A::ReadNotes | A::ReadQueueSummary => (STAFF, Some(Scope::TicketsRead)),
+        A::FileTicket | A::PostMessage | A::Close | A::Reopen | A::Cancel => {
+            (DESK_AND_CLIENTS, Some(Scope::TicketsWrite))
+        }
+        A::PostNote
+        | A::Claim
+        | A::Release
+        | A::Transfer
+        | A::ChangeTicket
+        | A::Wait
+        | A::Resume
+        | A::Resolve
+        | A::ClaimNext => (DESK, Some(Scope::TicketsWrite)),
+        A::Assign | A::RetryDelivery => (HEADS, Some(Scope::TicketsWrite)),
+        A::ReadDeliveries | A::ReadReports => (HEADS_AND_AUDITOR, Some(Scope::ReportsRead)),
+    }
+}
+
 /// May this principal do this to anything at all? Asked for every route before its body is read.
 pub fn permit(principal: &Principal, action: Action) -> Result<()> {
+    let (holders, scope) = holders(action);
+    let holds = |holder: Holder, scopes: Option<&[Scope]>| {
+        let in_scope = match (scope, scopes) {
+            (Some(needed), Some(given)) => given.contains(&needed),
+            _ => true,
+        };
+        holders.contains(&holder) && in_scope
+    };
     let allowed = match principal {
         Principal::System => true,
-        Principal::Client { client, .. } => client_may(client, action),
-        Principal::Staff { staff, .. } => role_may(staff.role, action),
+        Principal::Client { client } => holds(Holder::Client, Some(&client.scopes)),
+        Principal::Staff { staff } => holds(staff.role.into(), staff.scopes.as_deref()),
     };
     if allowed { Ok(()) } else { Err(Error::Forbidden) }
 }
@@ -78,7 +158,7 @@ pub fn authorise(principal: &Principal, action: Action, target: Target, open_des
 fn sees(principal: &Principal, target: Target, open_desk: bool) -> bool {
     match (principal, target) {
         (Principal::Client { client, .. }, Target::Ticket { organisation_id, .. }) => {
-            client.organisation_id == organisation_id
+            client.sees(organisation_id)
         }
         (
             Principal::Staff { staff, .. },
@@ -95,41 +175,6 @@ fn sees(principal: &Principal, target: Target, open_desk: bool) -> bool {
         }
         // Which queues exist is no secret.
         (_, Target::Queue { .. }) | (Principal::System, _) => true,
-    }
-}
-
-fn client_may(client: &Client, action: Action) -> bool {
-    use Action as A;
-    match action {
-        A::ReadSelf | A::ReadDirectory | A::ReadCalendars => true,
-        A::ReadTicket => client.scopes.contains(&Scope::TicketsRead),
-        A::FileTicket | A::PostMessage | A::Close | A::Reopen | A::Cancel => {
-            client.scopes.contains(&Scope::TicketsWrite)
-        }
-        _ => false,
-    }
-}
-
-fn role_may(role: Role, action: Action) -> bool {
-    use Action as A;
-    let reads = matches!(
-        action,
-        A::ReadSelf
-            | A::ReadDirectory
-            | A::ReadCalendars
-            | A::ReadRuleHistory
-            | A::ReadTicket
-            | A::ReadNotes
-            | A::ReadQueueSummary
-    );
-    match role {
-        Role::Admin => true,
-        Role::Supervisor => action != A::ManageCalendars,
-        Role::Agent => !matches!(
-            action,
-            A::ManageCalendars | A::Assign | A::ReadDeliveries | A::RetryDelivery | A::ReadReports
-        ),
-        Role::Auditor => reads || matches!(action, A::ReadDeliveries | A::ReadReports),
     }
 }
 
@@ -158,6 +203,7 @@ fn agent_may(staff: &Staff, action: Action, target: Target) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Client;
     use super::*;
     use crate::store::Uid;
 
@@ -173,6 +219,8 @@ mod tests {
             email: "lan@example.vn".into(),
             role,
             queues: queues.to_vec(),
+            scopes: None,
+            credential_id: None,
         };
         Principal::Staff { staff }
     }
@@ -183,7 +231,10 @@ mod tests {
             uid: Uid::new(),
             name: "LGSP".into(),
             organisation_id,
+            reach: vec![organisation_id],
             scopes: scopes.to_vec(),
+            requests_per_minute: None,
+            credential_id: 3,
         };
         Principal::Client { client }
     }
@@ -196,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_foreign_organisation_cannot_tell_that_a_ticket_exists() {
-        let foreign = client(2, &Scope::ALL);
+        let foreign = client(2, &Scope::OF_CLIENTS);
         for action in [
             Action::ReadTicket,
             Action::Cancel,
@@ -213,7 +264,7 @@ mod tests {
 
     #[test]
     fn an_organisation_never_sees_notes_nor_works_tickets() {
-        let own = client(1, &Scope::ALL);
+        let own = client(1, &Scope::OF_CLIENTS);
         for action in [
             Action::ReadNotes,
             Action::PostNote,
@@ -227,6 +278,45 @@ mod tests {
             );
         }
         assert!(authorise(&own, Action::ReadTicket, TICKET, false).is_ok());
+    }
+
+    #[test]
+    fn a_program_sees_the_tickets_of_predecessors_and_granted_units() {
+        let Principal::Client { mut client } = client(2, &Scope::OF_CLIENTS) else {
+            unreachable!("a program");
+        };
+        client.reach = vec![2, 1];
+        let successor = Principal::Client { client };
+        assert!(authorise(&successor, Action::ReadTicket, TICKET, false).is_ok());
+    }
+
+    #[test]
+    fn a_personal_token_may_no_more_than_its_scopes_and_its_owner() {
+        let with = |role, scopes: &[Scope]| {
+            let Principal::Staff { mut staff } = staff(role, 7, &[10]) else {
+                unreachable!("a person");
+            };
+            staff.scopes = Some(scopes.to_vec());
+            Principal::Staff { staff }
+        };
+        let reader = with(Role::Admin, &[Scope::TicketsRead]);
+        assert!(authorise(&reader, Action::ReadTicket, TICKET, false).is_ok());
+        for action in [
+            Action::Resolve,
+            Action::ManageStaff,
+            Action::ManageCalendars,
+            Action::ReadReports,
+        ] {
+            assert!(
+                matches!(permit(&reader, action), Err(Error::Forbidden)),
+                "{action:?}"
+            );
+        }
+        let agent = with(Role::Agent, &Scope::ALL);
+        assert!(matches!(
+            permit(&agent, Action::ManageStaff),
+            Err(Error::Forbidden)
+        ));
     }
 
     #[test]

@@ -2,18 +2,20 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::token::Kind;
 use super::{Role, Secret};
 use crate::each_db;
 use crate::error::{Result, is_unique_violation};
 use crate::language::Language;
 use crate::store::schema::{clients, credentials, organisations, queue_members, users};
-use crate::store::{Db, MultiBackend, Ts, Uid};
+use crate::store::{Db, Json, MultiBackend, Ts, Uid};
 
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = credentials)]
 pub struct Credential {
     pub id: i64,
     pub secret_hash: String,
+    pub kind: Kind,
     pub user_id: Option<i64>,
     pub scopes: String,
     pub expires_at: Option<Ts>,
@@ -29,6 +31,10 @@ pub struct ClientRow {
     pub uid: Uid,
     pub organisation_id: i64,
     pub name: String,
+    pub networks: Json,
+    pub include_units: bool,
+    pub requests_per_minute: Option<i32>,
+    pub active: bool,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -82,6 +88,7 @@ pub fn insert_credential(
             credentials::uid.eq(Uid::new()),
             credentials::lookup.eq(secret.lookup()),
             credentials::secret_hash.eq(secret.hash()),
+            credentials::kind.eq(secret.kind()),
             credentials::name.eq(name),
             credentials::user_id.eq(user_id),
             credentials::client_id.eq(client_id),
@@ -99,7 +106,12 @@ pub fn ensure_client(conn: &mut Db, organisation_id: i64, name: &str, now: DateT
         clients::uid.eq(Uid::new()),
         clients::organisation_id.eq(organisation_id),
         clients::name.eq(name),
+        clients::networks.eq(Json(serde_json::json!([]))),
+        clients::include_units.eq(false),
+        clients::active.eq(true),
         clients::created_at.eq(Ts::from(now)),
+        clients::updated_at.eq(Ts::from(now)),
+        clients::version.eq(1),
     );
     each_db!(conn, c => diesel::insert_into(clients::table)
         .values(row)
@@ -177,6 +189,7 @@ pub fn insert_user(
             users::active.eq(true),
             users::created_at.eq(now),
             users::updated_at.eq(now),
+            users::version.eq(1),
         ))
         .returning((
             users::id,
@@ -309,7 +322,11 @@ pub fn deactivate_user(conn: &mut Db, email: &str, now: DateTime<Utc>) -> Result
             .filter(users::email.eq(email))
             .filter(users::active.eq(true)),
     )
-    .set((users::active.eq(false), users::updated_at.eq(Ts::from(now))))
+    .set((
+        users::active.eq(false),
+        users::updated_at.eq(Ts::from(now)),
+        users::version.eq(users::version + 1),
+    ))
     .execute(conn)?;
     Ok(changed == 1)
 }

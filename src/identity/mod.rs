@@ -6,7 +6,10 @@ pub mod access;
 pub(crate) mod db;
 pub(crate) mod token;
 
-use chrono::{DateTime, Duration, Utc};
+use std::net::{IpAddr, Ipv4Addr};
+
+use chrono::{DateTime, Duration, NaiveDate, Utc};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, FieldCode, Result};
@@ -24,8 +27,8 @@ text_enum! {
     Role { Admin "admin", Supervisor "supervisor", Agent "agent", Auditor "auditor" }
 }
 
-/// What an organisation's key may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+/// What a key or a limited personal token may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 pub enum Scope {
     #[serde(rename = "tickets:read")]
     #[value(name = "tickets:read")]
@@ -33,16 +36,52 @@ pub enum Scope {
     #[serde(rename = "tickets:write")]
     #[value(name = "tickets:write")]
     TicketsWrite,
+    #[serde(rename = "reports:read")]
+    #[value(name = "reports:read")]
+    ReportsRead,
+    #[serde(rename = "rules:write")]
+    #[value(name = "rules:write")]
+    RulesWrite,
+    #[serde(rename = "directory:write")]
+    #[value(name = "directory:write")]
+    DirectoryWrite,
+    #[serde(rename = "identity:write")]
+    #[value(name = "identity:write")]
+    IdentityWrite,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 2] = [Scope::TicketsRead, Scope::TicketsWrite];
+    pub const ALL: [Scope; 6] = [
+        Scope::TicketsRead,
+        Scope::TicketsWrite,
+        Scope::ReportsRead,
+        Scope::RulesWrite,
+        Scope::DirectoryWrite,
+        Scope::IdentityWrite,
+    ];
+    /// What an organisation's key may have.
+    pub const OF_CLIENTS: [Scope; 2] = [Scope::TicketsRead, Scope::TicketsWrite];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Scope::TicketsRead => "tickets:read",
             Scope::TicketsWrite => "tickets:write",
+            Scope::ReportsRead => "reports:read",
+            Scope::RulesWrite => "rules:write",
+            Scope::DirectoryWrite => "directory:write",
+            Scope::IdentityWrite => "identity:write",
         }
+    }
+
+    /// As a credential keeps them, space separated.
+    fn read_all(stored: &str) -> Vec<Scope> {
+        let names = |scope: &Scope| stored.split(' ').any(|name| name == scope.as_str());
+        Scope::ALL.into_iter().filter(names).collect()
+    }
+
+    fn write_all(scopes: &[Scope]) -> String {
+        let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+        names.join(" ")
     }
 }
 
@@ -55,6 +94,10 @@ pub struct Staff {
     pub email: String,
     pub role: Role,
     pub queues: Vec<i64>,
+    /// What the presented credential is limited to; `None`: all that the role may.
+    pub scopes: Option<Vec<Scope>>,
+    /// The session or token that was presented; `None` where another party answers for the person.
+    pub credential_id: Option<i64>,
 }
 
 /// A program of an organisation.
@@ -64,7 +107,17 @@ pub struct Client {
     pub uid: Uid,
     pub name: String,
     pub organisation_id: i64,
+    /// The organisations whose tickets it sees: its own, those that it succeeded, units as granted.
+    pub reach: Vec<i64>,
     pub scopes: Vec<Scope>,
+    pub requests_per_minute: Option<i32>,
+    pub credential_id: i64,
+}
+
+impl Client {
+    pub fn sees(&self, organisation_id: i64) -> bool {
+        self.reach.contains(&organisation_id)
+    }
 }
 
 /// Who acts.
@@ -144,53 +197,104 @@ pub struct Authenticated {
     pub use_to_record: Option<i64>,
 }
 
-/// The principal behind a bearer token, or `Unauthenticated`: unknown, malformed, expired, revoked and of an inactive
-/// user are not told apart. Only reads; the caller records the use with `record_use`.
-pub fn authenticate(conn: &mut Db, bearer: &str, now: DateTime<Utc>) -> Result<Authenticated> {
+/// Where and when a credential is presented.
+#[derive(Debug, Clone, Copy)]
+pub struct Presentation {
+    pub now: DateTime<Utc>,
+    /// The date as the desk reads it: from it depends what a successor sees.
+    pub today: NaiveDate,
+    /// The caller's address.
+    pub from: IpAddr,
+}
+
+impl Presentation {
+    /// By a program on this machine, which does not come over the network.
+    pub fn local(now: DateTime<Utc>) -> Self {
+        Presentation {
+            now,
+            today: now.date_naive(),
+            from: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+}
+
+/// The principal behind a bearer token, or `Unauthenticated`: unknown, malformed, expired, revoked, from a network that
+/// is not allowed and of an inactive user or program are not told apart. Only reads; the caller records the use with
+/// `record_use`.
+pub fn authenticate(conn: &mut Db, bearer: &str, here: Presentation) -> Result<Authenticated> {
     let presented = token::Presented::parse(bearer).ok_or(Error::Unauthenticated)?;
     let (credential, client) = db::find_credential(conn, presented.lookup)?.ok_or(Error::Unauthenticated)?;
-    let alive = credential.revoked_at.is_none() && credential.expires_at.is_none_or(|at| at.0 > now);
-    if !(presented.matches(&credential.secret_hash) && alive) {
+    let alive = credential.revoked_at.is_none() && credential.expires_at.is_none_or(|at| at.0 > here.now);
+    if !(presented.matches(&credential.secret_hash) && presented.kind == credential.kind && alive) {
         return Err(Error::Unauthenticated);
     }
     let use_to_record = credential
         .last_used_at
-        .is_none_or(|at| now - at.0 >= LAST_USE_PRECISION)
+        .is_none_or(|at| here.now - at.0 >= LAST_USE_PRECISION)
         .then_some(credential.id);
     let principal = match (credential.user_id, client) {
         (Some(user_id), _) => {
-            let user = db::find_active_user(conn, user_id)?.ok_or(Error::Unauthenticated)?;
-            let queues = db::list_queue_ids_of(conn, user_id)?;
-            let staff = Staff {
-                user_id,
-                uid: user.uid,
-                name: user.name,
-                email: user.email,
-                role: user.role,
-                queues,
+            let scopes = match credential.scopes.as_str() {
+                "" => None,
+                limited => Some(Scope::read_all(limited)),
             };
-            Principal::Staff { staff }
+            person(conn, user_id, scopes, Some(credential.id))?
         }
-        (None, Some(program)) => {
-            let scopes = Scope::ALL
-                .into_iter()
-                .filter(|scope| credential.scopes.split(' ').any(|name| name == scope.as_str()))
-                .collect();
-            let client = Client {
-                client_id: program.id,
-                uid: program.uid,
-                name: program.name,
-                organisation_id: program.organisation_id,
-                scopes,
-            };
-            Principal::Client { client }
-        }
+        (None, Some(program)) => program_of(conn, program, &credential, here)?,
         (None, None) => return Err(Error::internal("a credential without an owner", credential.id)),
     };
     Ok(Authenticated {
         principal,
         use_to_record,
     })
+}
+
+/// An active person of the centre as the one who acts.
+pub fn person(
+    conn: &mut Db,
+    user_id: i64,
+    scopes: Option<Vec<Scope>>,
+    credential_id: Option<i64>,
+) -> Result<Principal> {
+    let user = db::find_active_user(conn, user_id)?.ok_or(Error::Unauthenticated)?;
+    let queues = db::list_queue_ids_of(conn, user_id)?;
+    let staff = Staff {
+        user_id,
+        uid: user.uid,
+        name: user.name,
+        email: user.email,
+        role: user.role,
+        queues,
+        scopes,
+        credential_id,
+    };
+    Ok(Principal::Staff { staff })
+}
+
+fn program_of(
+    conn: &mut Db,
+    program: db::ClientRow,
+    credential: &db::Credential,
+    here: Presentation,
+) -> Result<Principal> {
+    let networks: Vec<IpNet> = serde_json::from_value(program.networks.0)
+        .map_err(|cause| Error::internal("the networks of a program cannot be read", cause))?;
+    let is_allowed = networks.is_empty() || networks.iter().any(|network| network.contains(&here.from));
+    if !(program.active && is_allowed) {
+        return Err(Error::Unauthenticated);
+    }
+    let reach = crate::directory::reach_of(conn, program.organisation_id, program.include_units, here.today)?;
+    let client = Client {
+        client_id: program.id,
+        uid: program.uid,
+        name: program.name,
+        organisation_id: program.organisation_id,
+        reach,
+        scopes: Scope::read_all(&credential.scopes),
+        requests_per_minute: program.requests_per_minute,
+        credential_id: credential.id,
+    };
+    Ok(Principal::Client { client })
 }
 
 /// Write down that a credential was used.
@@ -246,7 +350,7 @@ pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<d
 pub fn create_token(conn: &mut Db, email: &str, name: &str, life: impl Into<Life>) -> Result<Secret> {
     let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?
         .ok_or(Error::NotFound(crate::error::Resource::User))?;
-    let secret = Secret::generate(token::Kind::StaffToken)?;
+    let secret = Secret::generate(token::Kind::Token)?;
     db::insert_credential(conn, &secret, name, db::Owner::User(user.id), "", life.into())?;
     Ok(secret)
 }
@@ -262,8 +366,10 @@ pub fn create_key(
 ) -> Result<Secret> {
     let organisation = crate::directory::find_organisation(conn, organisation)?
         .ok_or(Error::NotFound(crate::error::Resource::Organisation))?;
-    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-    let secret = Secret::generate(token::Kind::OrganisationKey)?;
+    if scopes.iter().any(|scope| !Scope::OF_CLIENTS.contains(scope)) {
+        return Err(Error::invalid_parameter("scope", FieldCode::NotAllowed));
+    }
+    let secret = Secret::generate(token::Kind::Key)?;
     let life = life.into();
     let client_id = db::ensure_client(conn, organisation.id, name, life.from)?;
     db::insert_credential(
@@ -271,7 +377,7 @@ pub fn create_key(
         &secret,
         name,
         db::Owner::Client(client_id),
-        &scopes.join(" "),
+        &Scope::write_all(scopes),
         life,
     )?;
     Ok(secret)
@@ -299,7 +405,7 @@ pub fn list_tokens(conn: &mut Db, email: Option<&str>) -> Result<Vec<CredentialV
 
 /// End a key or token at once, named by its public half, with or without its prefix.
 pub fn revoke(conn: &mut Db, public_half: &str, now: DateTime<Utc>) -> Result<()> {
-    let bare = public_half.trim_start_matches("gdk_").trim_start_matches("gdt_");
+    let bare = token::bare_lookup(public_half);
     let unknown = || Error::invalid_parameter("PUBLIC", FieldCode::UnknownCode);
     if db::revoke_credential(conn, bare, now)? {
         Ok(())

@@ -16,11 +16,13 @@ diesel::table! {
         valid_from -> Nullable<Date>,
         valid_to -> Nullable<Date>,
         successor_id -> Nullable<BigInt>,
+        parent_id -> Nullable<BigInt>,
         pilot -> Bool,
         source -> Text,
         search_text -> Text,
         created_at -> TsUtc,
         updated_at -> TsUtc,
+        version -> BigInt,
     }
 }
 
@@ -54,6 +56,13 @@ diesel::table! {
         active -> Bool,
         created_at -> TsUtc,
         updated_at -> TsUtc,
+        password_hash -> Nullable<Text>,
+        totp_secret -> Nullable<Text>,
+        totp_confirmed_at -> Nullable<TsUtc>,
+        totp_last_step -> Nullable<BigInt>,
+        oidc_issuer -> Nullable<Text>,
+        oidc_subject -> Nullable<Text>,
+        version -> BigInt,
     }
 }
 
@@ -160,13 +169,19 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use crate::store::types::{DbUuid, TsUtc};
+    use crate::store::types::{DbJson, DbUuid, TsUtc};
     clients (id) {
         id -> BigInt,
         uid -> DbUuid,
         organisation_id -> BigInt,
         name -> Text,
+        networks -> DbJson,
+        include_units -> Bool,
+        requests_per_minute -> Nullable<Integer>,
+        active -> Bool,
         created_at -> TsUtc,
+        updated_at -> TsUtc,
+        version -> BigInt,
     }
 }
 
@@ -178,6 +193,7 @@ diesel::table! {
         uid -> DbUuid,
         lookup -> Text,
         secret_hash -> Text,
+        kind -> Text,
         name -> Text,
         client_id -> Nullable<BigInt>,
         user_id -> Nullable<BigInt>,
@@ -186,6 +202,8 @@ diesel::table! {
         expires_at -> Nullable<TsUtc>,
         revoked_at -> Nullable<TsUtc>,
         last_used_at -> Nullable<TsUtc>,
+        opened_from -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
     }
 }
 

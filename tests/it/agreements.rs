@@ -41,7 +41,11 @@ fn which_agreement_counts_is_decided_by_the_day_of_filing_in_viet_nam() {
         );
         assert_eq!(response_minutes(&file(&hue)), seconds, "{at}");
         assert_eq!(
-            response_minutes(&file(&app.key_of("H26", at, &giaidap::identity::Scope::ALL))),
+            response_minutes(&file(&app.key_of(
+                "H26",
+                at,
+                &giaidap::identity::Scope::OF_CLIENTS
+            ))),
             480 * 60
         );
     }

@@ -118,7 +118,7 @@ fn keys_of_two_programs_do_not_clash() {
     let app = TestApp::start();
     let callers = [
         app.organisation("H57"),
-        app.key_of("H57", "Dịch vụ công", &Scope::ALL),
+        app.key_of("H57", "Dịch vụ công", &Scope::OF_CLIENTS),
         app.organisation("H26"),
     ];
     let mut numbers: Vec<Value> = Vec::new();

@@ -15,14 +15,18 @@ CREATE TABLE organisations (
   egov_code TEXT,                       -- level-1 agency code of QĐ 20/2020/QĐ-TTg
   valid_from DATE,                      -- null: before the scope of the directory
   valid_to DATE,                        -- last day of validity; null: alive
-  successor_id BIGINT REFERENCES organisations (id),
+  successor_id BIGINT REFERENCES organisations (id),   -- owns its tickets from the day after valid_to
+  parent_id BIGINT REFERENCES organisations (id),      -- of a unit: the agency that it is part of
   pilot BOOLEAN NOT NULL DEFAULT FALSE,
   source TEXT NOT NULL,
   search_text TEXT NOT NULL,            -- names folded without marks, the same on both databases
   created_at TEXT NOT NULL,
-  updated_at TEXT NOT NULL
+  updated_at TEXT NOT NULL,
+  version BIGINT NOT NULL               -- the ETag
 );
 CREATE INDEX organisations_kind ON organisations (kind, code);
+CREATE INDEX organisations_successor ON organisations (successor_id) WHERE successor_id IS NOT NULL;
+CREATE INDEX organisations_parent ON organisations (parent_id) WHERE parent_id IS NOT NULL;
 
 -- A person of an organisation who asks; minimal data (personal data law).
 CREATE TABLE requesters (
@@ -50,8 +54,16 @@ CREATE TABLE users (
   language TEXT NOT NULL,
   active BOOLEAN NOT NULL,
   created_at TEXT NOT NULL,
-  updated_at TEXT NOT NULL
+  updated_at TEXT NOT NULL,
+  password_hash TEXT,                   -- argon2id as a PHC string; null: does not log in with a password
+  totp_secret TEXT,                     -- base32 (RFC 6238); null: no second factor
+  totp_confirmed_at TEXT,      -- null: enrolment has begun and does not count yet
+  totp_last_step BIGINT,                -- the newest time step whose code was taken: a code works once
+  oidc_issuer TEXT,                     -- who answers for this person's login, and
+  oidc_subject TEXT,                    -- under which name; apart from the address, which may change
+  version BIGINT NOT NULL               -- the ETag
 );
+CREATE UNIQUE INDEX users_oidc ON users (oidc_issuer, oidc_subject) WHERE oidc_subject IS NOT NULL;
 
 -- Working hours, versioned: a version is never changed once stored.
 CREATE TABLE calendars (
@@ -185,26 +197,38 @@ CREATE TABLE clients (
   uid TEXT NOT NULL UNIQUE,
   organisation_id BIGINT NOT NULL REFERENCES organisations (id),
   name TEXT NOT NULL,
+  networks TEXT NOT NULL,             -- where its keys may come from, as CIDR; empty: from anywhere
+  include_units BOOLEAN NOT NULL,       -- also sees the tickets of the organisation's units
+  requests_per_minute INTEGER,          -- its own limit; null: the server's
+  active BOOLEAN NOT NULL,              -- false: none of its keys opens anything
   created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  version BIGINT NOT NULL,              -- the ETag
   UNIQUE (organisation_id, name)
 );
 
--- Keys of organisations' programs and personal tokens of staff. Only a hash of the secret is stored.
+-- Keys of organisations' programs, personal tokens and sessions of staff. Only a hash of the secret is stored.
 CREATE TABLE credentials (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   uid TEXT NOT NULL UNIQUE,
   lookup TEXT NOT NULL UNIQUE,          -- the public half of the token
   secret_hash TEXT NOT NULL,            -- SHA-256 of the secret half, hex
+  kind TEXT NOT NULL CHECK (kind IN ('key', 'token', 'session')),
   name TEXT NOT NULL,
   client_id BIGINT REFERENCES clients (id),
   user_id BIGINT REFERENCES users (id),
-  scopes TEXT NOT NULL,                 -- of a key: space separated; empty for staff
+  scopes TEXT NOT NULL,                 -- space separated; empty for staff: all that the role may
   created_at TEXT NOT NULL,
   expires_at TEXT,
   revoked_at TEXT,
   last_used_at TEXT,             -- to the minute: at most one write a minute
-  CHECK ((client_id IS NULL) <> (user_id IS NULL))
+  opened_from TEXT,                     -- of a session: the address and
+  user_agent TEXT,                      -- the program that it was opened with
+  CHECK ((client_id IS NULL) <> (user_id IS NULL)),
+  CHECK ((kind = 'key') = (client_id IS NOT NULL))
 );
+CREATE INDEX credentials_user ON credentials (user_id, kind) WHERE user_id IS NOT NULL;
+CREATE INDEX credentials_client ON credentials (client_id) WHERE client_id IS NOT NULL;
 
 -- The last number given in each year; the row lock makes numbers gapless across replicas.
 CREATE TABLE ticket_numbers (

@@ -89,7 +89,11 @@ pub fn list_rows(
         .into_boxed::<MultiBackend>();
     match principal {
         Principal::Client { client, .. } => {
-            query = query.filter(tickets::organisation_id.eq(client.organisation_id));
+            query = match client.reach.as_slice() {
+                // One value, so that the index's own order is the page's.
+                [only] => query.filter(tickets::organisation_id.eq(*only)),
+                several => query.filter(tickets::organisation_id.eq_any(several.to_vec())),
+            };
         }
         Principal::Staff { staff, .. } if staff.role == crate::identity::Role::Agent && !desk.open_desk => {
             let mine = tickets::assignee_id

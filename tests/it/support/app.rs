@@ -208,7 +208,7 @@ impl TestApp {
 
     /// A program of an organisation, with all scopes.
     pub fn organisation(&self, code: &str) -> Client {
-        self.key(code, &Scope::ALL)
+        self.key(code, &Scope::OF_CLIENTS)
     }
 
     pub fn key(&self, code: &str, scopes: &[Scope]) -> Client {

@@ -1,13 +1,18 @@
 //! Every setting with its name and default, and the only reader of the environment.
 //!
 //! A value comes from the first of: command-line flag, environment `GIAIDAP_*` (and `DATABASE_URL` for the database),
-//! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`.
+//! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
+//! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
+mod network;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+
+pub use network::{Network, NetworkOverrides};
 
 use crate::store::StoreSettings;
 
@@ -144,6 +149,8 @@ pub struct Overrides {
         help_heading = "Settings"
     )]
     pub log: Option<String>,
+    #[command(flatten)]
+    pub network: NetworkOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -177,6 +184,7 @@ pub struct Config {
     pub max_body_bytes: usize,
     pub log_format: LogFormat,
     pub log: String,
+    pub network: Network,
 }
 
 /// How mails leave the house.
@@ -278,6 +286,7 @@ impl Config {
             max_body_bytes,
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
+            network: Network::settle(given.network, file.network)?,
         };
         config.check()?;
         Ok(config)
@@ -352,6 +361,7 @@ impl Config {
             max_body_bytes: self.max_body_bytes,
             log_format: self.log_format,
             log: &self.log,
+            network: &self.network,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -374,6 +384,7 @@ struct Effective<'a> {
     max_body_bytes: usize,
     log_format: LogFormat,
     log: &'a str,
+    network: &'a Network,
 }
 
 impl SmtpSecurity {
