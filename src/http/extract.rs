@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -90,7 +90,7 @@ fn call(request: &HttpRequest) -> Result<Call> {
         now,
         language,
         idempotency_key: match changes {
-            true => idempotency_key(request)?,
+            true => idempotency_key(request.headers())?,
             false => None,
         },
         if_match: match changes {
@@ -109,8 +109,8 @@ fn call(request: &HttpRequest) -> Result<Call> {
     })
 }
 
-fn header(request: &HttpRequest, name: &str) -> Result<Option<String>> {
-    let Some(value) = request.headers().get(name) else {
+fn header(headers: &HeaderMap, name: &str) -> Result<Option<String>> {
+    let Some(value) = headers.get(name) else {
         return Ok(None);
     };
     match value.to_str() {
@@ -122,8 +122,8 @@ fn header(request: &HttpRequest, name: &str) -> Result<Option<String>> {
     }
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>> {
-    let Some(key) = header(request, "Idempotency-Key")? else {
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(key) = header(headers, "Idempotency-Key")? else {
         return Ok(None);
     };
     if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -140,7 +140,7 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>> {
 /// The versions that `If-Match` names (RFC 9110, section 13.1.1); `*` matches whatever is there. A weak tag, and one that
 /// is not of our making, is well-formed and matches nothing.
 fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
-    let Some(text) = header(request, "If-Match")? else {
+    let Some(text) = header(request.headers(), "If-Match")? else {
         return Ok(None);
     };
     if text.trim() == "*" {

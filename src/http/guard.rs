@@ -7,7 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, HttpResponse, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
 use super::address::caller_address;
@@ -47,29 +47,30 @@ fn refuse(refused: &Error, sent_something: bool) -> HttpResponse {
 }
 
 async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
-    let Access::Needs(action) = access else {
-        return Ok(());
-    };
-    let authenticated = authenticate(request).await?;
-    access::permit(&authenticated.principal, action)?;
+    if let Access::Needs(action) = access {
+        let bearer = request.headers().get(AUTHORIZATION).and_then(bearer_of);
+        let bearer = bearer.ok_or(Error::Unauthenticated)?;
+        let authenticated = authenticate(request.request(), bearer).await?;
+        access::permit(&authenticated.principal, action)?;
+        request.extensions_mut().insert(Arc::new(authenticated.principal));
+    }
     // PostgreSQL takes no NUL in a text, so that nothing can have such an id.
     let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
     if request.match_info().iter().any(|(_, value)| has_nul(value)) {
         return Err(Error::NotFound(Resource::Page));
     }
-    request.extensions_mut().insert(Arc::new(authenticated.principal));
     Ok(())
 }
 
-async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
+/// The principal behind a token or key that came with this request, wherever it stood.
+pub async fn authenticate(request: &HttpRequest, bearer: String) -> Result<Authenticated> {
     let app = request.app_data::<Data<App>>().cloned();
     let app = app.ok_or_else(|| Error::internal("a route without an application", request.path()))?;
-    let bearer = bearer(request).ok_or(Error::Unauthenticated)?;
     let now = app.clock.now();
     let here = Presentation {
         now,
         today: app.desk.date_of(now),
-        from: caller_address(request.request()),
+        from: caller_address(request),
     };
     let found = app
         .store
@@ -91,8 +92,8 @@ async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
 }
 
 /// RFC 6750, section 2.1; the scheme is case-insensitive (RFC 9110, section 11.1).
-fn bearer(request: &ServiceRequest) -> Option<String> {
-    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+pub fn bearer_of(value: &HeaderValue) -> Option<String> {
+    let value = value.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")

@@ -170,6 +170,23 @@ pub fn render(error: &Error, language: Language, request_id: &str) -> String {
     serde_json::to_string(&problem).unwrap_or_default()
 }
 
+/// The status, and what is wrong in words, one text for each field, for other forms than problem+json.
+pub fn describe(error: &Error, language: Language) -> (StatusCode, Vec<String>) {
+    let texts = match error {
+        Error::Invalid(fields) => fields
+            .iter()
+            .map(|field| {
+                let place = match &field.place {
+                    Place::Pointer(name) | Place::Parameter(name) => name,
+                };
+                format!("{place}: {}", field_detail(&field.code, language))
+            })
+            .collect(),
+        _ => vec![detail(error, language)],
+    };
+    (kind_of(error).status, texts)
+}
+
 fn wire_field(field: &FieldError, language: Language) -> WireFieldError {
     let (pointer, parameter) = match &field.place {
         Place::Pointer(pointer) => (Some(pointer.clone()), None),

@@ -6,8 +6,8 @@ use actix_web::{Route as Handler, guard as on, web};
 use super::guard::guard;
 use super::{
     agreements, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory,
-    identity, matching, messages, operational_targets, operations, policies, policy_changes, queues, reports,
-    site, sla, ticket_changes, tickets,
+    identity, matching, messages, open311, operational_targets, operations, policies, policy_changes, queues,
+    reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -18,6 +18,8 @@ pub enum Access {
     Public,
     /// A principal that may do this to something; on what exactly, the operation decides.
     Needs(Action),
+    /// The same of the Open311 façade, which finds the key where GeoReport v2 has it and answers in its form.
+    NeedsKey(Action),
 }
 
 pub struct Route {
@@ -30,13 +32,13 @@ pub struct Route {
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal => $operation:ident = $module:ident::$handler:ident, $access:expr;)+) => {
+    ($($method:ident $path:literal => $operation:ident = $($handler:ident)::+, $access:expr;)+) => {
         &[$(Route {
             method: stringify!($method),
             path: $path,
             operation: stringify!($operation),
             access: $access,
-            handler: || routes!(@method $method).to($module::$handler),
+            handler: || routes!(@method $method).to($($handler)::+),
         }),+]
     };
     (@method GET) => { web::route().guard(on::Any(on::Get()).or(on::Head())) };
@@ -46,7 +48,7 @@ macro_rules! routes {
     (@method DELETE) => { web::delete() };
 }
 
-use Access::{Needs, Public};
+use Access::{Needs, NeedsKey, Public};
 use Action as A;
 
 pub const ROUTES: &[Route] = routes! {
@@ -126,6 +128,13 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/deliveries/{id}/retry" => retry_delivery = deliveries::retry_delivery, Needs(A::RetryDelivery);
 
     GET "/api/v1/reports/sla" => report_sla = reports::report_sla, Needs(A::ReadReports);
+
+    GET "/open311/v2/services.{format}" => list_open311_services = open311::services::list_open311_services, Public;
+    GET "/open311/v2/services/{id}.{format}" => show_open311_service = open311::services::show_open311_service, Public;
+    POST "/open311/v2/requests.{format}" => file_open311_request = open311::requests::file_open311_request, NeedsKey(A::FileTicket);
+    GET "/open311/v2/requests.{format}" => list_open311_requests = open311::requests::list_open311_requests, NeedsKey(A::ReadTicket);
+    GET "/open311/v2/requests/{id}.{format}" => show_open311_request = open311::requests::show_open311_request, NeedsKey(A::ReadTicket);
+    GET "/open311/v2/tokens/{id}.{format}" => show_open311_token = open311::requests::show_open311_token, NeedsKey(A::ReadTicket);
 };
 
 /// The methods that a path has, as `Allow` names them. `HEAD` comes with `GET` (RFC 9110, section 9.1); the connection

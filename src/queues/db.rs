@@ -31,6 +31,7 @@ pub struct Topic {
     pub co_queue_id: Option<i64>,
     pub external_owner: Option<String>,
     pub default_priority: i16,
+    pub keywords: String,
     pub legal_basis: String,
 }
 

@@ -120,6 +120,25 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("show_delivery", [403, 403, 403, 403, 403, 403, 200, 200, 200]),
     ("retry_delivery", [403, 403, 403, 403, 403, 403, 403, 200, 200]),
     ("report_sla", [403, 403, 403, 403, 403, 403, 200, 200, 200]),
+    ("list_open311_services", [200; 9]),
+    ("show_open311_service", [200; 9]),
+    // A key files for its own organisation; staff have none to file for in a form.
+    (
+        "file_open311_request",
+        [201, 403, 201, 201, 400, 400, 403, 400, 400],
+    ),
+    (
+        "list_open311_requests",
+        [200, 200, 403, 200, 200, 200, 200, 200, 200],
+    ),
+    (
+        "show_open311_request",
+        [404, 200, 403, 200, 404, 200, 200, 200, 200],
+    ),
+    (
+        "show_open311_token",
+        [404, 200, 403, 200, 404, 200, 200, 200, 200],
+    ),
 ];
 
 fn callers(app: &TestApp) -> Vec<Client> {
@@ -185,6 +204,8 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
             }
             body
         }
+        // A form.
+        "file_open311_request" => json!("service_code=NGSP&description=Xin+h%E1%BB%8Fi."),
         "post_message" | "post_note" => json!({ "body": "Xin chào." }),
         "assign_ticket" => json!({ "assignee": "colleague@centre.example" }),
         "transfer_ticket" => json!({ "queue": "security", "reason": "Đúng nhóm hơn." }),
@@ -205,6 +226,9 @@ fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crat
             caller
                 .with("If-Match", "*")
                 .send(method, path, Some("application/json"), Some(body.as_bytes()))
+        }
+        (_, Some(Value::String(form))) if path.starts_with("/open311/") => {
+            caller.post_raw(path, "application/x-www-form-urlencoded", form.as_bytes())
         }
         (_, Some(Value::String(file))) => caller.post_raw(path, "text/csv", file.as_bytes()),
         (_, Some(body)) => caller.post(path, body),
@@ -239,6 +263,7 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
             let ticket_path = path_of(&ticket);
             lan.call(&format!("{ticket_path}/claim")).expect(200);
             let (id, missing) = match route.path.split('/').nth(3).unwrap_or_default() {
+                "services" => ("NGSP".to_owned(), "NONE"),
                 "organisations" => ("H57".to_owned(), "H99"),
                 "topics" => ("NGSP".to_owned(), "NONE"),
                 "queues" => ("technology".to_owned(), "none"),
@@ -273,6 +298,7 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
                         .replace("{id}", id)
                         .replace("{token}", token)
                         .replace("{version}", "1")
+                        .replace("{format}", "json")
                 )
             };
             let body = body_for(route.operation, name);
