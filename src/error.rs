@@ -68,6 +68,9 @@ pub enum Resource {
     OperationalTarget,
     Delivery,
     User,
+    Client,
+    Key,
+    Requester,
     Page,
 }
 
@@ -85,6 +88,14 @@ pub enum Conflict {
     DefaultPolicy,
     /// A retired policy stays as it is.
     PolicyRetired,
+    /// An ended key gives no new one.
+    KeyEnded,
+    /// A program has as many keys in force as it may.
+    TooManyKeys,
+    /// The organisation has another successor, which is to be taken back first.
+    HasSuccessor,
+    /// Nobody is left in what was made anonymous.
+    Anonymised,
 }
 
 /// One wrong field of a request.

@@ -3,6 +3,8 @@
 mod address;
 mod agreements;
 pub mod answer;
+mod api_clients;
+mod api_keys;
 mod calendar_changes;
 mod calendar_files;
 mod calendar_versions;

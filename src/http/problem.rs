@@ -444,6 +444,9 @@ fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
         ),
         Resource::Delivery => ("Không có thư này.", "There is no such delivery."),
         Resource::User => ("Không có người dùng này.", "There is no such user."),
+        Resource::Client => ("Không có chương trình này.", "There is no such program."),
+        Resource::Key => ("Chương trình không có khóa này.", "The program has no such key."),
+        Resource::Requester => ("Không có người hỏi này.", "There is no such requester."),
         Resource::Page => ("Không có trang này.", "There is no such page."),
     }
 }
@@ -470,6 +473,22 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
         Conflict::PolicyRetired => (
             "Chính sách này đã ngừng dùng nên không thể thay đổi.",
             "This policy is retired and cannot be changed any more.",
+        ),
+        Conflict::KeyEnded => (
+            "Khóa này đã hết hiệu lực; hãy tạo khóa mới.",
+            "This key has ended; make a new one.",
+        ),
+        Conflict::TooManyKeys => (
+            "Chương trình đã có quá nhiều khóa còn hiệu lực; hãy thu hồi những khóa không dùng nữa.",
+            "The program has too many keys in force; revoke those that are not used any more.",
+        ),
+        Conflict::HasSuccessor => (
+            "Cơ quan này đã có cơ quan kế thừa khác; hãy gỡ bỏ trước.",
+            "The organisation has another successor; take that back first.",
+        ),
+        Conflict::Anonymised => (
+            "Thông tin của người này đã được xóa.",
+            "This person's data were erased.",
         ),
     }
 }

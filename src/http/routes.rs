@@ -5,9 +5,9 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory,
-    identity, matching, messages, open311, operational_targets, operations, policies, policy_changes, queues,
-    reports, site, sla, ticket_changes, tickets,
+    agreements, api_clients, api_keys, calendar_changes, calendar_files, calendar_versions, calendars,
+    deliveries, directory, identity, matching, messages, open311, operational_targets, operations, policies,
+    policy_changes, queues, reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -59,6 +59,16 @@ pub const ROUTES: &[Route] = routes! {
     GET "/t/{token}" => show_status_page = site::show_status_page, Public;
 
     GET "/api/v1/me" => show_me = identity::show_me, Needs(A::ReadSelf);
+    POST "/api/v1/me/key/rotate" => rotate_own_key = api_keys::rotate_own_key, Needs(A::RotateOwnKey);
+
+    GET "/api/v1/api-clients" => list_api_clients = api_clients::list_api_clients, Needs(A::ReadClients);
+    POST "/api/v1/api-clients" => create_api_client = api_clients::create_api_client, Needs(A::ManageClients);
+    GET "/api/v1/api-clients/{id}" => show_api_client = api_clients::show_api_client, Needs(A::ReadClients);
+    PATCH "/api/v1/api-clients/{id}" => change_api_client = api_clients::change_api_client, Needs(A::ManageClients);
+    GET "/api/v1/api-clients/{id}/keys" => list_api_keys = api_keys::list_api_keys, Needs(A::ReadClients);
+    POST "/api/v1/api-clients/{id}/keys" => create_api_key = api_keys::create_api_key, Needs(A::ManageClients);
+    POST "/api/v1/api-clients/{id}/keys/{key}/rotate" => rotate_api_key = api_keys::rotate_api_key, Needs(A::ManageClients);
+    DELETE "/api/v1/api-clients/{id}/keys/{key}" => revoke_api_key = api_keys::revoke_api_key, Needs(A::ManageClients);
 
     GET "/api/v1/organisations" => list_organisations = directory::list_organisations, Needs(A::ReadDirectory);
     GET "/api/v1/organisations/{id}" => show_organisation = directory::show_organisation, Needs(A::ReadDirectory);

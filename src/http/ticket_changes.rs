@@ -38,7 +38,7 @@ pub struct ChangeTicket {
 }
 
 /// What is there, null included where its type has that: absent is another thing.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)

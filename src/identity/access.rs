@@ -14,11 +14,15 @@ pub enum Action {
     /// Programs of organisations and their keys.
     ReadClients,
     ManageClients,
+    /// A program changes over the key that it presents.
+    RotateOwnKey,
     ReadDirectory,
     ManageDirectory,
     /// Persons of organisations.
     ReadRequesters,
     ManageRequesters,
+    /// Erase who a person is.
+    AnonymiseRequesters,
     ReadCalendars,
     ManageCalendars,
     /// Who changed the rules, why, and what rests on them; what queues promise each other.
@@ -97,6 +101,8 @@ fn holders(action: Action) -> (&'static [Holder], Option<Scope>) {
         A::ManageSelf => (STAFF, Some(Scope::IdentityWrite)),
         A::ManageStaff | A::ManageClients => (ADMIN, Some(Scope::IdentityWrite)),
         A::ReadClients => (&[H::Admin, H::Auditor], Some(Scope::IdentityWrite)),
+        A::RotateOwnKey => (&[H::Client], None),
+        A::AnonymiseRequesters => (HEADS, Some(Scope::DirectoryWrite)),
         A::ManageDirectory => (ADMIN, Some(Scope::DirectoryWrite)),
         A::ReadRequesters => (EVERYBODY, Some(Scope::TicketsRead)),
         A::ManageRequesters => (DESK_AND_CLIENTS, Some(Scope::TicketsWrite)),

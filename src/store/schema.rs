@@ -40,6 +40,9 @@ diesel::table! {
         language -> Text,
         created_at -> TsUtc,
         updated_at -> TsUtc,
+        search_text -> Text,
+        anonymised_at -> Nullable<TsUtc>,
+        version -> BigInt,
     }
 }
 
@@ -175,6 +178,7 @@ diesel::table! {
         uid -> DbUuid,
         organisation_id -> BigInt,
         name -> Text,
+        search_text -> Text,
         networks -> DbJson,
         include_units -> Bool,
         requests_per_minute -> Nullable<Integer>,
@@ -202,6 +206,8 @@ diesel::table! {
         expires_at -> Nullable<TsUtc>,
         revoked_at -> Nullable<TsUtc>,
         last_used_at -> Nullable<TsUtc>,
+        life_seconds -> Nullable<BigInt>,
+        replaces_id -> Nullable<BigInt>,
         opened_from -> Nullable<Text>,
         user_agent -> Nullable<Text>,
     }

@@ -39,10 +39,14 @@ CREATE TABLE requesters (
   phone TEXT,
   language TEXT NOT NULL,
   created_at TEXT NOT NULL,
-  updated_at TEXT NOT NULL
+  updated_at TEXT NOT NULL,
+  search_text TEXT NOT NULL,            -- name and unit folded without marks
+  anonymised_at TEXT,            -- name, address, telephone and unit are erased; the row stays for counting
+  version BIGINT NOT NULL               -- the ETag
 );
 CREATE UNIQUE INDEX requesters_email ON requesters (organisation_id, email) WHERE email IS NOT NULL;
 CREATE INDEX requesters_name ON requesters (organisation_id, name);
+CREATE INDEX requesters_organisation ON requesters (organisation_id, id);
 
 -- Staff of the centre.
 CREATE TABLE users (
@@ -197,6 +201,7 @@ CREATE TABLE clients (
   uid TEXT NOT NULL UNIQUE,
   organisation_id BIGINT NOT NULL REFERENCES organisations (id),
   name TEXT NOT NULL,
+  search_text TEXT NOT NULL,            -- the name folded without marks
   networks TEXT NOT NULL,             -- where its keys may come from, as CIDR; empty: from anywhere
   include_units BOOLEAN NOT NULL,       -- also sees the tickets of the organisation's units
   requests_per_minute INTEGER,          -- its own limit; null: the server's
@@ -222,6 +227,8 @@ CREATE TABLE credentials (
   expires_at TEXT,
   revoked_at TEXT,
   last_used_at TEXT,             -- to the minute: at most one write a minute
+  life_seconds BIGINT,                  -- of a key: for how long it was given; null: until it is ended
+  replaces_id BIGINT REFERENCES credentials (id),   -- of a key made by rotation: the one before it
   opened_from TEXT,                     -- of a session: the address and
   user_agent TEXT,                      -- the program that it was opened with
   CHECK ((client_id IS NULL) <> (user_id IS NULL)),
@@ -229,6 +236,7 @@ CREATE TABLE credentials (
 );
 CREATE INDEX credentials_user ON credentials (user_id, kind) WHERE user_id IS NOT NULL;
 CREATE INDEX credentials_client ON credentials (client_id) WHERE client_id IS NOT NULL;
+CREATE INDEX credentials_replaces ON credentials (replaces_id) WHERE replaces_id IS NOT NULL;
 
 -- The last number given in each year; the row lock makes numbers gapless across replicas.
 CREATE TABLE ticket_numbers (
