@@ -4,6 +4,7 @@
 //! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
 mod network;
+mod sign_in;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 pub use network::{Network, NetworkOverrides};
+pub use sign_in::{SignIn, SignInOverrides};
 
 use crate::store::StoreSettings;
 
@@ -151,6 +153,8 @@ pub struct Overrides {
     pub log: Option<String>,
     #[command(flatten)]
     pub network: NetworkOverrides,
+    #[command(flatten)]
+    pub sign_in: SignInOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -185,6 +189,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub log: String,
     pub network: Network,
+    pub sign_in: SignIn,
 }
 
 /// How mails leave the house.
@@ -287,6 +292,7 @@ impl Config {
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
             network: Network::settle(given.network, file.network)?,
+            sign_in: SignIn::settle(given.sign_in, file.sign_in)?,
         };
         config.check()?;
         Ok(config)
@@ -362,6 +368,7 @@ impl Config {
             log_format: self.log_format,
             log: &self.log,
             network: &self.network,
+            sign_in: &self.sign_in,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -385,6 +392,7 @@ struct Effective<'a> {
     log_format: LogFormat,
     log: &'a str,
     network: &'a Network,
+    sign_in: &'a SignIn,
 }
 
 impl SmtpSecurity {

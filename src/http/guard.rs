@@ -70,6 +70,7 @@ async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
         now,
         today: app.desk.date_of(now),
         from: caller_address(request.request()),
+        session_idle: app.config.sign_in.session_life().idle,
     };
     let found = app
         .store
