@@ -15,6 +15,7 @@ mod guard;
 mod identity;
 mod matching;
 mod messages;
+mod oidc;
 mod operational_targets;
 mod operations;
 mod params;

@@ -6,8 +6,8 @@ use actix_web::{Route as Handler, guard as on, web};
 use super::guard::guard;
 use super::{
     agreements, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory,
-    identity, matching, messages, operational_targets, operations, policies, policy_changes, queues, reports,
-    site, sla, ticket_changes, tickets,
+    identity, matching, messages, oidc, operational_targets, operations, policies, policy_changes, queues,
+    reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -57,6 +57,9 @@ pub const ROUTES: &[Route] = routes! {
     GET "/t/{token}" => show_status_page = site::show_status_page, Public;
 
     GET "/api/v1/me" => show_me = identity::show_me, Needs(A::ReadSelf);
+
+    GET "/api/v1/auth/oidc/login" => begin_oidc_login = oidc::begin_oidc_login, Public;
+    GET "/api/v1/auth/oidc/callback" => finish_oidc_login = oidc::finish_oidc_login, Public;
 
     GET "/api/v1/organisations" => list_organisations = directory::list_organisations, Needs(A::ReadDirectory);
     GET "/api/v1/organisations/{id}" => show_organisation = directory::show_organisation, Needs(A::ReadDirectory);

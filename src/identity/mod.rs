@@ -4,6 +4,7 @@
 //! time. Decisions are made in `access` from (principal, action, resource) and nowhere else.
 pub mod access;
 pub(crate) mod db;
+pub mod oidc;
 pub mod sessions;
 pub(crate) mod token;
 
