@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::identity::oidc::Provider;
 use crate::notifications::carrier::Carrier;
 use crate::notifications::status_page::StatusPages;
 use crate::seed::{self, Seeded};
@@ -21,6 +22,8 @@ pub struct App {
     pub intake: Intake,
     pub carrier: Carrier,
     pub pages: StatusPages,
+    /// Who answers for people of the centre, where somebody else does.
+    pub oidc: Option<Provider>,
     /// Cancelled when the server begins to go away; readiness says so.
     pub stopping: CancellationToken,
 }
@@ -42,6 +45,8 @@ impl App {
         let desk = Arc::new(Desk::new(&config));
         let intake = Intake::start(&store, &desk)?;
         let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
+        let oidc = config.oidc.clone();
+        let oidc = oidc.map(|settings| Provider::new(settings, &config.public_url));
         let app = App {
             config,
             store,
@@ -50,6 +55,7 @@ impl App {
             intake,
             carrier,
             pages,
+            oidc,
             stopping: CancellationToken::new(),
         };
         Ok(Opened {

@@ -6,6 +6,8 @@ use std::fmt;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+pub use crate::identity::oidc::SignOnRefusal;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ pub enum Error {
     Unauthenticated,
     /// A valid credential that may not do this.
     Forbidden,
+    /// A login by the OpenID provider that did not end well.
+    SignOn(SignOnRefusal),
     /// Try again later: busy, lost connection, shutting down.
     Unavailable { what: &'static str, cause: String },
     /// The commit was sent and its answer lost: the request may have been carried out or not.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::idempotency;
+use crate::identity::oidc::login;
 use crate::notifications::carrier::Carrier;
 use crate::store::Store;
 use crate::tickets::notices::{close_step, notice_step, status_update_step};
@@ -31,6 +32,7 @@ const STATUS_UPDATES_INTERVAL: Duration = Duration::from_secs(30);
 const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
 const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+const LOGINS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
 pub struct Workers {
@@ -55,6 +57,7 @@ impl Workers {
             "closings",
             "recount",
             "idempotency",
+            "oidc_logins",
         ] {
             metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
         }
@@ -94,6 +97,11 @@ impl Workers {
         workers.add("idempotency", SWEEP_INTERVAL, move || {
             let (s, now) = (s.clone(), c.now());
             async move { s.write(move |conn| idempotency::sweep_step(conn, now)).await }
+        });
+        let (s, c) = (store.clone(), clock.clone());
+        workers.add("oidc_logins", LOGINS_INTERVAL, move || {
+            let (s, now) = (s.clone(), c.now());
+            async move { s.write(move |conn| login::sweep_step(conn, now)).await }
         });
         workers
     }
@@ -154,6 +162,7 @@ pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Ca
     store
         .write(move |conn| idempotency::sweep_step(conn, now))
         .await?;
+    store.write(move |conn| login::sweep_step(conn, now)).await?;
     loop {
         let now = clock.now();
         let recounted = recount_step(store, desk, now).await?;

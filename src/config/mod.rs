@@ -4,6 +4,8 @@
 //! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
 mod network;
+pub mod oidc;
+mod sign_in;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 pub use network::{Network, NetworkOverrides};
+pub use oidc::{Oidc, OidcOverrides};
+pub use sign_in::{SignIn, SignInOverrides};
 
 use crate::store::StoreSettings;
 
@@ -151,6 +155,10 @@ pub struct Overrides {
     pub log: Option<String>,
     #[command(flatten)]
     pub network: NetworkOverrides,
+    #[command(flatten)]
+    pub oidc: OidcOverrides,
+    #[command(flatten)]
+    pub sign_in: SignInOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -185,6 +193,8 @@ pub struct Config {
     pub log_format: LogFormat,
     pub log: String,
     pub network: Network,
+    pub oidc: Option<Oidc>,
+    pub sign_in: SignIn,
 }
 
 /// How mails leave the house.
@@ -287,6 +297,8 @@ impl Config {
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
             network: Network::settle(given.network, file.network)?,
+            oidc: Oidc::settle(given.oidc, file.oidc)?,
+            sign_in: SignIn::settle(given.sign_in, file.sign_in)?,
         };
         config.check()?;
         Ok(config)
@@ -362,6 +374,8 @@ impl Config {
             log_format: self.log_format,
             log: &self.log,
             network: &self.network,
+            oidc: self.oidc.as_ref(),
+            sign_in: &self.sign_in,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -385,6 +399,9 @@ struct Effective<'a> {
     log_format: LogFormat,
     log: &'a str,
     network: &'a Network,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oidc: Option<&'a Oidc>,
+    sign_in: &'a SignIn,
 }
 
 impl SmtpSecurity {

@@ -14,7 +14,8 @@ use super::address::caller_address;
 use super::routes::Access;
 use crate::app::App;
 use crate::error::{Error, Resource, Result};
-use crate::identity::{self, Authenticated, Presentation, access};
+use crate::identity::{self, Authenticated, Presentation, access, oidc};
+use crate::store::Db;
 
 /// Let a request through to its handler, or answer it. A handler that panics answers 500 like any other failure.
 pub async fn guard<B: MessageBody + 'static>(
@@ -71,7 +72,17 @@ pub async fn authenticate(request: &HttpRequest, bearer: String) -> Result<Authe
         now,
         today: app.desk.date_of(now),
         from: caller_address(request),
+        session_idle: app.config.sign_in.session_life().idle,
     };
+    if let Some(provider) = app.oidc.as_ref().filter(|_| oidc::looks_like_jwt(&bearer)) {
+        // Its calls, where it needs any, are made before the database is asked.
+        let token = provider.bearer(&bearer, now).await?;
+        let work = move |conn: &mut Db| oidc::principal(conn, token);
+        return Ok(Authenticated {
+            principal: app.store.read(work).await?,
+            use_to_record: None,
+        });
+    }
     let found = app
         .store
         .read(move |conn| identity::authenticate(conn, &bearer, here))

@@ -17,6 +17,7 @@ mod guard;
 mod identity;
 mod matching;
 mod messages;
+mod oidc;
 mod open311;
 mod operational_targets;
 mod operations;

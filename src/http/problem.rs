@@ -7,7 +7,7 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHEN
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource};
+use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource, SignOnRefusal};
 use crate::language::Language;
 
 /// What a failure tells the caller.
@@ -49,6 +49,18 @@ fn kind_of(error: &Error) -> Kind {
             "Not authenticated",
         ),
         Error::Forbidden => kind("forbidden", S::FORBIDDEN, "Không được phép", "Not permitted"),
+        Error::SignOn(refusal) if is_forbidden(*refusal) => kind(
+            "sign-on-forbidden",
+            S::FORBIDDEN,
+            "Không được phép đăng nhập",
+            "Login not permitted",
+        ),
+        Error::SignOn(_) => kind(
+            "sign-on-failed",
+            S::UNAUTHORIZED,
+            "Đăng nhập không thành công",
+            "Login failed",
+        ),
         Error::NotFound(_) => kind("not-found", S::NOT_FOUND, "Không tìm thấy", "Not found"),
         Error::MethodNotAllowed { .. } => kind(
             "method-not-allowed",
@@ -369,8 +381,49 @@ fn detail(error: &Error, language: Language) -> String {
             format!("Chỉ hỗ trợ: {allowed}."),
             format!("Supported here: {allowed}."),
         ),
+        Error::SignOn(refusal) => sign_on_detail(*refusal, language),
         other => plain_detail(other, language).to_owned(),
     }
+}
+
+/// Who somebody is, is known; they may not come in.
+fn is_forbidden(refusal: SignOnRefusal) -> bool {
+    matches!(
+        refusal,
+        SignOnRefusal::Denied | SignOnRefusal::UnknownPerson | SignOnRefusal::NoRole
+    )
+}
+
+fn sign_on_detail(refusal: SignOnRefusal, language: Language) -> String {
+    let (vi, en) = match refusal {
+        SignOnRefusal::UnknownLogin => (
+            "Lần đăng nhập này không có, đã hết hạn, đã dùng, hoặc bắt đầu ở trình duyệt khác; hãy đăng nhập lại.",
+            "This login is unknown, over, used already, or was begun in another browser; begin again.",
+        ),
+        SignOnRefusal::Provider(error) => {
+            return language.choose(
+                format!("Hệ thống xác thực báo lỗi: {error}. Hãy đăng nhập lại."),
+                format!("The identity provider says: {error}. Begin again."),
+            );
+        }
+        SignOnRefusal::Denied => (
+            "Hệ thống xác thực từ chối đăng nhập (access_denied).",
+            "The identity provider refused the login (access_denied).",
+        ),
+        SignOnRefusal::Unproven => (
+            "Không kiểm chứng được trả lời của hệ thống xác thực; hãy đăng nhập lại.",
+            "What the identity provider answered could not be verified; begin again.",
+        ),
+        SignOnRefusal::UnknownPerson => (
+            "Người này không có tài khoản đang hoạt động ở đây.",
+            "This person has no active account here.",
+        ),
+        SignOnRefusal::NoRole => (
+            "Hệ thống xác thực không cho người này vai trò nào ở đây.",
+            "The identity provider gives this person no role here.",
+        ),
+    };
+    language.choose(vi, en).to_owned()
 }
 
 fn plain_detail(error: &Error, language: Language) -> &'static str {
@@ -515,7 +568,7 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
         match self {
-            Error::Unauthenticated => {
+            _ if self.status_code() == StatusCode::UNAUTHORIZED => {
                 response.insert_header((
                     WWW_AUTHENTICATE,
                     HeaderValue::from_static("Bearer realm=\"giaidap\""),

@@ -6,8 +6,8 @@ use actix_web::{Route as Handler, guard as on, web};
 use super::guard::guard;
 use super::{
     agreements, api_clients, api_keys, calendar_changes, calendar_files, calendar_versions, calendars,
-    deliveries, directory, identity, matching, messages, open311, operational_targets, operations, policies,
-    policy_changes, queues, reports, site, sla, ticket_changes, tickets,
+    deliveries, directory, identity, matching, messages, oidc, open311, operational_targets, operations,
+    policies, policy_changes, queues, reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -69,6 +69,9 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/api-clients/{id}/keys" => create_api_key = api_keys::create_api_key, Needs(A::ManageClients);
     POST "/api/v1/api-clients/{id}/keys/{key}/rotate" => rotate_api_key = api_keys::rotate_api_key, Needs(A::ManageClients);
     DELETE "/api/v1/api-clients/{id}/keys/{key}" => revoke_api_key = api_keys::revoke_api_key, Needs(A::ManageClients);
+
+    GET "/api/v1/auth/oidc/login" => begin_oidc_login = oidc::begin_oidc_login, Public;
+    GET "/api/v1/auth/oidc/callback" => finish_oidc_login = oidc::finish_oidc_login, Public;
 
     GET "/api/v1/organisations" => list_organisations = directory::list_organisations, Needs(A::ReadDirectory);
     GET "/api/v1/organisations/{id}" => show_organisation = directory::show_organisation, Needs(A::ReadDirectory);

@@ -18,6 +18,7 @@ pub struct Credential {
     pub kind: Kind,
     pub user_id: Option<i64>,
     pub scopes: String,
+    pub created_at: Ts,
     pub expires_at: Option<Ts>,
     pub revoked_at: Option<Ts>,
     pub last_used_at: Option<Ts>,
@@ -89,6 +90,36 @@ pub fn insert_credential(
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// A session to be stored.
+pub struct NewSession<'a> {
+    pub user_id: i64,
+    pub scopes: &'a str,
+    pub opened_from: &'a str,
+    pub user_agent: Option<String>,
+    pub opened_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub fn insert_session(conn: &mut Db, secret: &Secret, new: &NewSession<'_>) -> Result<Uid> {
+    let uid = Uid::new();
+    diesel::insert_into(credentials::table)
+        .values((
+            credentials::uid.eq(uid),
+            credentials::lookup.eq(secret.lookup()),
+            credentials::secret_hash.eq(secret.hash()),
+            credentials::kind.eq(secret.kind()),
+            credentials::name.eq("session"),
+            credentials::user_id.eq(Some(new.user_id)),
+            credentials::scopes.eq(new.scopes),
+            credentials::created_at.eq(Ts::from(new.opened_at)),
+            credentials::expires_at.eq(Some(Ts::from(new.expires_at))),
+            credentials::opened_from.eq(Some(new.opened_from)),
+            credentials::user_agent.eq(new.user_agent.as_deref()),
+        ))
+        .execute(conn)?;
+    Ok(uid)
 }
 
 pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {

@@ -5,6 +5,8 @@
 pub mod access;
 pub mod clients;
 pub(crate) mod db;
+pub mod oidc;
+pub mod sessions;
 pub(crate) mod token;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -206,6 +208,8 @@ pub struct Presentation {
     pub today: NaiveDate,
     /// The caller's address.
     pub from: IpAddr,
+    /// Without use for so long a session has ended.
+    pub session_idle: Duration,
 }
 
 impl Presentation {
@@ -215,6 +219,7 @@ impl Presentation {
             now,
             today: now.date_naive(),
             from: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            session_idle: Duration::hours(1),
         }
     }
 }
@@ -225,7 +230,9 @@ impl Presentation {
 pub fn authenticate(conn: &mut Db, bearer: &str, here: Presentation) -> Result<Authenticated> {
     let presented = token::Presented::parse(bearer).ok_or(Error::Unauthenticated)?;
     let (credential, client) = db::find_credential(conn, presented.lookup)?.ok_or(Error::Unauthenticated)?;
-    let alive = credential.revoked_at.is_none() && credential.expires_at.is_none_or(|at| at.0 > here.now);
+    let alive = credential.revoked_at.is_none()
+        && credential.expires_at.is_none_or(|at| at.0 > here.now)
+        && !sessions::is_idle(&credential, here.session_idle, here.now);
     if !(presented.matches(&credential.secret_hash) && presented.kind == credential.kind) {
         return Err(Error::Unauthenticated);
     }

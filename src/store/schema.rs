@@ -433,6 +433,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::TsUtc;
+    oidc_logins (id) {
+        id -> BigInt,
+        state_hash -> Text,
+        binding_hash -> Text,
+        nonce -> Text,
+        code_verifier -> Text,
+        return_to -> Nullable<Text>,
+        expires_at -> TsUtc,
+    }
+}
+
 diesel::joinable!(requesters -> organisations (organisation_id));
 diesel::joinable!(calendar_versions -> calendars (calendar_id));
 diesel::joinable!(sla_policy_versions -> sla_policies (policy_id));
@@ -477,6 +491,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     deliveries,
     idempotency_records,
     messages,
+    oidc_logins,
     organisations,
     queue_members,
     queues,

@@ -29,6 +29,7 @@ mod lists;
 mod mail;
 mod midflight;
 mod notices;
+mod oidc;
 mod open311;
 mod operational_targets;
 mod operations;

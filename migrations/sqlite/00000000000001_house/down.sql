@@ -1,3 +1,4 @@
+DROP TABLE oidc_logins;
 DROP TABLE idempotency_records;
 DROP TABLE deliveries;
 DROP TABLE clock_segments;

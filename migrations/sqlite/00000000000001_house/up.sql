@@ -238,6 +238,18 @@ CREATE INDEX credentials_user ON credentials (user_id, kind) WHERE user_id IS NO
 CREATE INDEX credentials_client ON credentials (client_id) WHERE client_id IS NOT NULL;
 CREATE INDEX credentials_replaces ON credentials (replaces_id) WHERE replaces_id IS NOT NULL;
 
+-- Logins by the OpenID provider that have begun: whichever replica they come back to ends them, each once.
+CREATE TABLE oidc_logins (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  state_hash TEXT NOT NULL UNIQUE,      -- SHA-256 of what the provider gives back, hex
+  binding_hash TEXT NOT NULL,           -- SHA-256 of the cookie of the browser in which it began, hex
+  nonce TEXT NOT NULL,                  -- stands in the ID token of this login and of no other
+  code_verifier TEXT NOT NULL,          -- the secret of PKCE (RFC 7636); useless without the code
+  return_to TEXT,                       -- local path that the program asked to be given back
+  expires_at TEXT NOT NULL
+);
+CREATE INDEX oidc_logins_expiry ON oidc_logins (expires_at);
+
 -- The last number given in each year; the row lock makes numbers gapless across replicas.
 CREATE TABLE ticket_numbers (
   year INTEGER PRIMARY KEY,

@@ -33,6 +33,9 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("openapi_file", [200; 9]),
     ("show_status_page", [200; 9]),
     ("show_me", [200; 9]),
+    // No provider is configured.
+    ("begin_oidc_login", [404; 9]),
+    ("finish_oidc_login", [404; 9]),
     ("list_organisations", [200; 9]),
     ("show_organisation", [200; 9]),
     ("list_topics", [200; 9]),

@@ -96,12 +96,16 @@ impl TestApp {
 
     /// A second instance on the same database, mail server and clock: another replica.
     pub fn replica(&self) -> TestApp {
+        self.replica_with(&Overrides::default())
+    }
+
+    pub fn replica_with(&self, overrides: &Overrides) -> TestApp {
         TestApp::launch(
             Arc::clone(&self.database),
             Arc::clone(&self.smtp),
             Arc::clone(&self.storage),
             self.app.clock.clone(),
-            &Overrides::default(),
+            overrides,
         )
     }
 

@@ -7,6 +7,7 @@ pub mod contract;
 pub mod database;
 pub mod desk;
 pub mod mail;
+pub mod oidc;
 pub mod policies;
 pub mod postgres;
 pub mod process;
