@@ -3,6 +3,7 @@
 //! In reading order: the pure clock, what a request touches on its way down, the domain, then what stands around it.
 pub mod clock;
 pub mod config;
+pub(crate) mod csv_file;
 pub mod deadline;
 pub mod error;
 pub mod language;

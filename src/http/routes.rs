@@ -5,9 +5,7 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, api_clients, api_keys, calendar_changes, calendar_files, calendar_versions, calendars,
-    deliveries, directory, identity, matching, messages, oidc, open311, operational_targets, operations,
-    policies, policy_changes, queues, reports, site, sla, ticket_changes, tickets,
+    agreements, api_clients, api_keys, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, directory_files, identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -74,7 +72,17 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/auth/oidc/callback" => finish_oidc_login = oidc::finish_oidc_login, Public;
 
     GET "/api/v1/organisations" => list_organisations = directory::list_organisations, Needs(A::ReadDirectory);
+    POST "/api/v1/organisations" => create_organisation = directory::create_organisation, Needs(A::ManageDirectory);
+    GET "/api/v1/organisations/export.csv" => export_organisations = directory_files::export_organisations, Needs(A::ReadDirectory);
+    POST "/api/v1/organisations/import" => import_organisations = directory_files::import_organisations, Needs(A::ManageDirectory);
+    PATCH "/api/v1/organisations/{id}" => change_organisation = directory::change_organisation, Needs(A::ManageDirectory);
+    POST "/api/v1/organisations/{id}/succession" => succeed_organisation = successions::succeed_organisation, Needs(A::ManageDirectory);
     GET "/api/v1/organisations/{id}" => show_organisation = directory::show_organisation, Needs(A::ReadDirectory);
+    GET "/api/v1/requesters" => list_requesters = requesters::list_requesters, Needs(A::ReadRequesters);
+    POST "/api/v1/requesters" => create_requester = requesters::create_requester, Needs(A::ManageRequesters);
+    GET "/api/v1/requesters/{id}" => show_requester = requesters::show_requester, Needs(A::ReadRequesters);
+    PATCH "/api/v1/requesters/{id}" => change_requester = requesters::change_requester, Needs(A::ManageRequesters);
+    POST "/api/v1/requesters/{id}/anonymise" => anonymise_requester = requesters::anonymise_requester, Needs(A::AnonymiseRequesters);
     GET "/api/v1/topics" => list_topics = queues::list_topics, Needs(A::ReadDirectory);
     GET "/api/v1/topics/{id}" => show_topic = queues::show_topic, Needs(A::ReadDirectory);
     GET "/api/v1/queues" => list_queues = queues::list_queues, Needs(A::ReadDirectory);

@@ -42,6 +42,7 @@ diesel::table! {
         updated_at -> TsUtc,
         search_text -> Text,
         anonymised_at -> Nullable<TsUtc>,
+        anonymise_reason -> Nullable<Text>,
         version -> BigInt,
     }
 }

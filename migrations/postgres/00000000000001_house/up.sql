@@ -41,6 +41,7 @@ CREATE TABLE requesters (
   updated_at TIMESTAMPTZ NOT NULL,
   search_text TEXT NOT NULL,            -- name and unit folded without marks
   anonymised_at TIMESTAMPTZ,            -- name, address, telephone and unit are erased; the row stays for counting
+  anonymise_reason TEXT,                -- as whoever did it gave it; never shown to programs
   version BIGINT NOT NULL               -- the ETag
 );
 CREATE UNIQUE INDEX requesters_email ON requesters (organisation_id, email) WHERE email IS NOT NULL;

@@ -41,7 +41,8 @@ CREATE TABLE requesters (
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL,
   search_text TEXT NOT NULL,            -- name and unit folded without marks
-  anonymised_at TEXT,            -- name, address, telephone and unit are erased; the row stays for counting
+  anonymised_at TEXT,                   -- name, address, telephone and unit are erased; the row stays for counting
+  anonymise_reason TEXT,                -- as whoever did it gave it; never shown to programs
   version BIGINT NOT NULL               -- the ETag
 );
 CREATE UNIQUE INDEX requesters_email ON requesters (organisation_id, email) WHERE email IS NOT NULL;
