@@ -42,6 +42,12 @@ pub enum Error {
     Unauthenticated,
     /// A valid credential that may not do this.
     Forbidden,
+    /// Address, password or code is wrong; which, nobody is told.
+    LoginFailed,
+    /// The password is right; the person has a second factor and gave no code.
+    SecondFactorRequired,
+    /// Too many failed before; in so many seconds another one is looked at.
+    TooManyAttempts { retry_after: u64 },
     /// Try again later: busy, lost connection, shutting down.
     Unavailable { what: &'static str, cause: String },
     /// The commit was sent and its answer lost: the request may have been carried out or not.
@@ -68,6 +74,8 @@ pub enum Resource {
     OperationalTarget,
     Delivery,
     User,
+    Session,
+    Token,
     Page,
 }
 
@@ -85,6 +93,18 @@ pub enum Conflict {
     DefaultPolicy,
     /// A retired policy stays as it is.
     PolicyRetired,
+    /// The person has no password to prove themselves with.
+    NoPassword,
+    SecondFactorOn,
+    SecondFactorOff,
+    /// The role must have a second factor.
+    SecondFactorDemanded,
+    /// What was presented is no session.
+    NotASession,
+    /// Somebody must be able to administer.
+    LastAdministrator,
+    /// What one does to one's own account has a route that asks for the old password.
+    OwnAccount,
 }
 
 /// One wrong field of a request.
