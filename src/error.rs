@@ -46,6 +46,12 @@ pub enum Error {
     Forbidden,
     /// A login by the OpenID provider that did not end well.
     SignOn(SignOnRefusal),
+    /// Address, password or code is wrong; which, nobody is told.
+    LoginFailed,
+    /// The password is right; the person has a second factor and gave no code.
+    SecondFactorRequired,
+    /// Too many failed before; in so many seconds another one is looked at.
+    TooManyAttempts { retry_after: u64 },
     /// Try again later: busy, lost connection, shutting down.
     Unavailable { what: &'static str, cause: String },
     /// The commit was sent and its answer lost: the request may have been carried out or not.
@@ -75,6 +81,8 @@ pub enum Resource {
     Client,
     Key,
     Requester,
+    Session,
+    Token,
     Page,
 }
 
@@ -100,6 +108,18 @@ pub enum Conflict {
     HasSuccessor,
     /// Nobody is left in what was made anonymous.
     Anonymised,
+    /// The person has no password to prove themselves with.
+    NoPassword,
+    SecondFactorOn,
+    SecondFactorOff,
+    /// The role must have a second factor.
+    SecondFactorDemanded,
+    /// What was presented is no session.
+    NotASession,
+    /// Somebody must be able to administer.
+    LastAdministrator,
+    /// What one does to one's own account has a route that asks for the old password.
+    OwnAccount,
 }
 
 /// One wrong field of a request.

@@ -9,15 +9,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::idempotency;
-use crate::identity::oidc::login;
+use crate::identity;
 use crate::notifications::carrier::Carrier;
-use crate::store::Store;
+use crate::store::{Db, Store};
 use crate::tickets::notices::{close_step, notice_step, status_update_step};
 use crate::tickets::recount::recount_step;
 use crate::tx::Desk;
@@ -32,7 +33,6 @@ const STATUS_UPDATES_INTERVAL: Duration = Duration::from_secs(30);
 const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
 const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
-const LOGINS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
 pub struct Workers {
@@ -57,7 +57,6 @@ impl Workers {
             "closings",
             "recount",
             "idempotency",
-            "oidc_logins",
         ] {
             metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
         }
@@ -96,12 +95,7 @@ impl Workers {
         let (s, c) = (store.clone(), clock.clone());
         workers.add("idempotency", SWEEP_INTERVAL, move || {
             let (s, now) = (s.clone(), c.now());
-            async move { s.write(move |conn| idempotency::sweep_step(conn, now)).await }
-        });
-        let (s, c) = (store.clone(), clock.clone());
-        workers.add("oidc_logins", LOGINS_INTERVAL, move || {
-            let (s, now) = (s.clone(), c.now());
-            async move { s.write(move |conn| login::sweep_step(conn, now)).await }
+            async move { s.write(move |conn| sweep(conn, now)).await }
         });
         workers
     }
@@ -155,14 +149,19 @@ where
     }
 }
 
+/// Forget what is kept for a time only: answers, failed logins, logins that were not finished, ended sessions.
+fn sweep(conn: &mut Db, now: DateTime<Utc>) -> Result<usize> {
+    let swept = idempotency::sweep_step(conn, now)?;
+    let swept = swept + identity::lockout::sweep_step(conn, now)?;
+    let swept = swept + identity::oidc::login::sweep_step(conn, now)?;
+    Ok(swept + identity::credentials::sweep_step(conn, now)?)
+}
+
 /// Do all that is to be done at the clock's present time: one worker's life in a call, for tests and the demo, which
 /// turn the clock by hand.
 pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Carrier) -> Result<()> {
     let now = clock.now();
-    store
-        .write(move |conn| idempotency::sweep_step(conn, now))
-        .await?;
-    store.write(move |conn| login::sweep_step(conn, now)).await?;
+    store.write(move |conn| sweep(conn, now)).await?;
     loop {
         let now = clock.now();
         let recounted = recount_step(store, desk, now).await?;

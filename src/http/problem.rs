@@ -48,6 +48,24 @@ fn kind_of(error: &Error) -> Kind {
             "Chưa xác thực",
             "Not authenticated",
         ),
+        Error::LoginFailed => kind(
+            "login-failed",
+            S::UNAUTHORIZED,
+            "Đăng nhập không thành công",
+            "Login failed",
+        ),
+        Error::SecondFactorRequired => kind(
+            "second-factor-required",
+            S::UNAUTHORIZED,
+            "Cần mã xác thực thứ hai",
+            "Second factor required",
+        ),
+        Error::TooManyAttempts { .. } => kind(
+            "too-many-attempts",
+            S::TOO_MANY_REQUESTS,
+            "Quá nhiều lần thử",
+            "Too many attempts",
+        ),
         Error::Forbidden => kind("forbidden", S::FORBIDDEN, "Không được phép", "Not permitted"),
         Error::SignOn(refusal) if is_forbidden(*refusal) => kind(
             "sign-on-forbidden",
@@ -344,6 +362,10 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "tickets_filed" => {
             "Cơ quan đã gửi câu hỏi trong thời gian này; thời hạn của chúng không đổi ngược về trước."
         }
+        // Of passwords and codes.
+        "own_name" => "Mật khẩu chỉ gồm tên hoặc địa chỉ của chính người dùng.",
+        "common_password" => "Đây là một trong những mật khẩu mà người khác thử đầu tiên.",
+        "wrong_secret" => "Không đúng.",
         _ => return None,
     })
 }
@@ -432,6 +454,18 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
             "Cần tiêu đề `Authorization: Bearer …` với khóa hoặc mã truy cập còn hiệu lực.",
             "Send `Authorization: Bearer …` with a valid key or token.",
         ),
+        Error::LoginFailed => (
+            "Địa chỉ, mật khẩu hoặc mã xác thực không đúng.",
+            "The address, the password or the code is not right.",
+        ),
+        Error::SecondFactorRequired => (
+            "Hãy gửi lại cùng mã của ứng dụng xác thực, hoặc một mã khôi phục, trong `code`.",
+            "Send it again with the code of your authenticator program, or a recovery code, as `code`.",
+        ),
+        Error::TooManyAttempts { .. } => (
+            "Đã có quá nhiều lần thử không đúng; hãy chờ hết thời gian trong Retry-After.",
+            "Too many attempts failed; wait as long as Retry-After says.",
+        ),
         Error::Forbidden => (
             "Tài khoản này không có quyền thực hiện.",
             "This account may not do that.",
@@ -500,6 +534,8 @@ fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
         Resource::Client => ("Không có chương trình này.", "There is no such program."),
         Resource::Key => ("Chương trình không có khóa này.", "The program has no such key."),
         Resource::Requester => ("Không có người hỏi này.", "There is no such requester."),
+        Resource::Session => ("Không có phiên đăng nhập này.", "There is no such session."),
+        Resource::Token => ("Không có mã truy cập này.", "There is no such token."),
         Resource::Page => ("Không có trang này.", "There is no such page."),
     }
 }
@@ -542,6 +578,33 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
         Conflict::Anonymised => (
             "Thông tin của người này đã được xóa.",
             "This person's data were erased.",
+        Conflict::NoPassword => (
+            "Tài khoản này không có mật khẩu; quản trị viên có thể đặt mật khẩu.",
+            "This account has no password; an administrator can set one.",
+        ),
+        Conflict::SecondFactorOn => (
+            "Xác thực thứ hai đã được bật.",
+            "The second factor is on already.",
+        ),
+        Conflict::SecondFactorOff => (
+            "Xác thực thứ hai chưa được đăng ký.",
+            "No second factor has been enrolled.",
+        ),
+        Conflict::SecondFactorDemanded => (
+            "Vai trò này bắt buộc có xác thực thứ hai; quản trị viên có thể đặt lại.",
+            "This role must have a second factor; an administrator can reset it.",
+        ),
+        Conflict::NotASession => (
+            "Mã đã gửi không phải là phiên đăng nhập; mã truy cập cá nhân kết thúc tại /me/tokens.",
+            "What was presented is no session; a personal token ends under /me/tokens.",
+        ),
+        Conflict::LastAdministrator => (
+            "Phải còn ít nhất một quản trị viên đang hoạt động.",
+            "At least one active administrator must be left.",
+        ),
+        Conflict::OwnAccount => (
+            "Với tài khoản của chính mình, hãy dùng /me/password và /me/totp.",
+            "For your own account use /me/password and /me/totp.",
         ),
     }
 }
@@ -573,6 +636,9 @@ impl ResponseError for Error {
                     WWW_AUTHENTICATE,
                     HeaderValue::from_static("Bearer realm=\"giaidap\""),
                 ));
+            }
+            Error::TooManyAttempts { retry_after } => {
+                response.insert_header((RETRY_AFTER, *retry_after));
             }
             Error::InProgress => {
                 response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));

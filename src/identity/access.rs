@@ -98,7 +98,7 @@ fn holders(action: Action) -> (&'static [Holder], Option<Scope>) {
     match action {
         A::ReadSelf | A::ReadDirectory | A::ReadCalendars => (EVERYBODY, None),
         A::ReadStaff | A::ReadRuleHistory => (STAFF, None),
-        A::ManageSelf => (STAFF, Some(Scope::IdentityWrite)),
+        A::ManageSelf => (STAFF, Some(Scope::AccountWrite)),
         A::ManageStaff | A::ManageClients => (ADMIN, Some(Scope::IdentityWrite)),
         A::ReadClients => (&[H::Admin, H::Auditor], Some(Scope::IdentityWrite)),
         A::RotateOwnKey => (&[H::Client], None),
@@ -132,6 +132,8 @@ pub fn permit(principal: &Principal, action: Action) -> Result<()> {
     let holds = |holder: Holder, scopes: Option<&[Scope]>| {
         let in_scope = match (scope, scopes) {
             (Some(needed), Some(given)) => given.contains(&needed),
+            // What needs no scope is open to whoever may do something with it; not to who only looks after the account.
+            (None, Some([Scope::AccountWrite])) => action == Action::ReadSelf,
             _ => true,
         };
         holders.contains(&holder) && in_scope

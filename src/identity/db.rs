@@ -309,19 +309,3 @@ pub fn revoke_credential(conn: &mut Db, lookup: &str, now: DateTime<Utc>) -> Res
     .execute(conn)?;
     Ok(changed == 1)
 }
-
-/// `false` where there is no such active user.
-pub fn deactivate_user(conn: &mut Db, email: &str, now: DateTime<Utc>) -> Result<bool> {
-    let changed = diesel::update(
-        users::table
-            .filter(users::email.eq(email))
-            .filter(users::active.eq(true)),
-    )
-    .set((
-        users::active.eq(false),
-        users::updated_at.eq(Ts::from(now)),
-        users::version.eq(users::version + 1),
-    ))
-    .execute(conn)?;
-    Ok(changed == 1)
-}

@@ -3,11 +3,18 @@
 //! A token is shown once; the database keeps its public half and a SHA-256 of the secret half, compared in constant
 //! time. Decisions are made in `access` from (principal, action, resource) and nowhere else.
 pub mod access;
+pub mod accounts;
 pub mod clients;
+pub mod credentials;
 pub(crate) mod db;
+pub mod lockout;
 pub mod oidc;
+pub mod passwords;
+mod security_log;
 pub mod sessions;
+pub mod sign_in;
 pub(crate) mod token;
+pub mod totp;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -51,16 +58,21 @@ pub enum Scope {
     #[serde(rename = "identity:write")]
     #[value(name = "identity:write")]
     IdentityWrite,
+    /// One's own password, second factor, sessions and tokens, and nothing else whatever.
+    #[serde(rename = "account:write")]
+    #[value(name = "account:write")]
+    AccountWrite,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 6] = [
+    pub const ALL: [Scope; 7] = [
         Scope::TicketsRead,
         Scope::TicketsWrite,
         Scope::ReportsRead,
         Scope::RulesWrite,
         Scope::DirectoryWrite,
         Scope::IdentityWrite,
+        Scope::AccountWrite,
     ];
     /// What an organisation's key may have.
     pub const OF_CLIENTS: [Scope; 2] = [Scope::TicketsRead, Scope::TicketsWrite];
@@ -73,6 +85,7 @@ impl Scope {
             Scope::RulesWrite => "rules:write",
             Scope::DirectoryWrite => "directory:write",
             Scope::IdentityWrite => "identity:write",
+            Scope::AccountWrite => "account:write",
         }
     }
 
@@ -422,16 +435,6 @@ pub fn revoke(conn: &mut Db, public_half: &str, now: DateTime<Utc>) -> Result<()
     let bare = token::bare_lookup(public_half);
     let unknown = || Error::invalid_parameter("PUBLIC", FieldCode::UnknownCode);
     if db::revoke_credential(conn, bare, now)? {
-        Ok(())
-    } else {
-        Err(unknown())
-    }
-}
-
-/// A person has left: their tokens no longer open anything, reopened tickets go to the queue, no mail reaches them.
-pub fn deactivate_user(conn: &mut Db, email: &str, now: DateTime<Utc>) -> Result<()> {
-    let unknown = || Error::NotFound(crate::error::Resource::User);
-    if db::deactivate_user(conn, &email.trim().to_lowercase(), now)? {
         Ok(())
     } else {
         Err(unknown())

@@ -216,6 +216,28 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+    use crate::store::types::TsUtc;
+    recovery_codes (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        code_hash -> Text,
+        used_at -> Nullable<TsUtc>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::TsUtc;
+    login_failures (subject) {
+        subject -> Text,
+        failures -> BigInt,
+        last_at -> TsUtc,
+        blocked_until -> Nullable<TsUtc>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
     ticket_numbers (year) {
         year -> Integer,
         last -> BigInt,

@@ -9,6 +9,8 @@ DROP TABLE ticket_events;
 DROP TABLE messages;
 DROP TABLE tickets;
 DROP TABLE ticket_numbers;
+DROP TABLE login_failures;
+DROP TABLE recovery_codes;
 DROP TABLE credentials;
 DROP TABLE clients;
 DROP TABLE topics;

@@ -251,6 +251,24 @@ CREATE TABLE oidc_logins (
 );
 CREATE INDEX oidc_logins_expiry ON oidc_logins (expires_at);
 
+-- What a person logs in with who has lost their second factor; each works once.
+CREATE TABLE recovery_codes (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user_id BIGINT NOT NULL REFERENCES users (id),
+  code_hash TEXT NOT NULL,              -- SHA-256, hex
+  used_at TEXT,
+  UNIQUE (user_id, code_hash)
+);
+
+-- Logins that failed, so that guessing slows down. A row says nothing of whether there is such a person.
+CREATE TABLE login_failures (
+  subject TEXT PRIMARY KEY NOT NULL,    -- SHA-256 of the address of mail, or of the network that was called from
+  failures BIGINT NOT NULL,             -- also those that are just being tried
+  last_at TEXT NOT NULL,
+  blocked_until TEXT
+);
+CREATE INDEX login_failures_last ON login_failures (last_at);
+
 -- The last number given in each year; the row lock makes numbers gapless across replicas.
 CREATE TABLE ticket_numbers (
   year INTEGER PRIMARY KEY,
