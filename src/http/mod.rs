@@ -30,5 +30,6 @@ pub mod site;
 mod sla;
 mod targets;
 mod ticket_changes;
+mod ticket_list;
 mod tickets;
 pub mod wire;

@@ -6,6 +6,7 @@ DROP TABLE recounts;
 DROP TABLE agreements;
 DROP TABLE ticket_events;
 DROP TABLE messages;
+DROP TABLE ticket_texts;
 DROP TABLE tickets;
 DROP TABLE ticket_numbers;
 DROP TABLE credentials;
