@@ -37,5 +37,6 @@ mod sla;
 mod successions;
 mod targets;
 mod ticket_changes;
+mod ticket_list;
 mod tickets;
 pub mod wire;

@@ -10,7 +10,7 @@ use super::db::TicketRow;
 use super::history::{EventKind, record};
 use super::lifecycle::{Operation, State};
 use super::operations::{self, Opened, follow_policies, retarget, save};
-use super::terms;
+use super::{search, terms};
 use crate::directory::{self, RequesterInput};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::identity::access::Action;
@@ -56,6 +56,7 @@ pub fn change(tx: &mut Tx<'_>, id: &str, change: &TicketChange) -> Result<i64> {
     )?;
     follow(tx, &mut opened, &changes)?;
     save(tx, &mut opened)?;
+    search::index(tx.conn, &opened.ticket)?;
     Ok(opened.ticket.id)
 }
 

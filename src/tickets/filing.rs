@@ -13,6 +13,7 @@ use super::clocks::{Terms, start_all, urgency};
 use super::db::{self, ClockRow, TicketRow};
 use super::history::{EventKind, event};
 use super::lifecycle::{Channel, State};
+use super::search::{Document, store_documents};
 use super::terms::{Asked, valid_agreement};
 use super::view::{Reference, TicketView, remaining};
 use crate::agreements::{self, Agreement};
@@ -423,6 +424,12 @@ impl<'a> Batch<'a> {
             mails.extend(draft.confirmation(self.desk, filed.uid, filing.filed_at)?);
             events.push(filed);
         }
+        let documents: Vec<Document> = self
+            .drafts
+            .iter()
+            .map(|draft| Document::new(&draft.ticket, []))
+            .collect();
+        store_documents(conn, &documents)?;
         db::insert_clocks(conn, &clocks)?;
         db::insert_events(conn, &events)?;
         insert_deliveries(conn, &mails)?;

@@ -8,7 +8,7 @@ use super::history::{EventKind, record};
 use super::lifecycle::{Operation, State};
 use super::notices::resolution_due;
 use super::operations::{self, Opened};
-use super::terms;
+use super::{search, terms};
 use crate::error::{Error, Result};
 use crate::identity::Principal;
 use crate::identity::access::Action;
@@ -103,6 +103,9 @@ pub(super) fn say(tx: &mut Tx<'_>, ticket: &TicketRow, internal: bool, body: &st
         created_at: Ts::from(tx.now),
     };
     db::insert_message(tx.conn, &row)?;
+    if !internal {
+        search::index(tx.conn, ticket)?;
+    }
     Ok(row)
 }
 

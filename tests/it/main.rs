@@ -25,6 +25,7 @@ mod directory;
 mod idempotency;
 mod isolation;
 mod lifecycle;
+mod list_search;
 mod lists;
 mod mail;
 mod midflight;

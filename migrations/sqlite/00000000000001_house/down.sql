@@ -7,6 +7,7 @@ DROP TABLE recounts;
 DROP TABLE agreements;
 DROP TABLE ticket_events;
 DROP TABLE messages;
+DROP TABLE ticket_texts;
 DROP TABLE tickets;
 DROP TABLE ticket_numbers;
 DROP TABLE login_failures;

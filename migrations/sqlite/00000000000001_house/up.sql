@@ -46,6 +46,7 @@ CREATE TABLE requesters (
   version BIGINT NOT NULL               -- the ETag
 );
 CREATE UNIQUE INDEX requesters_email ON requesters (organisation_id, email) WHERE email IS NOT NULL;
+CREATE INDEX requesters_by_email ON requesters (email) WHERE email IS NOT NULL;
 CREATE INDEX requesters_name ON requesters (organisation_id, name);
 CREATE INDEX requesters_organisation ON requesters (organisation_id, id);
 
@@ -313,12 +314,21 @@ CREATE INDEX tickets_updated ON tickets (updated_at DESC, id DESC);
 CREATE INDEX tickets_urgency ON tickets (urgency_at, id);
 CREATE INDEX tickets_organisation ON tickets (organisation_id, filed_at DESC, id DESC);
 CREATE INDEX tickets_queue ON tickets (queue_id, filed_at DESC, id DESC);
+CREATE INDEX tickets_queue_urgency ON tickets (queue_id, urgency_at, id);
+CREATE INDEX tickets_priority ON tickets (priority, urgency_at, id);
+CREATE INDEX tickets_state ON tickets (state, filed_at DESC, id DESC);
+CREATE INDEX tickets_breached ON tickets (filed_at DESC, id DESC) WHERE breached;
 CREATE INDEX tickets_assignee ON tickets (assignee_id, filed_at DESC, id DESC) WHERE assignee_id IS NOT NULL;
 CREATE INDEX tickets_waiting_in_queue ON tickets (queue_id, urgency_at, priority DESC, id) WHERE state = 'queued';
 CREATE INDEX tickets_policy ON tickets (policy_version_id, id) WHERE state IN ('queued', 'assigned', 'waiting');
 CREATE INDEX tickets_closing ON tickets (closes_at) WHERE closes_at IS NOT NULL;
 CREATE INDEX tickets_status_update ON tickets (status_update_at) WHERE status_update_at IS NOT NULL;
 CREATE INDEX tickets_external_ref ON tickets (external_ref, organisation_id) WHERE external_ref IS NOT NULL;
+
+-- What lists search by, one row per ticket: the folded words of its subject, body and public messages, and marks of its
+-- organisation, topic, requester, channel, tags and custom fields. The words are made by the product (tickets::search).
+-- Keeps no copy of the text. The `ascii` tokenizer parts words at spaces only, because there is nothing else between them.
+CREATE VIRTUAL TABLE ticket_texts USING fts5 (words, content = '', contentless_delete = 1, tokenize = 'ascii');
 
 -- What was said: public messages and internal notes.
 CREATE TABLE messages (

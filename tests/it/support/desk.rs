@@ -8,7 +8,7 @@ use super::TestApp;
 use super::client::Client;
 
 /// Tables that a request may write to. A refused request leaves all of them as they were.
-pub const WRITTEN_TABLES: [&str; 16] = [
+pub const WRITTEN_TABLES: [&str; 17] = [
     "agreements",
     "calendar_versions",
     "calendars",
@@ -24,6 +24,7 @@ pub const WRITTEN_TABLES: [&str; 16] = [
     "sla_policy_versions",
     "ticket_events",
     "ticket_numbers",
+    "ticket_texts",
     "tickets",
 ];
 
