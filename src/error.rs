@@ -6,6 +6,8 @@ use std::fmt;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+use crate::attachments::sniff::Refusal;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, Clone)]
@@ -18,6 +20,12 @@ pub enum Error {
     BodyTooLarge { limit: usize },
     /// The body is not of a type that the route takes.
     UnsupportedMediaType { expected: &'static str },
+    /// A file is not taken.
+    AttachmentType(Refusal),
+    /// No part of this many bytes was asked for.
+    RangeNotSatisfiable { size: u64 },
+    /// The bytes of a file that was stored are not there any more.
+    ContentMissing,
     /// The named resource does not exist, or the caller may not know that it does.
     NotFound(Resource),
     /// The request clashes with what is there.
@@ -67,6 +75,7 @@ pub enum Resource {
     Agreement,
     OperationalTarget,
     Delivery,
+    Attachment,
     User,
     Page,
 }
@@ -85,6 +94,10 @@ pub enum Conflict {
     DefaultPolicy,
     /// A retired policy stays as it is.
     PolicyRetired,
+    /// What is part of a ticket goes only with it.
+    AttachmentUsed,
+    /// The ticket has as many files as it may have.
+    TooManyAttachments,
 }
 
 /// One wrong field of a request.

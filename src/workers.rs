@@ -1,5 +1,5 @@
 //! The loops that carry out what requests left behind: mails, warnings and breaches, status updates, closings,
-//! old idempotency records.
+//! old idempotency records, files that nobody needs.
 //!
 //! Dull by design: each runs a public step until it finds nothing to do, then waits for its interval or the shutdown.
 //! An error is logged, counted and tried again; only a shutdown ends a loop. A loop that ends otherwise (it panicked)
@@ -12,6 +12,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::attachments::Vault;
+use crate::attachments::sweep::sweep_step;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::idempotency;
@@ -30,6 +32,7 @@ const NOTICES_INTERVAL: Duration = Duration::from_secs(5);
 const STATUS_UPDATES_INTERVAL: Duration = Duration::from_secs(30);
 const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
 const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
+const ATTACHMENTS_INTERVAL: Duration = Duration::from_secs(60);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
@@ -45,6 +48,7 @@ impl Workers {
         desk: &Arc<Desk>,
         clock: &Clock,
         carrier: &Carrier,
+        vault: &Vault,
         shutdown: &CancellationToken,
     ) -> Workers {
         // A series that appears with its first failure hides that failure from `increase()`.
@@ -55,6 +59,7 @@ impl Workers {
             "closings",
             "recount",
             "idempotency",
+            "attachments",
         ] {
             metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
         }
@@ -94,6 +99,11 @@ impl Workers {
         workers.add("idempotency", SWEEP_INTERVAL, move || {
             let (s, now) = (s.clone(), c.now());
             async move { s.write(move |conn| idempotency::sweep_step(conn, now)).await }
+        });
+        let (s, c, v) = (store.clone(), clock.clone(), vault.clone());
+        workers.add("attachments", ATTACHMENTS_INTERVAL, move || {
+            let (s, v, now) = (s.clone(), v.clone(), c.now());
+            async move { sweep_step(&s, &v, now).await }
         });
         workers
     }
@@ -149,7 +159,13 @@ where
 
 /// Do all that is to be done at the clock's present time: one worker's life in a call, for tests and the demo, which
 /// turn the clock by hand.
-pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Carrier) -> Result<()> {
+pub async fn settle(
+    store: &Store,
+    desk: &Arc<Desk>,
+    clock: &Clock,
+    carrier: &Carrier,
+    vault: &Vault,
+) -> Result<()> {
     let now = clock.now();
     store
         .write(move |conn| idempotency::sweep_step(conn, now))
@@ -161,7 +177,8 @@ pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Ca
         let updated = status_update_step(store, desk, now).await?;
         let closed = close_step(store, desk, now).await?;
         let carried = carrier.step(store, clock, MAILS_AT_ONCE).await?;
-        if recounted + noticed + updated + closed + carried == 0 {
+        let swept = sweep_step(store, vault, now).await?;
+        if recounted + noticed + updated + closed + carried + swept == 0 {
             return Ok(());
         }
     }

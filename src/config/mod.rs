@@ -3,7 +3,9 @@
 //! A value comes from the first of: command-line flag, environment `GIAIDAP_*` (and `DATABASE_URL` for the database),
 //! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
+mod attachments;
 mod network;
+mod retention;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,9 @@ use chrono_tz::Tz;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use attachments::{AttachmentStore, Attachments, AttachmentsOverrides, Bucket};
 pub use network::{Network, NetworkOverrides};
+pub use retention::{Retention, RetentionOverrides};
 
 use crate::store::StoreSettings;
 
@@ -151,6 +155,10 @@ pub struct Overrides {
     pub log: Option<String>,
     #[command(flatten)]
     pub network: NetworkOverrides,
+    #[command(flatten)]
+    pub attachments: AttachmentsOverrides,
+    #[command(flatten)]
+    pub retention: RetentionOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -185,6 +193,8 @@ pub struct Config {
     pub log_format: LogFormat,
     pub log: String,
     pub network: Network,
+    pub attachments: Attachments,
+    pub retention: Retention,
 }
 
 /// How mails leave the house.
@@ -267,6 +277,7 @@ impl Config {
                     .unwrap_or(false),
             },
             mail_transport: parse_mail_transport(&transport, &storage)?,
+            attachments: Attachments::settle(given.attachments, file.attachments, &storage)?,
             storage,
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -287,6 +298,7 @@ impl Config {
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
             network: Network::settle(given.network, file.network)?,
+            retention: Retention::settle(given.retention, file.retention)?,
         };
         config.check()?;
         Ok(config)
@@ -362,6 +374,8 @@ impl Config {
             log_format: self.log_format,
             log: &self.log,
             network: &self.network,
+            attachments: &self.attachments,
+            retention: &self.retention,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -385,6 +399,8 @@ struct Effective<'a> {
     log_format: LogFormat,
     log: &'a str,
     network: &'a Network,
+    attachments: &'a Attachments,
+    retention: &'a Retention,
 }
 
 impl SmtpSecurity {

@@ -4,6 +4,7 @@ DROP TABLE clock_segments;
 DROP TABLE clocks;
 DROP TABLE recounts;
 DROP TABLE agreements;
+DROP TABLE attachments;
 DROP TABLE ticket_events;
 DROP TABLE messages;
 DROP TABLE tickets;
