@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::attachments::Vault;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::oidc::Provider;
@@ -21,6 +22,7 @@ pub struct App {
     pub desk: Arc<Desk>,
     pub intake: Intake,
     pub carrier: Carrier,
+    pub vault: Vault,
     pub pages: StatusPages,
     /// Who answers for people of the centre, where somebody else does.
     pub oidc: Option<Provider>,
@@ -42,6 +44,7 @@ impl App {
         let now = clock.now();
         let (migrations, seeded) = store.migrate(move |conn| seed::load(conn, now)).await?;
         let carrier = Carrier::from_config(&config)?;
+        let vault = Vault::open(&config.attachments.store)?;
         let desk = Arc::new(Desk::new(&config));
         let intake = Intake::start(&store, &desk)?;
         let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
@@ -54,6 +57,7 @@ impl App {
             desk,
             intake,
             carrier,
+            vault,
             pages,
             oidc,
             stopping: CancellationToken::new(),
@@ -67,6 +71,6 @@ impl App {
 
     /// Do what the workers would do at the clock's present time.
     pub async fn settle(&self) -> crate::error::Result<()> {
-        crate::workers::settle(&self.store, &self.desk, &self.clock, &self.carrier).await
+        crate::workers::settle(&self.store, &self.desk, &self.clock, &self.carrier, &self.vault).await
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 pub use crate::identity::oidc::SignOnRefusal;
+use crate::attachments::sniff::Refusal;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -20,6 +21,12 @@ pub enum Error {
     BodyTooLarge { limit: usize },
     /// The body is not of a type that the route takes.
     UnsupportedMediaType { expected: &'static str },
+    /// A file is not taken.
+    AttachmentType(Refusal),
+    /// No part of this many bytes was asked for.
+    RangeNotSatisfiable { size: u64 },
+    /// The bytes of a file that was stored are not there any more.
+    ContentMissing,
     /// The named resource does not exist, or the caller may not know that it does.
     NotFound(Resource),
     /// The request clashes with what is there.
@@ -77,6 +84,7 @@ pub enum Resource {
     Agreement,
     OperationalTarget,
     Delivery,
+    Attachment,
     User,
     Client,
     Key,
@@ -120,6 +128,10 @@ pub enum Conflict {
     LastAdministrator,
     /// What one does to one's own account has a route that asks for the old password.
     OwnAccount,
+    /// What is part of a ticket goes only with it.
+    AttachmentUsed,
+    /// The ticket has as many files as it may have.
+    TooManyAttachments,
 }
 
 /// One wrong field of a request.

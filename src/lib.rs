@@ -16,6 +16,7 @@ pub mod store;
 pub mod tx;
 
 pub mod agreements;
+pub mod attachments;
 pub mod calendars;
 pub mod directory;
 pub mod idempotency;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 
+use crate::attachments::Limits;
 use crate::config::Config;
 use crate::error::Result;
 use crate::identity::Principal;
@@ -18,6 +19,7 @@ pub struct Desk {
     pub owner: Option<String>,
     pub time_zone: Tz,
     pub mail_domain: String,
+    pub attachments: Limits,
 }
 
 impl Desk {
@@ -35,6 +37,10 @@ impl Desk {
             owner: config.owner.clone(),
             time_zone: config.time_zone,
             mail_domain: mail_domain.to_owned(),
+            attachments: Limits {
+                per_ticket: config.attachments.max_per_ticket,
+                per_message: config.attachments.max_per_message,
+            },
         }
     }
 

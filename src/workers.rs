@@ -1,5 +1,5 @@
 //! The loops that carry out what requests left behind: mails, warnings and breaches, status updates, closings,
-//! old idempotency records.
+//! old idempotency records, files that nobody needs.
 //!
 //! Dull by design: each runs a public step until it finds nothing to do, then waits for its interval or the shutdown.
 //! An error is logged, counted and tried again; only a shutdown ends a loop. A loop that ends otherwise (it panicked)
@@ -13,6 +13,8 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::attachments::Vault;
+use crate::attachments::sweep::sweep_step;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::idempotency;
@@ -32,6 +34,7 @@ const NOTICES_INTERVAL: Duration = Duration::from_secs(5);
 const STATUS_UPDATES_INTERVAL: Duration = Duration::from_secs(30);
 const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
 const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
+const ATTACHMENTS_INTERVAL: Duration = Duration::from_secs(60);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
@@ -47,6 +50,7 @@ impl Workers {
         desk: &Arc<Desk>,
         clock: &Clock,
         carrier: &Carrier,
+        vault: &Vault,
         shutdown: &CancellationToken,
     ) -> Workers {
         // A series that appears with its first failure hides that failure from `increase()`.
@@ -57,6 +61,7 @@ impl Workers {
             "closings",
             "recount",
             "idempotency",
+            "attachments",
         ] {
             metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
         }
@@ -96,6 +101,11 @@ impl Workers {
         workers.add("idempotency", SWEEP_INTERVAL, move || {
             let (s, now) = (s.clone(), c.now());
             async move { s.write(move |conn| sweep(conn, now)).await }
+        });
+        let (s, c, v) = (store.clone(), clock.clone(), vault.clone());
+        workers.add("attachments", ATTACHMENTS_INTERVAL, move || {
+            let (s, v, now) = (s.clone(), v.clone(), c.now());
+            async move { sweep_step(&s, &v, now).await }
         });
         workers
     }
@@ -159,7 +169,13 @@ fn sweep(conn: &mut Db, now: DateTime<Utc>) -> Result<usize> {
 
 /// Do all that is to be done at the clock's present time: one worker's life in a call, for tests and the demo, which
 /// turn the clock by hand.
-pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Carrier) -> Result<()> {
+pub async fn settle(
+    store: &Store,
+    desk: &Arc<Desk>,
+    clock: &Clock,
+    carrier: &Carrier,
+    vault: &Vault,
+) -> Result<()> {
     let now = clock.now();
     store.write(move |conn| sweep(conn, now)).await?;
     loop {
@@ -169,7 +185,8 @@ pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Ca
         let updated = status_update_step(store, desk, now).await?;
         let closed = close_step(store, desk, now).await?;
         let carried = carrier.step(store, clock, MAILS_AT_ONCE).await?;
-        if recounted + noticed + updated + closed + carried == 0 {
+        let swept = sweep_step(store, vault, now).await?;
+        if recounted + noticed + updated + closed + carried + swept == 0 {
             return Ok(());
         }
     }

@@ -3,9 +3,11 @@
 //! A value comes from the first of: command-line flag, environment `GIAIDAP_*` (and `DATABASE_URL` for the database),
 //! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
+mod attachments;
 mod network;
 pub mod oidc;
 mod sign_in;
+mod retention;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,9 +16,11 @@ use chrono_tz::Tz;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use attachments::{AttachmentStore, Attachments, AttachmentsOverrides, Bucket};
 pub use network::{Network, NetworkOverrides};
 pub use oidc::{Oidc, OidcOverrides};
 pub use sign_in::{SignIn, SignInOverrides};
+pub use retention::{Retention, RetentionOverrides};
 
 use crate::store::StoreSettings;
 
@@ -159,6 +163,10 @@ pub struct Overrides {
     pub oidc: OidcOverrides,
     #[command(flatten)]
     pub sign_in: SignInOverrides,
+    #[command(flatten)]
+    pub attachments: AttachmentsOverrides,
+    #[command(flatten)]
+    pub retention: RetentionOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -195,6 +203,8 @@ pub struct Config {
     pub network: Network,
     pub oidc: Option<Oidc>,
     pub sign_in: SignIn,
+    pub attachments: Attachments,
+    pub retention: Retention,
 }
 
 /// How mails leave the house.
@@ -277,6 +287,7 @@ impl Config {
                     .unwrap_or(false),
             },
             mail_transport: parse_mail_transport(&transport, &storage)?,
+            attachments: Attachments::settle(given.attachments, file.attachments, &storage)?,
             storage,
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -299,6 +310,7 @@ impl Config {
             network: Network::settle(given.network, file.network)?,
             oidc: Oidc::settle(given.oidc, file.oidc)?,
             sign_in: SignIn::settle(given.sign_in, file.sign_in)?,
+            retention: Retention::settle(given.retention, file.retention)?,
         };
         config.check()?;
         Ok(config)
@@ -376,6 +388,8 @@ impl Config {
             network: &self.network,
             oidc: self.oidc.as_ref(),
             sign_in: &self.sign_in,
+            attachments: &self.attachments,
+            retention: &self.retention,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -402,6 +416,8 @@ struct Effective<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     oidc: Option<&'a Oidc>,
     sign_in: &'a SignIn,
+    attachments: &'a Attachments,
+    retention: &'a Retention,
 }
 
 impl SmtpSecurity {

@@ -2,18 +2,20 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 use validator::Validate;
 
 use super::answer::{self, write_once};
+use super::attachments::FileOut;
 use super::extract::{Body, Call};
 use super::params::Params;
 use super::wire::{self, Prose, WireInstant};
 use crate::error::Result;
 use crate::identity::ActorKind;
 use crate::store::{Db, Uid};
-use crate::tickets::db::{EventRow, MessageRow};
+use crate::tickets::db::EventRow;
 use crate::tickets::history::EventKind;
-use crate::tickets::messages;
+use crate::tickets::messages::{self, Said};
 use crate::tx::Tx;
 
 #[derive(Debug, Deserialize, Validate)]
@@ -21,6 +23,9 @@ use crate::tx::Tx;
 pub struct NewMessage {
     #[validate(length(min = 1, max = 20_000))]
     body: Prose,
+    #[validate(length(max = 20))]
+    #[serde(default)]
+    attachments: Vec<Uuid>,
 }
 
 #[derive(Serialize)]
@@ -34,6 +39,7 @@ struct MessageOut {
     id: Uid,
     author: Actor,
     body: String,
+    attachments: Vec<FileOut>,
     created_at: WireInstant,
 }
 
@@ -46,8 +52,9 @@ struct EventOut {
     data: Value,
 }
 
-impl From<MessageRow> for MessageOut {
-    fn from(row: MessageRow) -> Self {
+impl From<Said> for MessageOut {
+    fn from(said: Said) -> Self {
+        let row = said.message;
         MessageOut {
             id: row.uid,
             author: Actor {
@@ -55,6 +62,7 @@ impl From<MessageRow> for MessageOut {
                 name: row.author_name,
             },
             body: row.body,
+            attachments: said.attachments.iter().map(FileOut::from).collect(),
             created_at: row.created_at.into(),
         }
     }
@@ -88,11 +96,11 @@ async fn say(
     id: String,
     body: Body<NewMessage>,
     list: &'static str,
-    operation: fn(&mut Tx<'_>, &str, &str) -> Result<MessageRow>,
+    operation: fn(&mut Tx<'_>, &str, &str, &[Uuid]) -> Result<Said>,
 ) -> Result<HttpResponse> {
-    let text = body.value.body.0;
+    let (text, files) = (body.value.body.0, body.value.attachments);
     write_once(&call, &body.bytes, move |tx| {
-        let said = MessageOut::from(operation(tx, &id, &text)?);
+        let said = MessageOut::from(operation(tx, &id, &text, &files)?);
         let location = format!("/api/v1/tickets/{id}/{list}");
         answer::json(201, vec![("location".into(), location)], &said)
     })

@@ -5,6 +5,7 @@ mod agreements;
 pub mod answer;
 mod api_clients;
 mod api_keys;
+mod attachments;
 mod calendar_changes;
 mod calendar_files;
 mod calendar_versions;

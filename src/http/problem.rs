@@ -8,6 +8,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource, SignOnRefusal};
+use crate::attachments::sniff::Refusal;
+use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource};
 use crate::language::Language;
 
 /// What a failure tells the caller.
@@ -122,6 +124,24 @@ fn kind_of(error: &Error) -> Kind {
             S::UNSUPPORTED_MEDIA_TYPE,
             "Kiểu nội dung không được hỗ trợ",
             "Unsupported media type",
+        ),
+        Error::AttachmentType(_) => kind(
+            "attachment-type",
+            S::UNSUPPORTED_MEDIA_TYPE,
+            "Loại tệp không được nhận",
+            "File type not taken",
+        ),
+        Error::RangeNotSatisfiable { .. } => kind(
+            "range-not-satisfiable",
+            S::RANGE_NOT_SATISFIABLE,
+            "Không có đoạn này",
+            "Range not satisfiable",
+        ),
+        Error::ContentMissing => kind(
+            "content-missing",
+            S::GONE,
+            "Nội dung tệp không còn",
+            "Content missing",
         ),
         Error::Invalid(_) => kind(
             "invalid-input",
@@ -472,6 +492,15 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
         ),
         Error::NotFound(resource) => not_found_detail(*resource),
         Error::Conflict(conflict) => conflict_detail(*conflict),
+        Error::AttachmentType(refusal) => refusal_detail(*refusal),
+        Error::RangeNotSatisfiable { .. } => (
+            "Đoạn được yêu cầu nằm ngoài tệp; xem Content-Range.",
+            "The range that was asked for lies outside the file; see Content-Range.",
+        ),
+        Error::ContentMissing => (
+            "Nội dung của tệp đính kèm này không còn trong kho; quản trị viên đã được báo.",
+            "The content of this attachment is not in the store any more; the operators have been told.",
+        ),
         Error::InProgress => (
             "Một yêu cầu với cùng khóa chống lặp đang được xử lý; hãy thử lại sau giây lát.",
             "A request with the same idempotency key is still running; try again in a moment.",
@@ -508,6 +537,27 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
     language.choose(vi, en)
 }
 
+fn refusal_detail(refusal: Refusal) -> (&'static str, &'static str) {
+    match refusal {
+        Refusal::NotTaken => (
+            "Loại tệp này không được nhận ở đây.",
+            "Files of this type are not taken here.",
+        ),
+        Refusal::Runs => (
+            "Không nhận chương trình, mã lệnh, macro, HTML hoặc SVG.",
+            "Programs, scripts, macros, HTML and SVG are not taken.",
+        ),
+        Refusal::Contradiction => (
+            "Nội dung tệp không đúng với phần mở rộng của tên tệp.",
+            "The content is not what the name says.",
+        ),
+        Refusal::NotText => (
+            "Tệp văn bản phải mã hóa UTF-8 và không có ký tự điều khiển.",
+            "A text must be UTF-8 and without control characters.",
+        ),
+    }
+}
+
 fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
     match resource {
         Resource::Ticket => ("Không có câu hỏi này.", "There is no such ticket."),
@@ -530,6 +580,7 @@ fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
             "This queue has no operational target yet.",
         ),
         Resource::Delivery => ("Không có thư này.", "There is no such delivery."),
+        Resource::Attachment => ("Không có tệp đính kèm này.", "There is no such attachment."),
         Resource::User => ("Không có người dùng này.", "There is no such user."),
         Resource::Client => ("Không có chương trình này.", "There is no such program."),
         Resource::Key => ("Chương trình không có khóa này.", "The program has no such key."),
@@ -605,6 +656,13 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
         Conflict::OwnAccount => (
             "Với tài khoản của chính mình, hãy dùng /me/password và /me/totp.",
             "For your own account use /me/password and /me/totp.",
+        Conflict::AttachmentUsed => (
+            "Tệp này đã thuộc về một câu hỏi nên không thể xóa riêng.",
+            "This file is part of a ticket and goes only with it.",
+        ),
+        Conflict::TooManyAttachments => (
+            "Câu hỏi này đã có đủ số tệp cho phép.",
+            "This ticket has as many files as it may have.",
         ),
     }
 }
@@ -645,6 +703,9 @@ impl ResponseError for Error {
             }
             Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => {
                 response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
+            }
+            Error::RangeNotSatisfiable { size } => {
+                response.insert_header(("Content-Range", format!("bytes */{size}")));
             }
             Error::MethodNotAllowed { allowed } => {
                 response.insert_header(("Allow", allowed.as_str()));

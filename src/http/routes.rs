@@ -5,7 +5,7 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, api_clients, api_keys, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, directory_files, identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
+    agreements, api_clients, api_keys, attachments, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, directory_files, identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -132,6 +132,13 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/tickets/{id}/sla" => show_ticket_sla = sla::show_ticket_sla, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}/sla/explanation" => explain_ticket_sla = sla::explain_ticket_sla, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}/events" => list_events = messages::list_events, Needs(A::ReadTicket);
+
+    POST "/api/v1/attachments" => upload_attachment = attachments::upload_attachment, Needs(A::SendAttachment);
+    GET "/api/v1/attachments/{id}" => show_attachment = attachments::show_attachment, Needs(A::ReadTicket);
+    DELETE "/api/v1/attachments/{id}" => delete_attachment = attachments::delete_attachment, Needs(A::SendAttachment);
+    GET "/api/v1/attachments/{id}/content" => download_attachment = attachments::download_attachment, Needs(A::ReadTicket);
+    POST "/api/v1/tickets/{id}/attachments" => attach_file = attachments::attach_file, Needs(A::PostMessage);
+    GET "/api/v1/tickets/{id}/attachments" => list_attachments = attachments::list_attachments, Needs(A::ReadTicket);
 
     POST "/api/v1/tickets/{id}/claim" => claim_ticket = operations::claim_ticket, Needs(A::Claim);
     POST "/api/v1/tickets/{id}/assign" => assign_ticket = operations::assign_ticket, Needs(A::Assign);

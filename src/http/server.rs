@@ -87,7 +87,14 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     site::metrics_handle();
-    let mut workers = Workers::start(&app.store, &app.desk, &app.clock, &app.carrier, &shutdown);
+    let mut workers = Workers::start(
+        &app.store,
+        &app.desk,
+        &app.clock,
+        &app.carrier,
+        &app.vault,
+        &shutdown,
+    );
     let stopping = app.stopping.clone();
     let server = server(app, listener)?;
     let handle = server.handle();

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use super::answer::{self, etag, matches_etag};
+use super::attachments::FileOut;
 use super::extract::{Body, Call};
 use super::wire::{self, Line, Prose, WireInstant};
 use crate::directory::RequesterInput;
@@ -212,12 +213,14 @@ pub struct TicketOut<'a> {
     external_ref: Option<&'a str>,
     tags: &'a Value,
     custom_fields: &'a Value,
+    attachments: Vec<FileOut>,
     filed_at: WireInstant,
     updated_at: WireInstant,
     first_response_at: Option<WireInstant>,
     resolved_at: Option<WireInstant>,
     closed_at: Option<WireInstant>,
     closes_at: Option<WireInstant>,
+    anonymised_at: Option<WireInstant>,
     status_link: String,
     possible_operations: Vec<Operation>,
     clocks: Vec<ClockOut<'a>>,
@@ -253,12 +256,14 @@ impl<'a> TicketOut<'a> {
             external_ref: ticket.external_ref.as_deref(),
             tags: &ticket.tags.0,
             custom_fields: &ticket.custom_fields.0,
+            attachments: FileOut::of_ticket(&view.attachments),
             filed_at: ticket.filed_at.into(),
             updated_at: ticket.updated_at.into(),
             first_response_at: ticket.first_response_at.map(Into::into),
             resolved_at: ticket.resolved_at.map(Into::into),
             closed_at: ticket.closed_at.map(Into::into),
             closes_at: ticket.closes_at.map(Into::into),
+            anonymised_at: ticket.anonymised_at.map(Into::into),
             status_link: desk.status_link(&ticket.link_token),
             possible_operations: view.possible_operations(principal, desk.open_desk),
             clocks: view

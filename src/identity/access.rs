@@ -30,6 +30,8 @@ pub enum Action {
     FileTicket,
     ReadTicket,
     PostMessage,
+    /// Send a file, and take it back before it is used.
+    SendAttachment,
     ReadNotes,
     PostNote,
     Claim,
@@ -109,7 +111,7 @@ fn holders(action: Action) -> (&'static [Holder], Option<Scope>) {
         A::ManageCalendars => (ADMIN, Some(Scope::RulesWrite)),
         A::ReadTicket => (EVERYBODY, Some(Scope::TicketsRead)),
         A::ReadNotes | A::ReadQueueSummary => (STAFF, Some(Scope::TicketsRead)),
-        A::FileTicket | A::PostMessage | A::Close | A::Reopen | A::Cancel => {
+        A::FileTicket | A::PostMessage | A::SendAttachment | A::Close | A::Reopen | A::Cancel => {
             (DESK_AND_CLIENTS, Some(Scope::TicketsWrite))
         }
         A::PostNote

@@ -33,6 +33,8 @@ pub struct Topic {
     pub default_priority: i16,
     pub keywords: String,
     pub legal_basis: String,
+    pub custom_fields: Json,
+    pub version: i64,
 }
 
 pub fn find_queue_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Queue>> {
@@ -149,7 +151,10 @@ pub fn insert_topic(conn: &mut Db, new: &NewTopic<'_>, now: DateTime<Utc>) -> Re
             topics::default_priority.eq(new.default_priority.rank()),
             topics::keywords.eq(new.keywords),
             topics::legal_basis.eq(new.legal_basis),
+            topics::custom_fields.eq(Json(serde_json::json!([]))),
             topics::created_at.eq(Ts::from(now)),
+            topics::updated_at.eq(Ts::from(now)),
+            topics::version.eq(1),
         ))
         .execute(conn)?;
     Ok(())

@@ -154,7 +154,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use crate::store::types::{DbUuid, TsUtc};
+    use crate::store::types::{DbJson, DbUuid, TsUtc};
     topics (id) {
         id -> BigInt,
         uid -> DbUuid,
@@ -167,7 +167,10 @@ diesel::table! {
         default_priority -> SmallInt,
         keywords -> Text,
         legal_basis -> Text,
+        custom_fields -> DbJson,
         created_at -> TsUtc,
+        updated_at -> TsUtc,
+        version -> BigInt,
     }
 }
 
@@ -278,6 +281,7 @@ diesel::table! {
         closes_at -> Nullable<TsUtc>,
         status_update_at -> Nullable<TsUtc>,
         status_updates -> Integer,
+        anonymised_at -> Nullable<TsUtc>,
         version -> BigInt,
     }
 }
@@ -295,6 +299,27 @@ diesel::table! {
         author_name -> Text,
         body -> Text,
         created_at -> TsUtc,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::{DbUuid, TsUtc};
+    attachments (id) {
+        id -> BigInt,
+        uid -> DbUuid,
+        state -> Text,
+        owner_kind -> Text,
+        owner_id -> BigInt,
+        ticket_id -> Nullable<BigInt>,
+        message_id -> Nullable<BigInt>,
+        internal -> Bool,
+        name -> Text,
+        media_type -> Text,
+        bytes -> BigInt,
+        sha256 -> Text,
+        created_at -> TsUtc,
+        updated_at -> TsUtc,
     }
 }
 
@@ -488,6 +513,7 @@ diesel::joinable!(tickets -> users (assignee_id));
 diesel::joinable!(tickets -> sla_policy_versions (policy_version_id));
 diesel::joinable!(messages -> tickets (ticket_id));
 diesel::joinable!(ticket_events -> tickets (ticket_id));
+diesel::joinable!(attachments -> tickets (ticket_id));
 diesel::joinable!(clocks -> tickets (ticket_id));
 diesel::joinable!(clocks -> calendar_versions (calendar_version_id));
 diesel::joinable!(clocks -> sla_policy_versions (policy_version_id));
@@ -503,6 +529,7 @@ diesel::joinable!(recounts -> calendar_versions (calendar_version_id));
 diesel::joinable!(recounts -> sla_policy_versions (policy_version_id));
 diesel::allow_tables_to_appear_in_same_query!(
     agreements,
+    attachments,
     operational_targets,
     recounts,
     calendar_versions,

@@ -49,6 +49,7 @@ pub struct TicketRow {
     pub closes_at: Option<Ts>,
     pub status_update_at: Option<Ts>,
     pub status_updates: i32,
+    pub anonymised_at: Option<Ts>,
     pub version: i64,
 }
 
@@ -184,9 +185,12 @@ pub fn insert_segments(conn: &mut Db, rows: &[SegmentRow]) -> Result<()> {
     Ok(())
 }
 
-pub fn insert_message(conn: &mut Db, row: &MessageRow) -> Result<()> {
-    diesel::insert_into(messages::table).values(row).execute(conn)?;
-    Ok(())
+/// Insert one, and return its inside key.
+pub fn insert_message(conn: &mut Db, row: &MessageRow) -> Result<i64> {
+    Ok(diesel::insert_into(messages::table)
+        .values(row)
+        .returning(messages::id)
+        .get_result(conn)?)
 }
 
 /// A queue's figures at this moment.
@@ -239,6 +243,14 @@ pub fn find_ticket(conn: &mut Db, id: &str) -> Result<Option<TicketRow>> {
         Err(_) => query.filter(tickets::number.eq(id.to_owned())),
     };
     Ok(query.first(conn).optional()?)
+}
+
+pub fn find_ticket_by_id(conn: &mut Db, id: i64) -> Result<Option<TicketRow>> {
+    Ok(tickets::table
+        .find(id)
+        .select(TicketRow::as_select())
+        .first(conn)
+        .optional()?)
 }
 
 pub fn find_ticket_by_link(conn: &mut Db, link_token: &str) -> Result<Option<TicketRow>> {

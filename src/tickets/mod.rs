@@ -30,6 +30,7 @@ pub use lifecycle::{Channel, Operation, Outcome, State};
 pub use view::TicketView;
 
 use crate::error::Result;
+use crate::identity::access::Target;
 use crate::store::{Db, Ts};
 
 /// The instant that stands for "no clock runs" in `tickets.urgency_at`, so that the column sorts without nulls
@@ -41,6 +42,11 @@ pub fn never() -> Ts {
 /// A queue's figures at this moment.
 pub fn summarise_queue(conn: &mut Db, queue_id: i64) -> Result<QueueSummary> {
     db::summarise_queue(conn, queue_id)
+}
+
+/// Whose the ticket with this inside key is, for a decision about it.
+pub fn find_target(conn: &mut Db, ticket_id: i64) -> Result<Option<Target>> {
+    Ok(db::find_ticket_by_id(conn, ticket_id)?.map(|ticket| ticket.target()))
 }
 
 /// Inside key of the ticket with this UUID or number.

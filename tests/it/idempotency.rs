@@ -373,8 +373,8 @@ fn writing_calls(app: &TestApp) -> Vec<(&'static str, Client, String, Value)> {
     ]
 }
 
-/// Speak another form than JSON; their own tests repeat them (tests/it/open311.rs).
-const OTHER_FORMS: [&str; 1] = ["file_open311_request"];
+/// Speak another form than JSON; their own tests repeat them (`open311.rs`, `attachments.rs`).
+const OTHER_FORMS: [&str; 3] = ["file_open311_request", "upload_attachment", "attach_file"];
 
 /// Only compute; the same question has the same answer anyway.
 const COMPUTING: [&str; 7] = [

@@ -10,6 +10,7 @@
 )]
 
 mod agreements;
+mod attachments;
 mod attribution;
 mod bad_input;
 mod calendar_imports;

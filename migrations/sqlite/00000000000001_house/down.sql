@@ -5,6 +5,7 @@ DROP TABLE clock_segments;
 DROP TABLE clocks;
 DROP TABLE recounts;
 DROP TABLE agreements;
+DROP TABLE attachments;
 DROP TABLE ticket_events;
 DROP TABLE messages;
 DROP TABLE ticket_texts;

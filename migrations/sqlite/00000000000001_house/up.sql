@@ -185,7 +185,10 @@ CREATE TABLE topics (
   default_priority SMALLINT NOT NULL,
   keywords TEXT NOT NULL,
   legal_basis TEXT NOT NULL,
-  created_at TEXT NOT NULL
+  custom_fields TEXT NOT NULL,         -- what a question on it is asked besides: a list of queues::fields::CustomField
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  version BIGINT NOT NULL               -- the ETag
 );
 
 -- Operational targets: how long a queue may hold a ticket, in business minutes by priority.
@@ -307,6 +310,7 @@ CREATE TABLE tickets (
   closes_at TEXT,                -- when a resolved ticket closes by itself
   status_update_at TEXT,                -- when the asker of a late question is next told how it stands
   status_updates INTEGER NOT NULL,      -- how often they were told
+  anonymised_at TEXT,             -- when retention took its texts and persons away; its figures stay
   version BIGINT NOT NULL               -- the ETag; grows with every change
 );
 CREATE INDEX tickets_filed ON tickets (filed_at DESC, id DESC);
@@ -323,6 +327,7 @@ CREATE INDEX tickets_waiting_in_queue ON tickets (queue_id, urgency_at, priority
 CREATE INDEX tickets_policy ON tickets (policy_version_id, id) WHERE state IN ('queued', 'assigned', 'waiting');
 CREATE INDEX tickets_closing ON tickets (closes_at) WHERE closes_at IS NOT NULL;
 CREATE INDEX tickets_status_update ON tickets (status_update_at) WHERE status_update_at IS NOT NULL;
+CREATE INDEX tickets_retention ON tickets (closed_at) WHERE closed_at IS NOT NULL AND anonymised_at IS NULL;
 CREATE INDEX tickets_external_ref ON tickets (external_ref, organisation_id) WHERE external_ref IS NOT NULL;
 
 -- What lists search by, one row per ticket: the folded words of its subject, body and public messages, and marks of its
@@ -343,6 +348,28 @@ CREATE TABLE messages (
   created_at TEXT NOT NULL
 );
 CREATE INDEX messages_ticket ON messages (ticket_id, internal, id);
+
+-- Files. The row is there before the bytes and goes after them, so that no byte is without a row
+-- (docs/decisions/0017). Bytes lie in a folder or an S3-compatible store under a key of our own making.
+CREATE TABLE attachments (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  state TEXT NOT NULL CHECK (state IN ('uploading', 'stored', 'removing')),
+  owner_kind TEXT NOT NULL CHECK (owner_kind IN ('staff', 'client')),
+  owner_id BIGINT NOT NULL,             -- users.id or clients.id of who sent it; theirs alone until it is used
+  ticket_id BIGINT REFERENCES tickets (id),     -- null: not used yet
+  message_id BIGINT REFERENCES messages (id),   -- of which message or note; null: of the ticket itself
+  internal BOOLEAN NOT NULL,            -- true: of a note, never shown to an organisation
+  name TEXT NOT NULL,                   -- as the sender called it, cleaned; only ever shown
+  media_type TEXT NOT NULL,             -- found in the content
+  bytes BIGINT NOT NULL,                -- 0 while it is uploading
+  sha256 TEXT NOT NULL,                 -- hex; empty while it is uploading
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL       -- when its state last changed, or its removal last failed
+);
+CREATE INDEX attachments_ticket ON attachments (ticket_id, id) WHERE ticket_id IS NOT NULL;
+CREATE INDEX attachments_unused ON attachments (created_at) WHERE ticket_id IS NULL AND state <> 'removing';
+CREATE INDEX attachments_removing ON attachments (updated_at) WHERE state = 'removing';
 
 -- History: one fact each, append only.
 CREATE TABLE ticket_events (

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::db::{ClockRow, TicketRow, list_clocks, vanished};
 use super::lifecycle::Operation;
+use crate::attachments::{self, Attachment};
 use crate::calendars::Name;
 use crate::directory::Requester;
 use crate::error::Result;
@@ -53,6 +54,8 @@ pub struct TicketView {
     pub clocks: Vec<ClockRow>,
     /// Business seconds left on each clock as of the time of asking, in the order of `clocks`.
     pub remaining: Vec<i64>,
+    /// All that is on it and on what was said; answers show of these what their reader may see.
+    pub attachments: Vec<Attachment>,
 }
 
 impl TicketView {
@@ -62,6 +65,9 @@ impl TicketView {
 
     /// What the ticket's state allows this principal.
     pub fn possible_operations(&self, principal: &Principal, open_desk: bool) -> Vec<Operation> {
+        if self.ticket.anonymised_at.is_some() {
+            return Vec::new();
+        }
         let target = self.ticket.target();
         self.ticket
             .state
@@ -123,6 +129,13 @@ fn complete(
     for clock in list_clocks(conn, &ids)? {
         clocks_of.entry(clock.ticket_id).or_default().push(clock);
     }
+    let mut files_of: HashMap<i64, Vec<Attachment>> = HashMap::new();
+    for file in attachments::db::list_of_tickets(conn, &ids)? {
+        files_of
+            .entry(file.ticket_id.unwrap_or_default())
+            .or_default()
+            .push(file);
+    }
     let mut views = Vec::with_capacity(rows.len());
     for row in rows {
         let clocks = clocks_of.remove(&row.ticket.id).unwrap_or_default();
@@ -147,6 +160,7 @@ fn complete(
                     language,
                 }),
             assignee: row.assignee.map(|(uid, name)| Assignee { uid, name }),
+            attachments: files_of.remove(&row.ticket.id).unwrap_or_default(),
             ticket: row.ticket,
             clocks,
             remaining,

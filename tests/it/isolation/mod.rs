@@ -5,6 +5,7 @@ use giaidap::http::routes::ROUTES;
 use giaidap::identity::Scope;
 use serde_json::{Value, json};
 
+use crate::attachments::{self, PDF};
 use crate::support::desk::{agreement, path_of, policy, without_request_id};
 use crate::support::{Client, TestApp, question};
 
@@ -111,6 +112,15 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ),
     ("simulate_sla", [200; 9]),
     ("list_events", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
+    ("upload_attachment", [201, 403, 201, 201, 201, 201, 403, 201, 201]),
+    ("show_attachment", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
+    (
+        "download_attachment",
+        [404, 200, 403, 200, 404, 200, 200, 200, 200],
+    ),
+    ("delete_attachment", [404, 403, 409, 409, 404, 409, 403, 409, 409]),
+    ("attach_file", [404, 403, 201, 201, 404, 201, 403, 201, 201]),
+    ("list_attachments", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
     ("claim_ticket", [403, 403, 403, 403, 404, 409, 403, 409, 409]),
     ("assign_ticket", [403, 403, 403, 403, 403, 403, 403, 200, 200]),
     ("release_ticket", [403, 403, 403, 403, 404, 403, 403, 200, 200]),
@@ -223,6 +233,8 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
 
 fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crate::support::client::Reply {
     match (method, body) {
+        ("POST", _) if path.ends_with("/attachments") => attachments::send(caller, path, "a.pdf", PDF),
+        ("DELETE", _) => caller.send(method, path, None, None),
         ("GET", _) => caller.get(path),
         ("PUT", Some(body)) if path.ends_with("/operational-target") => caller.put(path, body),
         // Whoever replaces something says of which version.
@@ -267,6 +279,11 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
             let ticket = hue.post("/api/v1/tickets", &question()).expect(201).body;
             let ticket_path = path_of(&ticket);
             lan.call(&format!("{ticket_path}/claim")).expect(200);
+            // Of the ticket, so that it is seen by whoever sees that.
+            let attached = match route.path.starts_with("/api/v1/attachments/") {
+                true => attachments::send(&lan, &format!("{ticket_path}/attachments"), "a.pdf", PDF).body,
+                false => Value::Null,
+            };
             let (id, missing) = match route.path.split('/').nth(3).unwrap_or_default() {
                 "services" => ("NGSP".to_owned(), "NONE"),
                 "organisations" => ("H57".to_owned(), "H99"),
@@ -275,6 +292,10 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
                 "calendars" => ("vn-government".to_owned(), "none"),
                 "sla-policies" => ("default".to_owned(), "none"),
                 "agreements" => (agreed.clone(), "00000000-0000-7000-8000-000000000000"),
+                "attachments" => (
+                    attached["id"].as_str().unwrap_or_default().to_owned(),
+                    "00000000-0000-7000-8000-000000000000",
+                ),
                 "deliveries" => {
                     let of_ticket =
                         format!("/api/v1/deliveries?ticket={}", ticket["number"].as_str().unwrap());
@@ -317,7 +338,7 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
             // Who may not know that a ticket exists gets the same words where there is none.
             if matches!(name, "foreign" | "stranger")
                 && reply.status >= 400
-                && route.path.contains("/tickets/{id}")
+                && (route.path.contains("/tickets/{id}") || route.path.contains("/attachments/{id}"))
             {
                 let nothing = send(caller, route.method, &path_with(missing), body.as_ref());
                 assert_eq!(
@@ -326,6 +347,9 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
                     "{} as {name}",
                     route.operation
                 );
+                if route.path.contains("/attachments/{id}") {
+                    continue;
+                }
                 let by_id = send(
                     caller,
                     route.method,

@@ -10,6 +10,7 @@ use super::client::Client;
 /// Tables that a request may write to. A refused request leaves all of them as they were.
 pub const WRITTEN_TABLES: [&str; 17] = [
     "agreements",
+    "attachments",
     "calendar_versions",
     "calendars",
     "clock_segments",
