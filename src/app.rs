@@ -9,6 +9,7 @@ use crate::notifications::carrier::Carrier;
 use crate::notifications::status_page::StatusPages;
 use crate::seed::{self, Seeded};
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::tickets::intake::Intake;
 use crate::tx::Desk;
 
@@ -21,6 +22,8 @@ pub struct App {
     pub intake: Intake,
     pub carrier: Carrier,
     pub pages: StatusPages,
+    /// Where a collector is set.
+    pub telemetry: Option<Telemetry>,
     /// Cancelled when the server begins to go away; readiness says so.
     pub stopping: CancellationToken,
 }
@@ -42,7 +45,9 @@ impl App {
         let desk = Arc::new(Desk::new(&config));
         let intake = Intake::start(&store, &desk)?;
         let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
+        let telemetry = Telemetry::start(&config.telemetry)?;
         let app = App {
+            telemetry,
             config,
             store,
             clock,

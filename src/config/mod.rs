@@ -3,7 +3,9 @@
 //! A value comes from the first of: command-line flag, environment `GIAIDAP_*` (and `DATABASE_URL` for the database),
 //! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
+mod limits;
 mod network;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,9 @@ use chrono_tz::Tz;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use limits::{Limits, LimitsOverrides};
 pub use network::{Network, NetworkOverrides};
+pub use telemetry::{Telemetry, TelemetryOverrides};
 
 use crate::store::StoreSettings;
 
@@ -151,6 +155,10 @@ pub struct Overrides {
     pub log: Option<String>,
     #[command(flatten)]
     pub network: NetworkOverrides,
+    #[command(flatten)]
+    pub limits: LimitsOverrides,
+    #[command(flatten)]
+    pub telemetry: TelemetryOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -185,6 +193,8 @@ pub struct Config {
     pub log_format: LogFormat,
     pub log: String,
     pub network: Network,
+    pub limits: Limits,
+    pub telemetry: Telemetry,
 }
 
 /// How mails leave the house.
@@ -287,6 +297,8 @@ impl Config {
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
             network: Network::settle(given.network, file.network)?,
+            limits: Limits::settle(given.limits, file.limits)?,
+            telemetry: Telemetry::settle(given.telemetry, file.telemetry)?,
         };
         config.check()?;
         Ok(config)
@@ -362,6 +374,8 @@ impl Config {
             log_format: self.log_format,
             log: &self.log,
             network: &self.network,
+            limits: &self.limits,
+            telemetry: &self.telemetry,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -385,6 +399,8 @@ struct Effective<'a> {
     log_format: LogFormat,
     log: &'a str,
     network: &'a Network,
+    limits: &'a Limits,
+    telemetry: &'a Telemetry,
 }
 
 impl SmtpSecurity {

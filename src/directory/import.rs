@@ -83,6 +83,14 @@ pub fn import_organisations(
     Ok(lines.len())
 }
 
+/// For `fuzz/`: as far as a file is read without a database.
+#[cfg(feature = "fuzzing")]
+pub fn is_readable(file: &[u8]) -> bool {
+    let lines = read_lines(file).unwrap_or_default();
+    let is_sound = |(line, row): &(u64, Line)| checked(*line, row, DateTime::UNIX_EPOCH).is_ok();
+    lines.iter().all(is_sound)
+}
+
 /// Who follows the successors of an organisation must come to an end. Asked once all are written, because a circle may
 /// lead through organisations that the file does not name.
 fn refuse_circles(conn: &mut Db, lines: &[(u64, Line)]) -> Result<(), ImportError> {

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use db::{Organisation, Requester};
+#[cfg(feature = "fuzzing")]
+pub use import::is_readable;
 pub use import::{ImportError, import_organisations};
 
 use crate::error::{Error, Resource, Result};

@@ -22,6 +22,7 @@ mod crash;
 mod demo;
 mod deployment_files;
 mod directory;
+mod edge;
 mod idempotency;
 mod isolation;
 mod lifecycle;

@@ -10,6 +10,7 @@ pub mod mail;
 pub mod policies;
 pub mod postgres;
 pub mod process;
+pub mod raw;
 pub mod smtp;
 pub mod threads;
 
