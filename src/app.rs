@@ -11,6 +11,7 @@ use crate::notifications::carrier::Carrier;
 use crate::notifications::status_page::StatusPages;
 use crate::seed::{self, Seeded};
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::tickets::intake::Intake;
 use crate::tx::Desk;
 
@@ -26,6 +27,8 @@ pub struct App {
     pub pages: StatusPages,
     /// Who answers for people of the centre, where somebody else does.
     pub oidc: Option<Provider>,
+    /// Where a collector is set.
+    pub telemetry: Option<Telemetry>,
     /// Cancelled when the server begins to go away; readiness says so.
     pub stopping: CancellationToken,
 }
@@ -50,7 +53,9 @@ impl App {
         let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
         let oidc = config.oidc.clone();
         let oidc = oidc.map(|settings| Provider::new(settings, &config.public_url));
+        let telemetry = Telemetry::start(&config.telemetry)?;
         let app = App {
+            telemetry,
             config,
             store,
             clock,

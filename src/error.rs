@@ -19,6 +19,12 @@ pub enum Error {
     MethodNotAllowed { allowed: String },
     /// The body is larger than the limit in bytes.
     BodyTooLarge { limit: usize },
+    /// The head of the request is larger than the limit in bytes.
+    HeadTooLarge { limit: usize },
+    /// Path and query are longer than the limit in bytes.
+    AddressTooLong { limit: usize },
+    /// More requests than the caller may send; one is possible again after these seconds.
+    TooManyRequests { retry_after_seconds: u64 },
     /// The body is not of a type that the route takes.
     UnsupportedMediaType { expected: &'static str },
     /// A file is not taken.

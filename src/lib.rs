@@ -28,6 +28,7 @@ pub mod reports;
 pub mod tickets;
 
 pub mod seed;
+pub mod telemetry;
 pub mod workers;
 
 pub mod app;

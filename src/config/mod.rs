@@ -7,7 +7,9 @@ mod attachments;
 mod network;
 pub mod oidc;
 mod sign_in;
+mod limits;
 mod retention;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ pub use network::{Network, NetworkOverrides};
 pub use oidc::{Oidc, OidcOverrides};
 pub use sign_in::{SignIn, SignInOverrides};
 pub use retention::{Retention, RetentionOverrides};
+pub use limits::{Limits, LimitsOverrides};
+pub use telemetry::{Telemetry, TelemetryOverrides};
 
 use crate::store::StoreSettings;
 
@@ -167,6 +171,10 @@ pub struct Overrides {
     pub attachments: AttachmentsOverrides,
     #[command(flatten)]
     pub retention: RetentionOverrides,
+    #[command(flatten)]
+    pub limits: LimitsOverrides,
+    #[command(flatten)]
+    pub telemetry: TelemetryOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -205,6 +213,8 @@ pub struct Config {
     pub sign_in: SignIn,
     pub attachments: Attachments,
     pub retention: Retention,
+    pub limits: Limits,
+    pub telemetry: Telemetry,
 }
 
 /// How mails leave the house.
@@ -311,6 +321,8 @@ impl Config {
             oidc: Oidc::settle(given.oidc, file.oidc)?,
             sign_in: SignIn::settle(given.sign_in, file.sign_in)?,
             retention: Retention::settle(given.retention, file.retention)?,
+            limits: Limits::settle(given.limits, file.limits)?,
+            telemetry: Telemetry::settle(given.telemetry, file.telemetry)?,
         };
         config.check()?;
         Ok(config)
@@ -390,6 +402,8 @@ impl Config {
             sign_in: &self.sign_in,
             attachments: &self.attachments,
             retention: &self.retention,
+            limits: &self.limits,
+            telemetry: &self.telemetry,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -418,6 +432,8 @@ struct Effective<'a> {
     sign_in: &'a SignIn,
     attachments: &'a Attachments,
     retention: &'a Retention,
+    limits: &'a Limits,
+    telemetry: &'a Telemetry,
 }
 
 impl SmtpSecurity {

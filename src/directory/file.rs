@@ -83,6 +83,12 @@ pub struct Line {
 
 type Problems = Vec<LineProblem>;
 
+/// For `fuzz/`.
+#[cfg(feature = "fuzzing")]
+pub fn is_readable(file: &[u8]) -> bool {
+    read(file).is_ok()
+}
+
 pub fn read(bytes: &[u8]) -> std::result::Result<Vec<Line>, Problems> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let lines = Lines::of(bytes);

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
@@ -143,6 +144,10 @@ fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
     let Some(text) = header(request.headers(), "If-Match")? else {
         return Ok(None);
     };
+    read_if_match(&text)
+}
+
+pub(super) fn read_if_match(text: &str) -> Result<Option<Vec<i64>>> {
     if text.trim() == "*" {
         return Ok(None);
     }
@@ -176,9 +181,7 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Body<T>>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request
-            .app_data::<web::Data<App>>()
-            .map_or(0, |app| app.config.max_body_bytes);
+        let limits = BodyLimits::of(request);
         let is_json = request
             .headers()
             .get(CONTENT_TYPE)
@@ -189,7 +192,7 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
             });
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = read_in_time(payload, limit).await?;
+            let bytes = read_in_time(payload, limits).await?;
             if bytes.is_empty() {
                 return Ok(Body {
                     value: parse_json(b"{}")?,
@@ -221,9 +224,7 @@ impl FromRequest for Upload {
     type Future = Pin<Box<dyn Future<Output = Result<Upload>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request
-            .app_data::<web::Data<App>>()
-            .map_or(0, |app| app.config.max_body_bytes);
+        let limits = BodyLimits::of(request);
         let content_type = request.headers().get(CONTENT_TYPE);
         let media_type = content_type.and_then(|value| {
             let mut parts = value.to_str().ok()?.split(';');
@@ -232,7 +233,7 @@ impl FromRequest for Upload {
         });
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = read_in_time(payload, limit).await?;
+            let bytes = read_in_time(payload, limits).await?;
             Ok(Upload { media_type, bytes })
         })
     }
@@ -254,17 +255,31 @@ fn is_json_type(media_type: &str) -> bool {
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-/// How long a body may take to arrive, so that slow senders do not hold connections for ever.
-const BODY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+/// How large a body may be, and how long it may take to arrive: slow senders do not hold connections for ever.
+#[derive(Debug, Clone, Copy)]
+struct BodyLimits {
+    bytes: usize,
+    patience: Duration,
+}
+
+impl BodyLimits {
+    fn of(request: &HttpRequest) -> BodyLimits {
+        let app = request.app_data::<web::Data<App>>();
+        BodyLimits {
+            bytes: app.map_or(0, |app| app.config.max_body_bytes),
+            patience: app.map_or(Duration::ZERO, |app| app.config.limits.body_timeout()),
+        }
+    }
+}
 
 /// What is read and thrown away beyond the limit, so that a client that still sends can read the refusal.
 const DRAIN_BYTES: usize = 32 << 20;
 
-async fn read_in_time(payload: Payload, limit: usize) -> Result<web::Bytes> {
+async fn read_in_time(payload: Payload, limits: BodyLimits) -> Result<web::Bytes> {
     let late = |_| Error::Malformed {
-        reason: format!("the body took longer than {} s", BODY_PATIENCE.as_secs()),
+        reason: format!("the body took longer than {} ms", limits.patience.as_millis()),
     };
-    tokio::time::timeout(BODY_PATIENCE, read_whole(payload, limit))
+    tokio::time::timeout(limits.patience, read_whole(payload, limits.bytes))
         .await
         .map_err(late)?
 }

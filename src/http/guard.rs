@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
 use super::address::caller_address;
+use super::rate::Brakes;
 use super::routes::Access;
 use crate::app::App;
 use crate::error::{Error, Resource, Result};
-use crate::identity::{self, Authenticated, Presentation, access, oidc};
+use crate::identity::{self, Authenticated, Presentation, Principal, access, oidc};
 use crate::store::Db;
 
 /// Let a request through to its handler, or answer it. A handler that panics answers 500 like any other failure.
@@ -37,6 +38,18 @@ pub async fn guard<B: MessageBody + 'static>(
     }
 }
 
+/// In front of what has no row in the route table: for everybody, and limited like what has one. Holds no clone of the
+/// request, which a scope needs to itself.
+pub async fn limit<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match brake(&request, None) {
+        Err(refused) => Ok(request.into_response(refused.error_response())),
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+    }
+}
+
 /// RFC 6750, section 3: only a caller that sent something is told that it is no valid token.
 fn refuse(refused: &Error, sent_something: bool) -> HttpResponse {
     let mut response = refused.error_response();
@@ -48,23 +61,73 @@ fn refuse(refused: &Error, sent_something: bool) -> HttpResponse {
 }
 
 async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
-    if let Access::Needs(action) = access {
-        let bearer = request.headers().get(AUTHORIZATION).and_then(bearer_of);
-        let bearer = bearer.ok_or(Error::Unauthenticated)?;
-        let authenticated = authenticate(request.request(), bearer).await?;
-        access::permit(&authenticated.principal, action)?;
-        request.extensions_mut().insert(Arc::new(authenticated.principal));
+    match access {
+        Access::Public if PROBES.contains(&request.path()) => {}
+        Access::Public => brake(request.request(), None)?,
+        // Where the key is, its handler knows.
+        Access::NeedsKey(_) => {}
+        Access::Needs(action) => {
+            let bearer = request.headers().get(AUTHORIZATION).and_then(bearer_of);
+            let principal = recognise(request.request(), bearer).await?;
+            access::permit(&principal, action)?;
+            request.extensions_mut().insert(Arc::new(principal));
+        }
     }
     // PostgreSQL takes no NUL in a text, so that nothing can have such an id.
     let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
     if request.match_info().iter().any(|(_, value)| has_nul(value)) {
         return Err(Error::NotFound(Resource::Page));
     }
+    // Nothing here unpacks what was compressed: a small body could become a huge one.
+    let encoding = request.headers().get(CONTENT_ENCODING);
+    let is_plain = encoding.is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !is_plain && !request.method().is_safe() {
+        return Err(Error::UnsupportedMediaType {
+            expected: "sent without Content-Encoding",
+        });
+    }
     Ok(())
 }
 
-/// The principal behind a token or key that came with this request, wherever it stood.
-pub async fn authenticate(request: &HttpRequest, bearer: String) -> Result<Authenticated> {
+/// Asked by machines of the operator, again and again; an answer that says "too often" would take the server away.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// The principal behind a token or key that came with this request, wherever it stood, if it may ask once more.
+pub async fn recognise(request: &HttpRequest, bearer: Option<String>) -> Result<Principal> {
+    let outcome = match bearer {
+        Some(bearer) => authenticate(request, bearer).await,
+        None => Err(Error::Unauthenticated),
+    };
+    match outcome {
+        Ok(authenticated) => {
+            brake(request, Some(&authenticated.principal))?;
+            Ok(authenticated.principal)
+        }
+        Err(Error::Unauthenticated) => {
+            brake(request, None)?;
+            Err(Error::Unauthenticated)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Count the request and refuse one too many. The answer tells where the caller stands.
+fn brake(request: &HttpRequest, principal: Option<&Principal>) -> Result<()> {
+    let Some(brakes) = request.app_data::<Data<Brakes>>() else {
+        return Ok(());
+    };
+    let standing = match principal {
+        Some(principal) => brakes.count(principal),
+        None => brakes.count_stranger(caller_address(request)),
+    };
+    let Some(standing) = standing else {
+        return Ok(());
+    };
+    request.extensions_mut().insert(standing);
+    standing.verdict()
+}
+
+async fn authenticate(request: &HttpRequest, bearer: String) -> Result<Authenticated> {
     let app = request.app_data::<Data<App>>().cloned();
     let app = app.ok_or_else(|| Error::internal("a route without an application", request.path()))?;
     let now = app.clock.now();

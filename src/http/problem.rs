@@ -119,6 +119,24 @@ fn kind_of(error: &Error) -> Kind {
             "Nội dung quá lớn",
             "Body too large",
         ),
+        Error::HeadTooLarge { .. } => kind(
+            "head-too-large",
+            S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Tiêu đề yêu cầu quá lớn",
+            "Request head too large",
+        ),
+        Error::AddressTooLong { .. } => kind(
+            "address-too-long",
+            S::URI_TOO_LONG,
+            "Địa chỉ quá dài",
+            "Address too long",
+        ),
+        Error::TooManyRequests { .. } => kind(
+            "too-many-requests",
+            S::TOO_MANY_REQUESTS,
+            "Quá nhiều yêu cầu",
+            "Too many requests",
+        ),
         Error::UnsupportedMediaType { .. } => kind(
             "unsupported-media-type",
             S::UNSUPPORTED_MEDIA_TYPE,
@@ -415,6 +433,18 @@ fn detail(error: &Error, language: Language) -> String {
             format!("Nội dung vượt quá {limit} byte."),
             format!("The body is larger than {limit} bytes."),
         ),
+        Error::HeadTooLarge { limit } => language.choose(
+            format!("Dòng yêu cầu và các tiêu đề vượt quá {limit} byte."),
+            format!("The request line and headers are larger than {limit} bytes."),
+        ),
+        Error::AddressTooLong { limit } => language.choose(
+            format!("Đường dẫn và truy vấn vượt quá {limit} byte."),
+            format!("Path and query are longer than {limit} bytes."),
+        ),
+        Error::TooManyRequests { retry_after_seconds } => language.choose(
+            format!("Đã vượt số yêu cầu cho phép mỗi phút; hãy thử lại sau {retry_after_seconds} giây."),
+            format!("More requests than permitted in a minute; try again in {retry_after_seconds} s."),
+        ),
         Error::UnsupportedMediaType { expected } => language.choose(
             format!("Nội dung phải là {expected}, mã hóa UTF-8."),
             format!("The body must be {expected} in UTF-8."),
@@ -706,6 +736,8 @@ impl ResponseError for Error {
             }
             Error::RangeNotSatisfiable { size } => {
                 response.insert_header(("Content-Range", format!("bytes */{size}")));
+            Error::TooManyRequests { retry_after_seconds } => {
+                response.insert_header((RETRY_AFTER, retry_after_seconds.to_string()));
             }
             Error::MethodNotAllowed { allowed } => {
                 response.insert_header(("Allow", allowed.as_str()));

@@ -201,6 +201,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 allowed,
             }))
         };
-        service.service(resource.default_service(web::to(refuse)));
+        let braked = from_fn(|request, next| guard(Public, request, next));
+        service.service(resource.default_service(web::route().to(refuse).wrap(braked)));
     }
 }

@@ -181,6 +181,15 @@ impl Principal {
         }
     }
 
+    /// The public id, which says nothing of who it is to somebody without the database.
+    pub fn uid(&self) -> Option<Uid> {
+        match self {
+            Principal::Staff { staff } => Some(staff.uid),
+            Principal::Client { client } => Some(client.uid),
+            Principal::System => None,
+        }
+    }
+
     /// Whose `Idempotency-Key`s are meant.
     pub fn owner(&self) -> Option<Owner> {
         let kind = self.kind();

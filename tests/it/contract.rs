@@ -50,6 +50,22 @@ fn the_route_table_and_the_contract_name_the_same_operations() {
 }
 
 #[test]
+fn every_limited_operation_declares_how_it_refuses() {
+    let contract = Contract::global();
+    let probes = ["/healthz", "/readyz", "/metrics"];
+    for route in ROUTES.iter().filter(|route| !probes.contains(&route.path)) {
+        let statuses = contract.statuses(route.method, route.path).unwrap();
+        for refusal in ["414", "429", "431"] {
+            assert!(
+                statuses.iter().any(|status| status == refusal),
+                "{} does not declare {refusal}: run bin/complete-contract",
+                route.operation
+            );
+        }
+    }
+}
+
+#[test]
 fn a_caller_without_a_valid_token_learns_nothing_else() {
     let app = TestApp::start();
     let (expired, revoked) = (app.organisation("H57"), app.organisation("H26"));

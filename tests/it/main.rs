@@ -23,6 +23,7 @@ mod crash;
 mod demo;
 mod deployment_files;
 mod directory;
+mod edge;
 mod idempotency;
 mod isolation;
 mod lifecycle;

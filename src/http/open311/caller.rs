@@ -55,15 +55,14 @@ impl Caller {
         let from_header = self.headers().get(AUTHORIZATION).and_then(guard::bearer_of);
         let given = find(form, "api_key").or_else(|| self.asked("api_key"));
         let key = from_header.or_else(|| given.map(str::to_owned));
-        let key = key.ok_or(Error::Unauthenticated)?;
-        let authenticated = guard::authenticate(&self.request, key).await?;
-        access::permit(&authenticated.principal, action)?;
+        let principal = guard::recognise(&self.request, key).await?;
+        access::permit(&principal, action)?;
         // Neither a number nor a code has any, and PostgreSQL takes no NUL.
         let is_odd = |(_, value): &&(String, String)| value.chars().any(char::is_control);
         if let Some((name, _)) = self.query.iter().find(is_odd) {
             return Err(Error::invalid_parameter(name, FieldCode::ControlCharacter));
         }
-        Ok(Arc::new(authenticated.principal))
+        Ok(Arc::new(principal))
     }
 }
 

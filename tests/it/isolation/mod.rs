@@ -9,6 +9,8 @@ use crate::attachments::{self, PDF};
 use crate::support::desk::{agreement, path_of, policy, without_request_id};
 use crate::support::{Client, TestApp, question};
 
+mod credentials;
+mod existence;
 mod stories;
 
 /// Callers of every kind, as seen from a ticket of H57 that Lan of the queue `technology` works on:

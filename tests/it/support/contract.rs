@@ -112,6 +112,68 @@ impl Contract {
             .map_err(said)
     }
 
+    /// Are the headers of this answer those that the contract promises: every required one there, and no other of those
+    /// that mean something to a caller?
+    pub fn check_headers(
+        &self,
+        method: &str,
+        path: &str,
+        status: u16,
+        headers: &[(String, String)],
+    ) -> Result<(), String> {
+        const MEANT: [&str; 13] = [
+            "allow",
+            "etag",
+            "idempotency-replayed",
+            "link",
+            "location",
+            "ratelimit-limit",
+            "ratelimit-policy",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+            "retry-after",
+            "traceparent",
+            "www-authenticate",
+            "x-request-id",
+        ];
+        let operation = self.operation(method, path)?;
+        let said = |what: String| format!("{} answered {status}: {what}", operation.operation_id);
+        let pointer = format!("{}/responses/{status}", operation.pointer);
+        let (_, response) = follow(&self.document, &pointer)?;
+        let declared = response.get("headers").and_then(Value::as_object);
+        let mut names = Vec::new();
+        for (name, header) in declared.into_iter().flatten() {
+            let at = header["$ref"]
+                .as_str()
+                .unwrap_or_default()
+                .trim_start_matches('#');
+            let header = self.document.pointer(at).unwrap_or(header);
+            let is_there = headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+            if header["required"] == true && !is_there {
+                return Err(said(format!("without the header {name}")));
+            }
+            names.push(name.to_ascii_lowercase());
+        }
+        match headers
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .find(|name| MEANT.contains(&name.as_str()) && !names.contains(name))
+        {
+            Some(undeclared) => Err(said(format!(
+                "with the header {undeclared}, which is not declared"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The statuses that an operation declares.
+    pub fn statuses(&self, method: &str, path: &str) -> Result<Vec<String>, String> {
+        let pointer = format!("{}/responses", self.operation(method, path)?.pointer);
+        let (_, responses) = follow(&self.document, &pointer)?;
+        let names = responses.as_object().into_iter().flatten();
+        Ok(names.map(|(name, _)| name.clone()).collect())
+    }
+
     /// Is this request one that the contract allows? For tests that mean to send a valid one.
     pub fn check_request(
         &self,

@@ -11,6 +11,7 @@ pub mod oidc;
 pub mod policies;
 pub mod postgres;
 pub mod process;
+pub mod raw;
 pub mod smtp;
 pub mod threads;
 
