@@ -10,6 +10,7 @@ import json
 import os
 
 import schemathesis
+from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation
 
 _keys = itertools.count(1)
@@ -57,9 +58,14 @@ def _mend_body(case):
     if case.meta.is_negative_at(ParameterLocation.BODY):
         if isinstance(case.body, dict):
             case.body = _wrong_without_null(case.body)
+        elif case.body is NOT_SET and not case.operation.definition.raw.get("requestBody", {}).get("required", True):
+            # Nothing at all is a right body where none is required.
+            case.body, case.media_type = [], "application/json"
+        return
+    if case.body is NOT_SET:
         return
     case.body = _written_as_json_writers_do(case.body)
-    files = case.operation.definition.raw.get("operationId") in {"file_ticket", "simulate_sla"}
+    files = case.operation.definition.raw.get("operationId") in {"file_ticket", "match_sla_policy", "simulate_sla"}
     if ORGANISATION and files and isinstance(case.body, dict):
         case.body["organisation"] = ORGANISATION
 

@@ -372,9 +372,7 @@ fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
         Some(last) if last == escape(name) => pointer.to_owned(),
         _ => format!("{pointer}/{}", escape(name)),
     };
-    let expected = || {
-        in_words_of_json(text.split("expected ").nth(1).unwrap_or("another type")).to_owned()
-    };
+    let expected = || in_words_of_json(text.split("expected ").nth(1).unwrap_or("another type")).to_owned();
     if text.starts_with("missing field") {
         return Error::invalid_pointer(&below(quoted), FieldCode::Required);
     }

@@ -177,6 +177,7 @@ impl Client {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
+        let sent = body.unwrap_or_default();
         let mut answer = match body {
             Some(body) => self.agent.run(request.body(body).unwrap())?,
             None => self.agent.run(request.body(()).unwrap())?,
@@ -198,6 +199,9 @@ impl Client {
             body,
         };
         hold_against_contract(method, path, &reply);
+        if (200..300).contains(&reply.status) {
+            hold_request_against_contract(method, path, content_type, sent);
+        }
         Ok(reply)
     }
 }
@@ -222,10 +226,26 @@ fn hold_against_contract(method: &str, path: &str, reply: &Reply) {
         return;
     }
     let content_type = reply.header("content-type");
-    if let Err(breach) = contract.check(method, path, reply.status, content_type, reply.text.as_bytes()) {
+    let whole = contract
+        .check(method, path, reply.status, content_type, reply.text.as_bytes())
+        .and_then(|()| contract.check_headers(method, path, reply.status, &reply.headers));
+    if let Err(breach) = whole {
         panic!(
             "{method} {path} breaks the contract: {breach}\n{} {}",
             reply.status, reply.text
         );
+    }
+}
+
+/// What the server accepts is what the file allows: a client that keeps to the file can do all that our tests do.
+#[track_caller]
+fn hold_request_against_contract(method: &str, path: &str, content_type: Option<&str>, body: &[u8]) {
+    let contract = Contract::global();
+    let path = path.split('?').next().unwrap();
+    if !contract.has(method, path) {
+        return;
+    }
+    if let Err(breach) = contract.check_request(method, path, content_type, body) {
+        panic!("accepted what the contract does not allow: {breach}");
     }
 }
