@@ -363,6 +363,16 @@ fn misread_as_syntax(pointer: &str, cause: &serde_json::Error, bytes: &[u8]) -> 
     is_json.then(|| Error::invalid_pointer(pointer, code))
 }
 
+/// serde names the types of Rust, which mean nothing to a caller.
+fn in_words_of_json(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "an integer from 0",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "an integer",
+        "f32" | "f64" => "a number",
+        named => named,
+    }
+}
+
 /// serde gives its reason as text; the words below are its own for each kind of failure (`serde::de::Error`).
 fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
     if !cause.is_data() {
@@ -377,12 +387,7 @@ fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
         Some(last) if last == escape(name) => pointer.to_owned(),
         _ => format!("{pointer}/{}", escape(name)),
     };
-    let expected = || {
-        text.split("expected ")
-            .nth(1)
-            .unwrap_or("another type")
-            .to_owned()
-    };
+    let expected = || in_words_of_json(text.split("expected ").nth(1).unwrap_or("another type")).to_owned();
     if text.starts_with("missing field") {
         return Error::invalid_pointer(&below(quoted), FieldCode::Required);
     }

@@ -189,6 +189,7 @@ impl Client {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
+        let sent = body.unwrap_or_default();
         let mut answer = match body {
             Some(body) => self.agent.run(request.body(body).unwrap())?,
             None => self.agent.run(request.body(()).unwrap())?,
@@ -210,6 +211,9 @@ impl Client {
             body,
         };
         hold_against_contract(method, path, &reply);
+        if (200..300).contains(&reply.status) {
+            hold_request_against_contract(method, path, content_type, sent);
+        }
         Ok(reply)
     }
 }
@@ -245,5 +249,18 @@ fn hold_against_contract(method: &str, path: &str, reply: &Reply) {
             "{method} {path} breaks the contract: {breach}\n{} {}",
             reply.status, reply.text
         );
+    }
+}
+
+/// What the server accepts is what the file allows: a client that keeps to the file can do all that our tests do.
+#[track_caller]
+fn hold_request_against_contract(method: &str, path: &str, content_type: Option<&str>, body: &[u8]) {
+    let contract = Contract::global();
+    let path = path.split('?').next().unwrap();
+    if !contract.has(method, path) {
+        return;
+    }
+    if let Err(breach) = contract.check_request(method, path, content_type, body) {
+        panic!("accepted what the contract does not allow: {breach}");
     }
 }

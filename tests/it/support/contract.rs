@@ -35,6 +35,23 @@ struct Operation {
     pointer: String,
 }
 
+/// Headers that mean something to a caller: none may come undeclared.
+const MEANT: [&str; 13] = [
+    "allow",
+    "etag",
+    "idempotency-replayed",
+    "link",
+    "location",
+    "ratelimit-limit",
+    "ratelimit-policy",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "retry-after",
+    "traceparent",
+    "www-authenticate",
+    "x-request-id",
+];
+
 impl Contract {
     /// The project's contract, read once per process.
     pub fn global() -> &'static Self {
@@ -88,22 +105,8 @@ impl Contract {
         content_type: Option<&str>,
         body: &[u8],
     ) -> Result<(), String> {
-        let operation = self.operation(method, path)?;
+        let (operation, pointer, response) = self.response(method, path, status)?;
         let said = |what: String| format!("{} answered {status}: {what}", operation.operation_id);
-        let responses = follow(&self.document, &format!("{}/responses", operation.pointer))?.1;
-        let exact = status.to_string();
-        let declared = if responses.get(&exact).is_some() {
-            exact.as_str()
-        } else {
-            "default"
-        };
-        if responses.get(declared).is_none() {
-            return Err(said("status not declared".to_owned()));
-        }
-        let (pointer, response) = follow(
-            &self.document,
-            &format!("{}/responses/{declared}", operation.pointer),
-        )?;
         // RFC 9110: an answer to HEAD has the headers of GET and no body.
         if method.eq_ignore_ascii_case("head") && body.is_empty() {
             return Ok(());
@@ -112,8 +115,8 @@ impl Contract {
             .map_err(said)
     }
 
-    /// Are the headers of this answer those that the contract promises: every required one there, and no other of those
-    /// that mean something to a caller?
+    /// Has this answer the headers that its status requires, are those that are declared as they are declared, and is none
+    /// there undeclared of those that mean something to a caller?
     pub fn check_headers(
         &self,
         method: &str,
@@ -121,47 +124,33 @@ impl Contract {
         status: u16,
         headers: &[(String, String)],
     ) -> Result<(), String> {
-        const MEANT: [&str; 13] = [
-            "allow",
-            "etag",
-            "idempotency-replayed",
-            "link",
-            "location",
-            "ratelimit-limit",
-            "ratelimit-policy",
-            "ratelimit-remaining",
-            "ratelimit-reset",
-            "retry-after",
-            "traceparent",
-            "www-authenticate",
-            "x-request-id",
-        ];
-        let operation = self.operation(method, path)?;
+        let (operation, pointer, response) = self.response(method, path, status)?;
         let said = |what: String| format!("{} answered {status}: {what}", operation.operation_id);
-        let pointer = format!("{}/responses/{status}", operation.pointer);
-        let (_, response) = follow(&self.document, &pointer)?;
         let declared = response.get("headers").and_then(Value::as_object);
-        let mut names = Vec::new();
-        for (name, header) in declared.into_iter().flatten() {
-            let at = header["$ref"]
-                .as_str()
-                .unwrap_or_default()
-                .trim_start_matches('#');
-            let header = self.document.pointer(at).unwrap_or(header);
-            let is_there = headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-            if header["required"] == true && !is_there {
-                return Err(said(format!("without the header {name}")));
+        for name in declared.into_iter().flat_map(|declared| declared.keys()) {
+            let (header, definition) =
+                follow(&self.document, &format!("{pointer}/headers/{}", escape(name)))?;
+            let given = headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+            match given {
+                Some((_, value)) => self
+                    .check_header(&format!("{header}/schema"), value)
+                    .map_err(|breach| said(format!("{name}: {breach}")))?,
+                None if definition.get("required") == Some(&Value::Bool(true)) => {
+                    return Err(said(format!("no {name}")));
+                }
+                None => {}
             }
-            names.push(name.to_ascii_lowercase());
         }
-        match headers
+        let is_declared = |name: &str| {
+            let mut names = declared.into_iter().flat_map(|declared| declared.keys());
+            names.any(|declared| declared.eq_ignore_ascii_case(name))
+        };
+        let undeclared = headers
             .iter()
             .map(|(name, _)| name.to_ascii_lowercase())
-            .find(|name| MEANT.contains(&name.as_str()) && !names.contains(name))
-        {
-            Some(undeclared) => Err(said(format!(
-                "with the header {undeclared}, which is not declared"
-            ))),
+            .find(|name| MEANT.contains(&name.as_str()) && !is_declared(name));
+        match undeclared {
+            Some(name) => Err(said(format!("with the header {name}, which is not declared"))),
             None => Ok(()),
         }
     }
@@ -174,7 +163,49 @@ impl Contract {
         Ok(names.map(|(name, _)| name.clone()).collect())
     }
 
-    /// Is this request one that the contract allows? For tests that mean to send a valid one.
+    /// A header is text; where its schema wants a number, the text must be one (RFC 9110, section 5.5).
+    fn check_header(&self, schema: &str, value: &str) -> Result<(), String> {
+        let kind = self.document.pointer(&format!("{schema}/type"));
+        let instance = match kind.and_then(Value::as_str) {
+            Some("integer" | "number") => {
+                serde_json::from_str(value).map_err(|_| format!("{value} is no number"))?
+            }
+            _ => Value::from(value),
+        };
+        match self.validator(schema)?.validate(&instance) {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    /// What is declared for this status of the operation, else for `default`, and where.
+    fn response(
+        &self,
+        method: &str,
+        path: &str,
+        status: u16,
+    ) -> Result<(&Operation, String, &Value), String> {
+        let operation = self.operation(method, path)?;
+        let responses = follow(&self.document, &format!("{}/responses", operation.pointer))?.1;
+        let exact = status.to_string();
+        let declared = match responses.get(&exact) {
+            Some(_) => exact.as_str(),
+            None => "default",
+        };
+        if responses.get(declared).is_none() {
+            return Err(format!(
+                "{} answered {status}: status not declared",
+                operation.operation_id
+            ));
+        }
+        let (pointer, response) = follow(
+            &self.document,
+            &format!("{}/responses/{declared}", operation.pointer),
+        )?;
+        Ok((operation, pointer, response))
+    }
+
+    /// Is this request one that the contract allows?
     pub fn check_request(
         &self,
         method: &str,
