@@ -28,7 +28,9 @@ impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let network = clients::parse_network(text.trim()).map(Network);
-        network.ok_or_else(|| serde::de::Error::custom("expected a network such as 10.1.0.0/16 or 2001:db8::/32"))
+        network.ok_or_else(|| {
+            serde::de::Error::custom("expected a network such as 10.1.0.0/16 or 2001:db8::/32")
+        })
     }
 }
 

@@ -156,5 +156,9 @@ pub async fn list_api_keys(call: Call, id: web::Path<String>, request: HttpReque
     let now = call.now;
     let work = move |conn: &mut Db| keys::list(conn, &id, cursor.as_deref(), limit);
     let page = call.app.store.read_snapshot(work).await?;
-    wire::list(&call, request.query_string(), page.map(|key| KeyOut::new(key, now)))
+    wire::list(
+        &call,
+        request.query_string(),
+        page.map(|key| KeyOut::new(key, now)),
+    )
 }

@@ -5,9 +5,9 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, api_clients, api_keys, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, directory_files,
-    identity, matching, messages, operational_targets, operations, policies, policy_changes, queues, reports,
-    requesters, site, sla, successions, ticket_changes, tickets,
+    agreements, api_clients, api_keys, calendar_changes, calendar_files, calendar_versions, calendars,
+    deliveries, directory, directory_files, identity, matching, messages, operational_targets, operations,
+    policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;

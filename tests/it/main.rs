@@ -10,6 +10,7 @@
 )]
 
 mod agreements;
+mod api_clients;
 mod attribution;
 mod bad_input;
 mod calendar_imports;
@@ -22,6 +23,7 @@ mod crash;
 mod demo;
 mod deployment_files;
 mod directory;
+mod directory_files;
 mod idempotency;
 mod isolation;
 mod lifecycle;
@@ -37,8 +39,10 @@ mod policy_previews;
 mod reach;
 mod readme;
 mod recount;
+mod requesters;
 mod scenarios;
 mod sla;
 mod store;
+mod successions;
 mod support;
 mod support_tests;

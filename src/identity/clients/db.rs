@@ -152,19 +152,11 @@ pub fn find_program(conn: &mut Db, uid: Uid) -> Result<Option<Program>> {
 }
 
 pub fn get_program_by_id(conn: &mut Db, id: i64) -> Result<Program> {
-    Ok(clients::table
-        .find(id)
-        .select(Program::as_select())
-        .first(conn)?)
+    Ok(clients::table.find(id).select(Program::as_select()).first(conn)?)
 }
 
 /// In the order in which they were made.
-pub fn list_programs(
-    conn: &mut Db,
-    filter: &ProgramFilter,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<Program>> {
+pub fn list_programs(conn: &mut Db, filter: &ProgramFilter, after: i64, limit: i64) -> Result<Vec<Program>> {
     let mut query = clients::table
         .filter(clients::id.gt(after))
         .order(clients::id)
@@ -252,10 +244,7 @@ pub fn find_key_by_lookup(conn: &mut Db, lookup: &str) -> Result<Option<Key>> {
 }
 
 pub fn get_key_by_id(conn: &mut Db, id: i64) -> Result<Key> {
-    Ok(credentials::table
-        .find(id)
-        .select(Key::as_select())
-        .first(conn)?)
+    Ok(credentials::table.find(id).select(Key::as_select()).first(conn)?)
 }
 
 /// Oldest first.

@@ -94,7 +94,14 @@ pub fn create(tx: &mut Tx<'_>, program: &str, new: &NewKey) -> Result<(Key, Secr
         from: tx.now,
         to: new.expires_at,
     };
-    let made = insert(tx.conn, program.id, name, &Scope::write_all(&new.scopes), life, None)?;
+    let made = insert(
+        tx.conn,
+        program.id,
+        name,
+        &Scope::write_all(&new.scopes),
+        life,
+        None,
+    )?;
     note(tx.principal, "key_created", program.uid, Some(&made.0.lookup));
     Ok(made)
 }
@@ -103,7 +110,12 @@ pub fn rotate(tx: &mut Tx<'_>, program: &str, key: &str, rotation: &Rotation) ->
     let program = locked(tx.conn, program)?;
     let old = find(tx.conn, &program, key)?;
     let rotated = replace(tx.conn, &program, old, rotation, false, tx.now)?;
-    note(tx.principal, "key_rotated", program.uid, Some(&rotated.replaced.lookup));
+    note(
+        tx.principal,
+        "key_rotated",
+        program.uid,
+        Some(&rotated.replaced.lookup),
+    );
     Ok(rotated)
 }
 
@@ -116,7 +128,12 @@ pub fn rotate_own(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Rotated> {
     let program = db::get_program_by_id(tx.conn, client.client_id)?;
     let old = db::get_key_by_id(tx.conn, client.credential_id)?;
     let rotated = replace(tx.conn, &program, old, rotation, true, tx.now)?;
-    note(tx.principal, "key_rotated", program.uid, Some(&rotated.replaced.lookup));
+    note(
+        tx.principal,
+        "key_rotated",
+        program.uid,
+        Some(&rotated.replaced.lookup),
+    );
     Ok(rotated)
 }
 
@@ -134,7 +151,12 @@ pub fn rotate_by_public_half(
     let program = db::get_program_by_id(conn, program_id)?;
     let old = db::get_key_by_id(conn, found.id)?;
     let rotated = replace(conn, &program, old, rotation, false, now)?;
-    note(&Principal::System, "key_rotated", program.uid, Some(&rotated.replaced.lookup));
+    note(
+        &Principal::System,
+        "key_rotated",
+        program.uid,
+        Some(&rotated.replaced.lookup),
+    );
     Ok(rotated)
 }
 
@@ -184,12 +206,7 @@ pub fn revoke(tx: &mut Tx<'_>, program: &str, key: &str) -> Result<()> {
 }
 
 /// A page of a program's keys, oldest first.
-pub fn list(
-    conn: &mut Db,
-    program: &str,
-    cursor: Option<&str>,
-    limit: i64,
-) -> Result<Page<Key>> {
+pub fn list(conn: &mut Db, program: &str, cursor: Option<&str>, limit: i64) -> Result<Page<Key>> {
     let program = super::get(conn, program)?;
     let binding = format!("keys of {}", program.uid);
     let after = cursor
@@ -219,7 +236,10 @@ fn check_end(end: Option<DateTime<Utc>>, latest: Option<DateTime<Utc>>, now: Dat
     }
     let latest = latest.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let expected = format!("an instant to come, {latest} at the latest");
-    Err(Error::invalid_pointer("/expires_at", FieldCode::OutOfRange { expected }))
+    Err(Error::invalid_pointer(
+        "/expires_at",
+        FieldCode::OutOfRange { expected },
+    ))
 }
 
 fn check_number(conn: &mut Db, program_id: i64, now: DateTime<Utc>) -> Result<()> {

@@ -51,8 +51,11 @@ pub fn parse_network(text: &str) -> Option<IpNet> {
     let network = text.parse::<IpNet>().ok();
     let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     // Callers' addresses are compared in their own family: a mapped one would match nobody.
-    let is_mapped = |network: &IpNet| matches!(network, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some());
-    network.filter(|network| !is_mapped(network)).map(|network| network.trunc())
+    let is_mapped =
+        |network: &IpNet| matches!(network, IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some());
+    network
+        .filter(|network| !is_mapped(network))
+        .map(|network| network.trunc())
 }
 
 pub fn create(tx: &mut Tx<'_>, new: &NewProgram) -> Result<(Program, Organisation)> {
@@ -126,7 +129,13 @@ pub fn grant(
     db::lock_program(conn, id)?;
     let present = db::get_program_by_id(conn, id)?;
     let mut all = networks_of(&present)?;
-    all.extend(networks.iter().filter(|network| !all.contains(network)).copied().collect::<Vec<_>>());
+    all.extend(
+        networks
+            .iter()
+            .filter(|network| !all.contains(network))
+            .copied()
+            .collect::<Vec<_>>(),
+    );
     let granted = Program {
         networks: stored(&all)?,
         include_units: present.include_units || include_units,
