@@ -8,13 +8,13 @@ use chrono::NaiveDate;
 use super::db::{self, Organisation, OrganisationRow};
 use super::import::{row_of, search_text};
 use super::{canonical_code, find_organisation, is_code, succession};
+use crate::agreements;
 use crate::calendars::Name;
 use crate::error::{Conflict, Error, FieldCode, FieldError, Result};
 use crate::policies::db::lock_policies;
 use crate::policies::reach;
 use crate::store::{Db, Ts};
 use crate::tx::Tx;
-use crate::agreements;
 
 /// An organisation to be added.
 #[derive(Debug, Clone)]
@@ -192,7 +192,9 @@ fn check_parents(conn: &mut Db, organisation: &Organisation) -> Result<()> {
             return Err(refuse("/parent", "parent_cycle", text));
         }
         seen.push(id);
-        above = super::list_by_id(conn, &[id])?.pop().and_then(|parent| parent.parent_id);
+        above = super::list_by_id(conn, &[id])?
+            .pop()
+            .and_then(|parent| parent.parent_id);
     }
     Ok(())
 }
@@ -208,7 +210,11 @@ fn check_agreements(tx: &mut Tx<'_>, organisation: &Organisation) -> Result<()> 
         }
         let targets = agreement.targets()?;
         let found = reach::check_agreement(tx.conn, tx.desk, organisation, &targets, tx.now)?;
-        errors.extend(found.into_iter().map(|error| FieldError::pointer("/kind", error.code)));
+        errors.extend(
+            found
+                .into_iter()
+                .map(|error| FieldError::pointer("/kind", error.code)),
+        );
     }
     match errors.is_empty() {
         true => Ok(()),

@@ -120,7 +120,10 @@ pub fn insert_organisation(conn: &mut Db, row: &OrganisationRow) -> Result<bool>
         organisations::created_at.eq(row.updated_at),
         organisations::version.eq(1),
     );
-    match diesel::insert_into(organisations::table).values(new).execute(conn) {
+    match diesel::insert_into(organisations::table)
+        .values(new)
+        .execute(conn)
+    {
         Ok(_) => Ok(true),
         Err(cause) if is_unique_violation(&cause) => Ok(false),
         Err(cause) => Err(cause.into()),

@@ -94,7 +94,11 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<Line>, Problems> {
     let lines = Lines::of(bytes);
     if let Some(begin) = open_quote(bytes, delimiter(bytes)) {
         let message = "this quotation mark is never closed";
-        return Err(vec![LineProblem::of_line(lines.of_byte(begin), "bad_line", message)]);
+        return Err(vec![LineProblem::of_line(
+            lines.of_byte(begin),
+            "bad_line",
+            message,
+        )]);
     }
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter(bytes))
@@ -166,7 +170,9 @@ fn read_header(header: &csv::StringRecord) -> std::result::Result<Columns, Probl
             problems.push(LineProblem::new(1, known, "unknown_column", message));
         }
     }
-    let missing = REQUIRED.into_iter().filter(|column| !columns.contains_key(column));
+    let missing = REQUIRED
+        .into_iter()
+        .filter(|column| !columns.contains_key(column));
     problems.extend(missing.map(|column| {
         let message = format!("no column `{column}`");
         LineProblem::new(1, column, "missing_header", message)
@@ -187,7 +193,8 @@ struct Cells<'a> {
 
 impl Cells<'_> {
     fn refuse(&mut self, column: &'static str, code: &'static str, message: impl Into<String>) {
-        self.problems.push(LineProblem::new(self.line, column, code, message));
+        self.problems
+            .push(LineProblem::new(self.line, column, code, message));
     }
 
     /// The cell in NFC without white space around it; `None` where there is no such column.
@@ -195,9 +202,17 @@ impl Cells<'_> {
         let position = self.columns.get(column)?;
         let text = nfc(self.record.get(*position)?.trim());
         if text.chars().count() > max {
-            self.refuse(column, "text_too_long", format!("{column} has more than {max} characters"));
+            self.refuse(
+                column,
+                "text_too_long",
+                format!("{column} has more than {max} characters"),
+            );
         } else if text.chars().any(breaks_a_line) {
-            self.refuse(column, "control_character", format!("{column} holds a control character"));
+            self.refuse(
+                column,
+                "control_character",
+                format!("{column} holds a control character"),
+            );
         }
         Some(text)
     }
@@ -279,7 +294,11 @@ fn read_line(
     if let (Some(Some(from)), Some(Some(to))) = (valid_from, valid_to)
         && to < from
     {
-        cells.refuse("valid_to", "ends_before_it_begins", "valid_to is before valid_from");
+        cells.refuse(
+            "valid_to",
+            "ends_before_it_begins",
+            "valid_to is before valid_from",
+        );
     }
     Some(Line {
         line,

@@ -143,15 +143,20 @@ impl Present {
         let all = super::list_all(conn, &super::OrganisationFilter::default())?;
         let codes: HashMap<i64, String> = all.iter().map(|found| (found.id, found.code.clone())).collect();
         let link = |id: Option<i64>| id.and_then(|id| codes.get(&id).cloned());
-        let entries: Vec<Entry> = all.iter().map(|found| Entry {
-            line: 0,
-            is_new: false,
-            successor: link(found.successor_id),
-            parent: link(found.parent_id),
-            row: row_of(found),
-        }).collect();
+        let entries: Vec<Entry> = all
+            .iter()
+            .map(|found| Entry {
+                line: 0,
+                is_new: false,
+                successor: link(found.successor_id),
+                parent: link(found.parent_id),
+                row: row_of(found),
+            })
+            .collect();
         let positions = entries.iter().enumerate();
-        let positions = positions.map(|(position, entry)| (entry.row.code.clone(), position)).collect();
+        let positions = positions
+            .map(|(position, entry)| (entry.row.code.clone(), position))
+            .collect();
         Ok(Present { entries, positions })
     }
 
@@ -237,7 +242,9 @@ fn wanted(line: Line, present: &Present) -> Entry {
     };
     let name_vi = line.name_vi;
     let name = |given: Option<String>, known: Option<&String>| {
-        given.or_else(|| known.cloned()).unwrap_or_else(|| name_vi.clone())
+        given
+            .or_else(|| known.cloned())
+            .unwrap_or_else(|| name_vi.clone())
     };
     Entry {
         line: line.line,
@@ -250,12 +257,21 @@ fn wanted(line: Line, present: &Present) -> Entry {
             kind: line.kind,
             name_en: name(line.name_en, row.map(|row| &row.name_en)),
             short_name: name(line.short_name, row.map(|row| &row.short_name)),
-            gso_code: line.gso_code.unwrap_or_else(|| row.and_then(|row| row.gso_code.clone())),
-            egov_code: line.egov_code.unwrap_or_else(|| row.and_then(|row| row.egov_code.clone())),
-            valid_from: line.valid_from.unwrap_or_else(|| row.and_then(|row| row.valid_from)),
+            gso_code: line
+                .gso_code
+                .unwrap_or_else(|| row.and_then(|row| row.gso_code.clone())),
+            egov_code: line
+                .egov_code
+                .unwrap_or_else(|| row.and_then(|row| row.egov_code.clone())),
+            valid_from: line
+                .valid_from
+                .unwrap_or_else(|| row.and_then(|row| row.valid_from)),
             valid_to: line.valid_to.unwrap_or_else(|| row.and_then(|row| row.valid_to)),
             pilot: line.pilot.unwrap_or_else(|| row.is_some_and(|row| row.pilot)),
-            source: line.source.or_else(|| row.map(|row| row.source.clone())).unwrap_or_default(),
+            source: line
+                .source
+                .or_else(|| row.map(|row| row.source.clone()))
+                .unwrap_or_default(),
             search_text: String::new(),
             updated_at: Ts::from(DateTime::<Utc>::UNIX_EPOCH),
             code: line.code,
@@ -272,11 +288,19 @@ fn check_links(wanted: &[Entry], present: &Present) -> std::result::Result<(), I
     all.extend(known.map(|entry| (entry.row.code.as_str(), entry)));
     let mut problems = Vec::new();
     for entry in wanted {
-        let links = [("successor_code", &entry.successor), ("parent_code", &entry.parent)];
+        let links = [
+            ("successor_code", &entry.successor),
+            ("parent_code", &entry.parent),
+        ];
         for (column, code) in links {
             if let Some(code) = code.as_ref().filter(|code| !all.contains_key(code.as_str())) {
                 let message = format!("{column} `{code}` is not an organisation");
-                problems.push(LineProblem::new(entry.line, column, "unknown_organisation", message));
+                problems.push(LineProblem::new(
+                    entry.line,
+                    column,
+                    "unknown_organisation",
+                    message,
+                ));
             }
         }
     }
@@ -300,11 +324,21 @@ fn circle(wanted: &[Entry], all: &HashMap<&str, &Entry>) -> Option<LineProblem> 
                 own if own == code => format!("`{code}` cannot be its own successor"),
                 first => format!("the successors of `{code}` lead back to it through `{first}`"),
             };
-            return Some(LineProblem::new(entry.line, "successor_code", "succession_cycle", message));
+            return Some(LineProblem::new(
+                entry.line,
+                "successor_code",
+                "succession_cycle",
+                message,
+            ));
         }
         if leads_back(code, all, parent) {
             let message = format!("`{code}` cannot be a part of itself, however long the way");
-            return Some(LineProblem::new(entry.line, "parent_code", "parent_cycle", message));
+            return Some(LineProblem::new(
+                entry.line,
+                "parent_code",
+                "parent_cycle",
+                message,
+            ));
         }
     }
     None
@@ -348,7 +382,9 @@ pub fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<()>
 }
 
 fn id_of(conn: &mut Db, code: Option<&str>) -> Result<Option<i64>> {
-    let found = code.map(|code| db::find_organisation_by_code(conn, code)).transpose()?;
+    let found = code
+        .map(|code| db::find_organisation_by_code(conn, code))
+        .transpose()?;
     Ok(found.flatten().map(|organisation| organisation.id))
 }
 

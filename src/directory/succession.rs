@@ -42,12 +42,7 @@ pub struct Succeeded {
     pub agreements: Vec<Agreement>,
 }
 
-pub fn succeed(
-    tx: &mut Tx<'_>,
-    id: &str,
-    asked: &Succession,
-    seen: &Option<Vec<i64>>,
-) -> Result<Succeeded> {
+pub fn succeed(tx: &mut Tx<'_>, id: &str, asked: &Succession, seen: &Option<Vec<i64>>) -> Result<Succeeded> {
     db::lock_directory(tx.conn)?;
     let present = super::get_organisation(tx.conn, id)?;
     if seen.as_ref().is_some_and(|seen| !seen.contains(&present.version)) {
@@ -118,7 +113,9 @@ fn refuse_circle(conn: &mut Db, closed: &Organisation, successor: &Organisation)
             return Err(refuse("/successor", "succession_cycle", text));
         }
         seen.push(id);
-        next = super::list_by_id(conn, &[id])?.pop().and_then(|found| found.successor_id);
+        next = super::list_by_id(conn, &[id])?
+            .pop()
+            .and_then(|found| found.successor_id);
     }
     Ok(())
 }
@@ -155,7 +152,9 @@ fn check_predecessors(conn: &mut Db, closed: &Organisation, pointer: &str) -> Re
         return Ok(());
     };
     let others = db::list_predecessors(conn, closed.id)?;
-    let late = others.iter().find(|other| other.valid_to.is_some_and(|end| end >= last_day));
+    let late = others
+        .iter()
+        .find(|other| other.valid_to.is_some_and(|end| end >= last_day));
     let Some(late) = late else { return Ok(()) };
     let clash = FieldCode::Clash {
         code: "before_predecessor",

@@ -94,13 +94,6 @@ fn text(line: Line) -> String {
     line.0
 }
 
-fn name(given: NameIn) -> Name {
-    Name {
-        vi: given.vi.0,
-        en: given.en.0,
-    }
-}
-
 #[derive(Serialize)]
 pub(super) struct OrganisationOut {
     id: Uid,
@@ -214,7 +207,7 @@ pub async fn create_organisation(call: Call, body: Body<CreateOrganisation>) -> 
     let new = NewOrganisation {
         code: given.code.0,
         kind: given.kind.as_str().to_owned(),
-        name: name(given.name),
+        name: given.name.into(),
         short_name: given.short_name.map(text),
         gso_code: given.gso_code.map(text),
         egov_code: given.egov_code.map(text),
@@ -241,7 +234,7 @@ impl TryFrom<ChangeOrganisation> for OrganisationChange {
         let date = |date: Option<WireDate>| date.map(|date| date.0);
         Ok(OrganisationChange {
             kind: given.kind.map(|kind| kind.as_str().to_owned()),
-            name: given.name.map(name),
+            name: given.name.map(Name::from),
             short_name: given.short_name.map(text),
             gso_code: given.gso_code.map(|code| code.map(text)),
             egov_code: given.egov_code.map(|code| code.map(text)),

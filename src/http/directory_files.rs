@@ -26,11 +26,7 @@ pub async fn export_organisations(call: Call, request: HttpRequest) -> Result<Ht
         .body(file))
 }
 
-pub async fn import_organisations(
-    call: Call,
-    request: HttpRequest,
-    upload: Upload,
-) -> Result<HttpResponse> {
+pub async fn import_organisations(call: Call, request: HttpRequest, upload: Upload) -> Result<HttpResponse> {
     let mut params = Params::read(&request, &["apply"]);
     let apply = params.flag("apply").unwrap_or(false);
     params.finish()?;
@@ -41,10 +37,7 @@ pub async fn import_organisations(
     if !apply {
         return compute_once(&call, &upload.bytes, move |conn, _| {
             let plan = import::plan(conn, &bytes)?;
-            Ok(ImportOut {
-                applied: false,
-                plan,
-            })
+            Ok(ImportOut { applied: false, plan })
         })
         .await;
     }

@@ -137,7 +137,9 @@ pub async fn list_requesters(call: Call, request: HttpRequest) -> Result<HttpRes
     let mut params = Params::read(&request, &["organisation", "q", "email", "limit", "cursor"]);
     let organisation = params.bounded("organisation", 100);
     let q = params.words("q", 100);
-    let email = params.bounded("email", 254).map(|email| nfc(&email).to_lowercase());
+    let email = params
+        .bounded("email", 254)
+        .map(|email| nfc(&email).to_lowercase());
     let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
     let principal = call.principal.clone();

@@ -244,11 +244,7 @@ pub fn withdraw_deliveries(conn: &mut Db, address: &str) -> Result<Vec<(i64, Uid
 }
 
 /// What was written to this address about these tickets.
-pub fn list_delivery_uids_to(
-    conn: &mut Db,
-    address: &str,
-    ticket_ids: &[i64],
-) -> Result<Vec<(i64, Uid)>> {
+pub fn list_delivery_uids_to(conn: &mut Db, address: &str, ticket_ids: &[i64]) -> Result<Vec<(i64, Uid)>> {
     Ok(deliveries::table
         .filter(deliveries::ticket_id.eq_any(ticket_ids.to_vec()))
         .filter(deliveries::recipient.eq(address))

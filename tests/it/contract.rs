@@ -18,6 +18,7 @@ fn concrete(path: &str) -> String {
         .replace("{token}", "x")
         .replace("{version}", "1")
         .replace("{format}", "json")
+        .replace("{key}", "00000000-0000-7000-8000-000000000000")
 }
 
 fn as_text(problem: &Reply) -> (u16, Value, Option<String>, Option<String>) {

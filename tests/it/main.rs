@@ -11,6 +11,7 @@
 
 mod agreements;
 mod attachments;
+mod api_clients;
 mod attribution;
 mod bad_input;
 mod calendar_imports;
@@ -24,6 +25,7 @@ mod demo;
 mod deployment_files;
 mod directory;
 mod edge;
+mod directory_files;
 mod idempotency;
 mod isolation;
 mod lifecycle;
@@ -42,8 +44,10 @@ mod policy_previews;
 mod reach;
 mod readme;
 mod recount;
+mod requesters;
 mod scenarios;
 mod sla;
 mod store;
+mod successions;
 mod support;
 mod support_tests;

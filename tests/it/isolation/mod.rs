@@ -39,8 +39,42 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     // No provider is configured.
     ("begin_oidc_login", [404; 9]),
     ("finish_oidc_login", [404; 9]),
+    ("rotate_own_key", [201, 201, 201, 201, 403, 403, 403, 403, 403]),
+    ("list_api_clients", [403, 403, 403, 403, 403, 403, 200, 403, 200]),
+    ("create_api_client", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
+    ("show_api_client", [403, 403, 403, 403, 403, 403, 200, 403, 200]),
+    ("change_api_client", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    ("list_api_keys", [403, 403, 403, 403, 403, 403, 200, 403, 200]),
+    ("create_api_key", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
+    ("rotate_api_key", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
+    ("revoke_api_key", [403, 403, 403, 403, 403, 403, 403, 403, 204]),
     ("list_organisations", [200; 9]),
     ("show_organisation", [200; 9]),
+    (
+        "create_organisation",
+        [403, 403, 403, 403, 403, 403, 403, 403, 201],
+    ),
+    (
+        "change_organisation",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
+    ("export_organisations", [200; 9]),
+    (
+        "import_organisations",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
+    (
+        "succeed_organisation",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
+    ("list_requesters", [200, 200, 403, 200, 200, 200, 200, 200, 200]),
+    ("create_requester", [201, 403, 201, 201, 201, 201, 403, 201, 201]),
+    ("show_requester", [404, 200, 403, 200, 200, 200, 200, 200, 200]),
+    ("change_requester", [404, 403, 200, 200, 200, 200, 403, 200, 200]),
+    (
+        "anonymise_requester",
+        [403, 403, 403, 403, 403, 403, 403, 200, 200],
+    ),
     ("list_topics", [200; 9]),
     ("show_topic", [200; 9]),
     ("list_queues", [200; 9]),
@@ -200,6 +234,23 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
         "replace_operational_target" => json!({ "business_minutes": { "urgent": 30 } }),
         // A text is a file.
         "import_calendar" => json!("date\n2019-11-25\n"),
+        "import_organisations" => json!("code,kind,name_vi\nX1,other,Một\n"),
+        "create_api_client" => json!({ "organisation": "H57", "name": "Một cửa" }),
+        "change_api_client" => json!({ "include_units": false }),
+        "create_api_key" => json!({ "scopes": ["tickets:read"] }),
+        "create_organisation" => {
+            json!({ "code": "H57.14", "kind": "agency", "name": { "vi": "Sở", "en": "Department" } })
+        }
+        "change_organisation" => json!({ "short_name": "Huế" }),
+        "succeed_organisation" => {
+            json!({ "successor": "H57-2025", "last_day": "2025-01-15", "preview": true })
+        }
+        "create_requester" => match caller {
+            "foreign" | "reader" | "writer" | "own" => json!({ "name": "Bình" }),
+            _ => json!({ "name": "Bình", "organisation": "H57" }),
+        },
+        "change_requester" => json!({ "unit": "Văn phòng" }),
+        "anonymise_requester" => json!({ "reason": "Theo yêu cầu." }),
         "match_sla_policy" => match caller {
             "foreign" | "reader" | "writer" | "own" => json!({}),
             _ => json!({ "organisation": "H57" }),
@@ -238,6 +289,7 @@ fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crat
         ("POST", _) if path.ends_with("/attachments") => attachments::send(caller, path, "a.pdf", PDF),
         ("DELETE", _) => caller.send(method, path, None, None),
         ("GET", _) => caller.get(path),
+        ("DELETE", _) => caller.with("If-Match", "*").send("DELETE", path, None, None),
         ("PUT", Some(body)) if path.ends_with("/operational-target") => caller.put(path, body),
         // Whoever replaces something says of which version.
         ("PUT" | "PATCH", Some(body)) => {
@@ -272,6 +324,15 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
         .expect(201)
         .body;
     let agreed = agreed["id"].as_str().unwrap().to_owned();
+    let program = json!({ "organisation": "H57", "name": "Dịch vụ công" });
+    let program = admin.post("/api/v1/api-clients", &program).expect(201).body;
+    let program = program["id"].as_str().unwrap().to_owned();
+    let keys = format!("/api/v1/api-clients/{program}/keys");
+    let key = admin
+        .post(&keys, &json!({ "scopes": ["tickets:read"] }))
+        .expect(201)
+        .body;
+    let key = key["lookup"].as_str().unwrap().to_owned();
     let mut wrong = Vec::new();
     for route in ROUTES {
         let row = EXPECTED
@@ -298,6 +359,13 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
                     attached["id"].as_str().unwrap_or_default().to_owned(),
                     "00000000-0000-7000-8000-000000000000",
                 ),
+                "api-clients" => (program.clone(), "00000000-0000-7000-8000-000000000000"),
+                "requesters" => {
+                    let asker = "/api/v1/requesters?organisation=H57&email=lan@hue.example";
+                    let found = admin.get(asker).expect(200).body;
+                    let id = found["items"][0]["id"].as_str().unwrap().to_owned();
+                    (id, "00000000-0000-7000-8000-000000000000")
+                }
                 "deliveries" => {
                     let of_ticket =
                         format!("/api/v1/deliveries?ticket={}", ticket["number"].as_str().unwrap());
@@ -327,6 +395,7 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
                         .replace("{token}", token)
                         .replace("{version}", "1")
                         .replace("{format}", "json")
+                        .replace("{key}", &key)
                 )
             };
             let body = body_for(route.operation, name);
@@ -338,6 +407,15 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
                 ));
             }
             // Who may not know that a ticket exists gets the same words where there is none.
+            if name == "foreign" && route.path.contains("/requesters/{id}") {
+                let nothing = send(caller, route.method, &path_with(missing), body.as_ref());
+                assert_eq!(
+                    (reply.status, without_request_id(&reply.body)),
+                    (nothing.status, without_request_id(&nothing.body)),
+                    "{} as {name}",
+                    route.operation
+                );
+            }
             if matches!(name, "foreign" | "stranger")
                 && reply.status >= 400
                 && (route.path.contains("/tickets/{id}") || route.path.contains("/attachments/{id}"))

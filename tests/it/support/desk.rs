@@ -8,17 +8,20 @@ use super::TestApp;
 use super::client::Client;
 
 /// Tables that a request may write to. A refused request leaves all of them as they were.
-pub const WRITTEN_TABLES: [&str; 17] = [
+pub const WRITTEN_TABLES: [&str; 21] = [
     "agreements",
     "attachments",
     "calendar_versions",
     "calendars",
+    "clients",
     "clock_segments",
     "clocks",
+    "credentials",
     "deliveries",
     "idempotency_records",
     "messages",
     "operational_targets",
+    "organisations",
     "recounts",
     "requesters",
     "sla_policies",
