@@ -3,6 +3,7 @@
 //! A value comes from the first of: command-line flag, environment `GIAIDAP_*` (and `DATABASE_URL` for the database),
 //! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
+mod bulk;
 mod network;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use chrono_tz::Tz;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use bulk::{Bulk, BulkOverrides};
 pub use network::{Network, NetworkOverrides};
 
 use crate::store::StoreSettings;
@@ -150,6 +152,8 @@ pub struct Overrides {
     )]
     pub log: Option<String>,
     #[command(flatten)]
+    pub bulk: BulkOverrides,
+    #[command(flatten)]
     pub network: NetworkOverrides,
 }
 
@@ -184,6 +188,7 @@ pub struct Config {
     pub max_body_bytes: usize,
     pub log_format: LogFormat,
     pub log: String,
+    pub bulk: Bulk,
     pub network: Network,
 }
 
@@ -286,6 +291,7 @@ impl Config {
             max_body_bytes,
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
+            bulk: Bulk::settle(given.bulk, file.bulk)?,
             network: Network::settle(given.network, file.network)?,
         };
         config.check()?;
@@ -361,6 +367,7 @@ impl Config {
             max_body_bytes: self.max_body_bytes,
             log_format: self.log_format,
             log: &self.log,
+            bulk: &self.bulk,
             network: &self.network,
         };
         toml::to_string(&effective).unwrap_or_default()
@@ -384,6 +391,7 @@ struct Effective<'a> {
     max_body_bytes: usize,
     log_format: LogFormat,
     log: &'a str,
+    bulk: &'a Bulk,
     network: &'a Network,
 }
 

@@ -3,6 +3,7 @@
 mod address;
 mod agreements;
 pub mod answer;
+mod bulk;
 mod calendar_changes;
 mod calendar_files;
 mod calendar_versions;

@@ -63,6 +63,12 @@ fn kind_of(error: &Error) -> Kind {
             "Thao tác không phù hợp trạng thái",
             "Wrong transition",
         ),
+        Error::RolledBack => kind(
+            "rolled-back",
+            S::FAILED_DEPENDENCY,
+            "Không được thực hiện",
+            "Not carried out",
+        ),
         Error::InProgress => kind(
             "request-in-progress",
             S::CONFLICT,
@@ -368,6 +374,10 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
         ),
         Error::NotFound(resource) => not_found_detail(*resource),
         Error::Conflict(conflict) => conflict_detail(*conflict),
+        Error::RolledBack => (
+            "Một mục khác của yêu cầu không thực hiện được nên mục này cũng không được thực hiện; chưa có gì được ghi.",
+            "Another item of the request failed, so this one was not carried out either; nothing was written.",
+        ),
         Error::InProgress => (
             "Một yêu cầu với cùng khóa chống lặp đang được xử lý; hãy thử lại sau giây lát.",
             "A request with the same idempotency key is still running; try again in a moment.",

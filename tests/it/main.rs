@@ -12,6 +12,7 @@
 mod agreements;
 mod attribution;
 mod bad_input;
+mod bulk;
 mod calendar_imports;
 mod calendar_versions;
 mod calendars;
