@@ -43,6 +43,8 @@ pub enum Error {
         state: &'static str,
         possible: Vec<&'static str>,
     },
+    /// Undone, or not begun, because another item of a request for all or none failed.
+    RolledBack,
     /// A request with the same idempotency key is still running.
     InProgress,
     /// The idempotency key was used for another request.

@@ -4,6 +4,7 @@
 //! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
 mod attachments;
+mod bulk;
 mod network;
 pub mod oidc;
 mod sign_in;
@@ -19,6 +20,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 pub use attachments::{AttachmentStore, Attachments, AttachmentsOverrides, Bucket};
+pub use bulk::{Bulk, BulkOverrides};
 pub use network::{Network, NetworkOverrides};
 pub use oidc::{Oidc, OidcOverrides};
 pub use sign_in::{SignIn, SignInOverrides};
@@ -162,6 +164,8 @@ pub struct Overrides {
     )]
     pub log: Option<String>,
     #[command(flatten)]
+    pub bulk: BulkOverrides,
+    #[command(flatten)]
     pub network: NetworkOverrides,
     #[command(flatten)]
     pub oidc: OidcOverrides,
@@ -208,6 +212,7 @@ pub struct Config {
     pub max_body_bytes: usize,
     pub log_format: LogFormat,
     pub log: String,
+    pub bulk: Bulk,
     pub network: Network,
     pub oidc: Option<Oidc>,
     pub sign_in: SignIn,
@@ -317,6 +322,7 @@ impl Config {
             max_body_bytes,
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
+            bulk: Bulk::settle(given.bulk, file.bulk)?,
             network: Network::settle(given.network, file.network)?,
             oidc: Oidc::settle(given.oidc, file.oidc)?,
             sign_in: SignIn::settle(given.sign_in, file.sign_in)?,
@@ -397,6 +403,7 @@ impl Config {
             max_body_bytes: self.max_body_bytes,
             log_format: self.log_format,
             log: &self.log,
+            bulk: &self.bulk,
             network: &self.network,
             oidc: self.oidc.as_ref(),
             sign_in: &self.sign_in,
@@ -426,6 +433,7 @@ struct Effective<'a> {
     max_body_bytes: usize,
     log_format: LogFormat,
     log: &'a str,
+    bulk: &'a Bulk,
     network: &'a Network,
     #[serde(skip_serializing_if = "Option::is_none")]
     oidc: Option<&'a Oidc>,

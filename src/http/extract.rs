@@ -127,27 +127,32 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
     let Some(key) = header(headers, "Idempotency-Key")? else {
         return Ok(None);
     };
-    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(Some(key));
+    match checked_key(&key) {
+        Ok(()) => Ok(Some(key)),
+        Err(code) => Err(Error::invalid_parameter("Idempotency-Key", code)),
     }
-    Err(Error::invalid_parameter(
-        "Idempotency-Key",
-        FieldCode::InvalidFormat {
-            expected: "1-255 visible ASCII",
-        },
-    ))
 }
 
-/// The versions that `If-Match` names (RFC 9110, section 13.1.1); `*` matches whatever is there. A weak tag, and one that
-/// is not of our making, is well-formed and matches nothing.
+/// Can this be an idempotency key?
+pub fn checked_key(key: &str) -> std::result::Result<(), FieldCode> {
+    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(FieldCode::InvalidFormat {
+        expected: "1-255 visible ASCII",
+    })
+}
+
 fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
     let Some(text) = header(request.headers(), "If-Match")? else {
         return Ok(None);
     };
-    read_if_match(&text)
+    versions_in(&text).map_err(|code| Error::invalid_parameter("If-Match", code))
 }
 
-pub(super) fn read_if_match(text: &str) -> Result<Option<Vec<i64>>> {
+/// The versions that `If-Match` names (RFC 9110, section 13.1.1); `*` matches whatever is there. A weak tag, and one that
+/// is not of our making, is well-formed and matches nothing.
+pub fn versions_in(text: &str) -> std::result::Result<Option<Vec<i64>>, FieldCode> {
     if text.trim() == "*" {
         return Ok(None);
     }
@@ -158,9 +163,7 @@ pub(super) fn read_if_match(text: &str) -> Result<Option<Vec<i64>>> {
             .strip_prefix('"')
             .and_then(|rest| rest.strip_suffix('"'))
             .filter(|opaque| opaque.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
-            .ok_or_else(|| {
-                Error::invalid_parameter("If-Match", FieldCode::InvalidFormat { expected: "\"7\"" })
-            })?;
+            .ok_or(FieldCode::InvalidFormat { expected: "\"7\"" })?;
         if strong == tag
             && let Ok(version) = opaque.parse()
         {
@@ -181,35 +184,58 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Body<T>>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limits = BodyLimits::of(request);
-        let is_json = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
-                let mut parts = value.split(';');
-                parts.next().is_some_and(is_json_type) && parts.all(is_utf8_label)
-            });
-        let payload = payload.take();
-        Box::pin(async move {
-            let bytes = read_in_time(payload, limits).await?;
-            if bytes.is_empty() {
-                return Ok(Body {
-                    value: parse_json(b"{}")?,
-                    bytes,
-                });
-            }
-            if !is_json {
-                return Err(Error::UnsupportedMediaType {
-                    expected: "application/json",
-                });
-            }
-            Ok(Body {
-                value: parse_json(&bytes)?,
-                bytes,
-            })
-        })
+        let (limits, is_json, payload) = (BodyLimits::of(request), is_json(request), payload.take());
+        Box::pin(async move { read_json(payload, is_json, limits).await })
     }
+}
+
+/// The body of a bulk request, which may be larger.
+pub struct BulkBody<T>(pub Body<T>);
+
+impl<T: DeserializeOwned + Validate + 'static> FromRequest for BulkBody<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<BulkBody<T>>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let app = request.app_data::<web::Data<App>>();
+        let limits = BodyLimits {
+            bytes: app.map_or(0, |app| app.config.bulk.max_bulk_bytes),
+            ..BodyLimits::of(request)
+        };
+        let (is_json, payload) = (is_json(request), payload.take());
+        Box::pin(async move { read_json(payload, is_json, limits).await.map(BulkBody) })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let label = request.headers().get(CONTENT_TYPE);
+    label.and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        let mut parts = value.split(';');
+        parts.next().is_some_and(is_json_type) && parts.all(is_utf8_label)
+    })
+}
+
+async fn read_json<T: DeserializeOwned + Validate>(
+    payload: Payload,
+    is_json: bool,
+    limits: BodyLimits,
+) -> Result<Body<T>> {
+    let bytes = read_in_time(payload, limits).await?;
+    if bytes.is_empty() {
+        return Ok(Body {
+            value: parse_json(b"{}")?,
+            bytes,
+        });
+    }
+    if !is_json {
+        return Err(Error::UnsupportedMediaType {
+            expected: "application/json",
+        });
+    }
+    Ok(Body {
+        value: parse_json(&bytes)?,
+        bytes,
+    })
 }
 
 /// A file as the body, read whole.

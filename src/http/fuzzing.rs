@@ -61,7 +61,7 @@ fn cursor(bytes: &[u8]) {
 
 fn versions(bytes: &[u8]) {
     let given = text(bytes);
-    if let Ok(Some(versions)) = extract::read_if_match(given) {
+    if let Ok(Some(versions)) = extract::versions_in(given) {
         assert!(
             versions
                 .iter()

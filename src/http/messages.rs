@@ -8,15 +8,17 @@ use validator::Validate;
 use super::answer::{self, write_once};
 use super::attachments::FileOut;
 use super::extract::{Body, Call};
+use super::operations::carry_out;
 use super::params::Params;
 use super::wire::{self, Prose, WireInstant};
 use crate::error::Result;
+use crate::idempotency::Answer;
 use crate::identity::ActorKind;
 use crate::store::{Db, Uid};
+use crate::tickets::acts::{Act, Words};
 use crate::tickets::db::EventRow;
 use crate::tickets::history::EventKind;
 use crate::tickets::messages::{self, Said};
-use crate::tx::Tx;
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
@@ -83,28 +85,40 @@ impl From<EventRow> for EventOut {
     }
 }
 
+impl NewMessage {
+    pub(super) fn words(self) -> Words {
+        Words {
+            text: self.body.0,
+            files: self.attachments,
+        }
+    }
+}
+
+/// What was said, with its place.
+pub(super) fn said_answer(id: &str, said: Said) -> Result<Answer> {
+    let list = match said.message.internal {
+        true => "notes",
+        false => "messages",
+    };
+    let location = format!("/api/v1/tickets/{id}/{list}");
+    answer::json(
+        201,
+        vec![("location".into(), location)],
+        &MessageOut::from(said),
+    )
+}
+
 pub async fn post_message(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {
-    say(call, id.into_inner(), body, "messages", messages::post_message).await
+    say(call, id, &body.bytes, Act::Message(body.value.words())).await
 }
 
 pub async fn post_note(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {
-    say(call, id.into_inner(), body, "notes", messages::post_note).await
+    say(call, id, &body.bytes, Act::Note(body.value.words())).await
 }
 
-async fn say(
-    call: Call,
-    id: String,
-    body: Body<NewMessage>,
-    list: &'static str,
-    operation: fn(&mut Tx<'_>, &str, &str, &[Uuid]) -> Result<Said>,
-) -> Result<HttpResponse> {
-    let (text, files) = (body.value.body.0, body.value.attachments);
-    write_once(&call, &body.bytes, move |tx| {
-        let said = MessageOut::from(operation(tx, &id, &text, &files)?);
-        let location = format!("/api/v1/tickets/{id}/{list}");
-        answer::json(201, vec![("location".into(), location)], &said)
-    })
-    .await
+/// Whatever the ticket's version: words do not overwrite words.
+async fn say(call: Call, id: web::Path<String>, body: &[u8], act: Act) -> Result<HttpResponse> {
+    write_once(&call, body, move |tx| carry_out(tx, &id, None, &act)).await
 }
 
 pub async fn list_messages(call: Call, id: web::Path<String>, request: HttpRequest) -> Result<HttpResponse> {

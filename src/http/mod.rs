@@ -6,6 +6,7 @@ pub mod answer;
 mod api_clients;
 mod api_keys;
 mod attachments;
+mod bulk;
 mod calendar_changes;
 mod calendar_files;
 mod calendar_versions;

@@ -95,6 +95,12 @@ fn kind_of(error: &Error) -> Kind {
             "Thao tác không phù hợp trạng thái",
             "Wrong transition",
         ),
+        Error::RolledBack => kind(
+            "rolled-back",
+            S::FAILED_DEPENDENCY,
+            "Không được thực hiện",
+            "Not carried out",
+        ),
         Error::InProgress => kind(
             "request-in-progress",
             S::CONFLICT,
@@ -530,6 +536,10 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
         Error::ContentMissing => (
             "Nội dung của tệp đính kèm này không còn trong kho; quản trị viên đã được báo.",
             "The content of this attachment is not in the store any more; the operators have been told.",
+        ),
+        Error::RolledBack => (
+            "Một mục khác của yêu cầu không thực hiện được nên mục này cũng không được thực hiện; chưa có gì được ghi.",
+            "Another item of the request failed, so this one was not carried out either; nothing was written.",
         ),
         Error::InProgress => (
             "Một yêu cầu với cùng khóa chống lặp đang được xử lý; hãy thử lại sau giây lát.",

@@ -5,7 +5,7 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, api_clients, api_keys, attachments, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, directory_files, identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
+    agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, directory_files, identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -123,6 +123,7 @@ pub const ROUTES: &[Route] = routes! {
 
     POST "/api/v1/tickets" => file_ticket = tickets::file_ticket, Needs(A::FileTicket);
     GET "/api/v1/tickets" => list_tickets = ticket_list::list_tickets, Needs(A::ReadTicket);
+    POST "/api/v1/tickets/bulk" => bulk_tickets = bulk::bulk_tickets, Needs(A::FileTicket);
     GET "/api/v1/tickets/{id}" => show_ticket = tickets::show_ticket, Needs(A::ReadTicket);
     PATCH "/api/v1/tickets/{id}" => change_ticket = ticket_changes::change_ticket, Needs(A::ChangeTicket);
     POST "/api/v1/tickets/{id}/messages" => post_message = messages::post_message, Needs(A::PostMessage);

@@ -18,7 +18,7 @@ use super::extract::{Body, Call};
 use super::wire::{self, Line, Prose, WireInstant};
 use crate::directory::RequesterInput;
 use crate::error::Result;
-use crate::idempotency::Answer;
+use crate::idempotency::{Answer, Key};
 use crate::identity::Principal;
 use crate::identity::access::Action;
 use crate::language::Language;
@@ -313,17 +313,21 @@ pub fn ticket_answer(
     answer::json(status, headers, &TicketOut::new(view, desk, principal, now))
 }
 
-pub async fn file_ticket(call: Call, body: Body<FileTicketIn>) -> Result<HttpResponse> {
-    let key = call.key(&body.bytes);
+/// A question of this caller, with the answer that it gets.
+pub(super) fn filing(call: &Call, question: FileTicketIn, key: Option<Key>) -> Filing {
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let answering = move |view: &TicketView| ticket_answer(201, view, &desk, &principal, now);
-    let filing = Filing {
+    Filing {
         principal: call.principal.clone(),
-        question: body.value.into(),
+        question: question.into(),
         key,
         filed_at: now,
         answering: Arc::new(answering),
-    };
+    }
+}
+
+pub async fn file_ticket(call: Call, body: Body<FileTicketIn>) -> Result<HttpResponse> {
+    let filing = filing(&call, body.value, call.key(&body.bytes));
     answer::send(call.app.intake.file(filing).await?)
 }
 

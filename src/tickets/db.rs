@@ -295,6 +295,27 @@ pub fn lock_ticket_named(conn: &mut Db, id: &str) -> Result<Option<TicketRow>> {
     })
 }
 
+/// Lock those of these tickets that there are, whoever may see them, in the order of their keys: two transactions that
+/// lock several cannot wait for each other. SQLite needs no lock: its writer is alone.
+pub fn lock_tickets_in_order(conn: &mut Db, ids: &[&str]) -> Result<()> {
+    let Db::Pg(pg) = conn else { return Ok(()) };
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let uids: Vec<Uid> = ids
+        .iter()
+        .filter_map(|id| uuid::Uuid::parse_str(id).ok())
+        .map(Uid)
+        .collect();
+    let _: Vec<i64> = tickets::table
+        .filter(tickets::uid.eq_any(uids).or(tickets::number.eq_any(ids)))
+        .order(tickets::id)
+        .select(tickets::id)
+        .for_update()
+        .load(pg)?;
+    Ok(())
+}
+
 /// Lock and return the most urgent question that waits in a queue, if any.
 pub fn lock_most_urgent(conn: &mut Db, queue_id: i64) -> Result<Option<TicketRow>> {
     let waiting = tickets::table

@@ -3,6 +3,8 @@
 //! Every operation locks its ticket first, brings its clocks up to date (`clocks::settle`), asks the lifecycle, then
 //! writes rows, history, clocks and deliveries in the caller's transaction. So the result does not depend on whether a
 //! worker has been by.
+pub mod acts;
+pub mod bulk;
 pub mod clocks;
 pub(crate) mod db;
 pub mod edit;

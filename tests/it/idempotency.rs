@@ -339,6 +339,18 @@ fn writing_calls(app: &TestApp) -> Vec<(&'static str, Client, String, Value)> {
         ),
         ("file_ticket", hue.clone(), TICKETS.into(), question()),
         (
+            "bulk_tickets",
+            hue.clone(),
+            format!("{TICKETS}/bulk"),
+            json!({ "mode": "each", "items": [{ "operation": "file", "body": question() }] }),
+        ),
+        (
+            "bulk_tickets",
+            hue.clone(),
+            format!("{TICKETS}/bulk"),
+            json!({ "mode": "all", "items": [{ "operation": "file", "body": question() }] }),
+        ),
+        (
             "claim_next",
             sup.clone(),
             "/api/v1/queues/technology/next".into(),

@@ -14,6 +14,7 @@ mod attachments;
 mod api_clients;
 mod attribution;
 mod bad_input;
+mod bulk;
 mod calendar_imports;
 mod calendar_versions;
 mod calendars;

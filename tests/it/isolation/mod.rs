@@ -135,6 +135,7 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("end_agreement", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
     ("file_ticket", [201, 403, 201, 201, 201, 201, 403, 201, 201]),
     ("list_tickets", [200, 200, 403, 200, 200, 200, 200, 200, 200]),
+    ("bulk_tickets", [200, 403, 200, 200, 200, 200, 403, 200, 200]),
     ("show_ticket", [404, 200, 403, 200, 404, 200, 200, 200, 200]),
     ("change_ticket", [403, 403, 403, 403, 404, 200, 403, 200, 200]),
     ("post_message", [404, 403, 201, 201, 404, 201, 403, 201, 201]),
@@ -209,6 +210,9 @@ fn callers(app: &TestApp) -> Vec<Client> {
 /// A body that the operation takes.
 fn body_for(operation: &str, caller: &str) -> Option<Value> {
     Some(match operation {
+        "bulk_tickets" => {
+            json!({ "mode": "each", "items": [{ "operation": "claim", "ticket": "GD-2019-000001" }] })
+        }
         "file_ticket" => {
             let mut body = question();
             if !matches!(caller, "foreign" | "reader" | "writer" | "own") {
