@@ -5,9 +5,9 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, attachments, calendar_changes, calendar_files, calendar_versions, calendars, deliveries,
-    directory, identity, matching, messages, operational_targets, operations, policies, policy_changes,
-    queues, reports, site, sla, ticket_changes, tickets,
+    agreements, attachments, calendar_changes, calendar_files, calendar_versions, calendars, custom_fields,
+    deliveries, directory, identity, matching, messages, operational_targets, operations, policies,
+    policy_changes, queues, reports, site, sla, ticket_changes, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -62,6 +62,8 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/organisations/{id}" => show_organisation = directory::show_organisation, Needs(A::ReadDirectory);
     GET "/api/v1/topics" => list_topics = queues::list_topics, Needs(A::ReadDirectory);
     GET "/api/v1/topics/{id}" => show_topic = queues::show_topic, Needs(A::ReadDirectory);
+    PUT "/api/v1/topics/{id}/custom-fields" => replace_custom_fields = custom_fields::replace_custom_fields, Needs(A::ManageDirectory);
+    GET "/api/v1/topics/{id}/custom-fields/schema" => show_custom_fields_schema = custom_fields::show_custom_fields_schema, Needs(A::ReadDirectory);
     GET "/api/v1/queues" => list_queues = queues::list_queues, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}" => show_queue = queues::show_queue, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}/summary" => summarise_queue = queues::summarise_queue, Needs(A::ReadQueueSummary);

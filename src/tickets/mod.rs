@@ -16,6 +16,7 @@ pub mod messages;
 pub mod notices;
 pub mod operations;
 pub mod recount;
+pub mod retention;
 pub mod sla;
 mod status_updates;
 pub mod terms;

@@ -373,10 +373,10 @@ fn writing_calls(app: &TestApp) -> Vec<(&'static str, Client, String, Value)> {
     ]
 }
 
-/// Only compute; the same question has the same answer anyway.
 /// Take a form and not JSON; `attachments.rs` repeats them.
 const UPLOADS: [&str; 2] = ["upload_attachment", "attach_file"];
 
+/// Only compute; the same question has the same answer anyway.
 const COMPUTING: [&str; 7] = [
     "compute_due",
     "compute_elapsed",

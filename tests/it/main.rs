@@ -10,6 +10,7 @@
 )]
 
 mod agreements;
+mod attachment_stores;
 mod attachments;
 mod attribution;
 mod bad_input;
@@ -20,6 +21,7 @@ mod cli;
 mod concurrency;
 mod contract;
 mod crash;
+mod custom_fields;
 mod demo;
 mod deployment_files;
 mod directory;
@@ -38,6 +40,7 @@ mod policy_previews;
 mod reach;
 mod readme;
 mod recount;
+mod retention;
 mod scenarios;
 mod sla;
 mod store;
