@@ -20,6 +20,8 @@ pub struct Desk {
     pub time_zone: Tz,
     pub mail_domain: String,
     pub attachments: Limits,
+    /// After which a ticket that ended is anonymised; `None`: never.
+    pub ticket_days: Option<u32>,
 }
 
 impl Desk {
@@ -37,6 +39,7 @@ impl Desk {
             owner: config.owner.clone(),
             time_zone: config.time_zone,
             mail_domain: mail_domain.to_owned(),
+            ticket_days: config.retention.ticket_days,
             attachments: Limits {
                 per_ticket: config.attachments.max_per_ticket,
                 per_message: config.attachments.max_per_message,

@@ -1,5 +1,6 @@
 //! The loops that carry out what requests left behind: mails, warnings and breaches, status updates, closings,
-//! old idempotency records, files that nobody needs.
+//! old idempotency records, files that nobody needs, tickets whose
+//! time is over.
 //!
 //! Dull by design: each runs a public step until it finds nothing to do, then waits for its interval or the shutdown.
 //! An error is logged, counted and tried again; only a shutdown ends a loop. A loop that ends otherwise (it panicked)
@@ -23,6 +24,7 @@ use crate::notifications::carrier::Carrier;
 use crate::store::{Db, Store};
 use crate::tickets::notices::{close_step, notice_step, status_update_step};
 use crate::tickets::recount::recount_step;
+use crate::tickets::retention::retention_step;
 use crate::tx::Desk;
 
 /// Mails that are sent at the same time.
@@ -35,6 +37,7 @@ const STATUS_UPDATES_INTERVAL: Duration = Duration::from_secs(30);
 const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
 const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
 const ATTACHMENTS_INTERVAL: Duration = Duration::from_secs(60);
+const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
@@ -62,6 +65,7 @@ impl Workers {
             "recount",
             "idempotency",
             "attachments",
+            "retention",
         ] {
             metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
         }
@@ -106,6 +110,11 @@ impl Workers {
         workers.add("attachments", ATTACHMENTS_INTERVAL, move || {
             let (s, v, now) = (s.clone(), v.clone(), c.now());
             async move { sweep_step(&s, &v, now).await }
+        });
+        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
+        workers.add("retention", RETENTION_INTERVAL, move || {
+            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
+            async move { retention_step(&s, &d, now).await }
         });
         workers
     }
@@ -185,8 +194,9 @@ pub async fn settle(
         let updated = status_update_step(store, desk, now).await?;
         let closed = close_step(store, desk, now).await?;
         let carried = carrier.step(store, clock, MAILS_AT_ONCE).await?;
+        let anonymised = retention_step(store, desk, now).await?;
         let swept = sweep_step(store, vault, now).await?;
-        if recounted + noticed + updated + closed + carried + swept == 0 {
+        if recounted + noticed + updated + closed + carried + anonymised + swept == 0 {
             return Ok(());
         }
     }

@@ -202,7 +202,8 @@ async fn take_part(call: &Call, mut form: Multipart) -> Result<Received> {
         owner,
         now: call.now,
     };
-    let pieces = part.map(|piece| piece.map_err(unreadable));
+    // Fused: a part may not be asked again behind its end.
+    let pieces = part.map(|piece| piece.map_err(unreadable)).fuse();
     let received = reception.receive(&name, pieces).await?;
     match form.next().await {
         None => Ok(received),

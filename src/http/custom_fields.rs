@@ -1,29 +1,28 @@
 //! `/topics/{id}/custom-fields`: what a question on a topic is asked besides, and its JSON Schema.
 use actix_web::http::header::ETAG;
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Number;
 use validator::Validate;
 
-use super::answer::{self, etag, matches_etag, write_once};
+use super::answer::{matches_etag, write_once};
 use super::calendars::NameIn;
 use super::extract::{Body, Call};
 use super::queues::topic_answer;
 use super::wire::{self, Line};
-use crate::calendars::Name;
 use crate::error::{Error, Resource, Result};
+use crate::queues;
 use crate::queues::fields::{self, Choice, CustomField, FieldType};
-use crate::queues::{self};
 use crate::store::Db;
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceCustomFields {
-    #[validate(length(max = 50), nested)]
+    #[validate(nested)]
     custom_fields: Vec<CustomFieldIn>,
 }
 
-#[derive(Debug, Serialize, Deserialize, Validate)]
+#[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 struct CustomFieldIn {
     code: Line,
@@ -43,11 +42,11 @@ struct CustomFieldIn {
     #[validate(length(min = 1, max = 200))]
     pattern: Option<Line>,
     #[serde(default)]
-    #[validate(length(max = 200), nested)]
+    #[validate(nested)]
     choices: Vec<ChoiceIn>,
 }
 
-#[derive(Debug, Serialize, Deserialize, Validate)]
+#[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 struct ChoiceIn {
     #[validate(length(min = 1, max = 50))]
@@ -57,20 +56,13 @@ struct ChoiceIn {
     label: NameIn,
 }
 
-fn name(given: NameIn) -> Name {
-    Name {
-        vi: given.vi.0,
-        en: given.en.0,
-    }
-}
-
 impl From<CustomFieldIn> for CustomField {
     fn from(given: CustomFieldIn) -> Self {
         CustomField {
             code: given.code.0,
             r#type: given.r#type,
-            label: name(given.label),
-            help: given.help.map(name),
+            label: given.label.into(),
+            help: given.help.map(Into::into),
             required: given.required,
             min: given.min,
             max: given.max,
@@ -81,7 +73,7 @@ impl From<CustomFieldIn> for CustomField {
                 .into_iter()
                 .map(|choice| Choice {
                     code: choice.code.0,
-                    label: name(choice.label),
+                    label: choice.label.into(),
                 })
                 .collect(),
         }
@@ -107,7 +99,11 @@ pub async fn show_custom_fields_schema(call: Call, id: web::Path<String>) -> Res
     let language = call.language;
     // The words differ by language, so the tag does.
     let tag = format!("\"{}-{}\"", topic.version, language.as_str());
-    if call.if_none_match.as_deref().is_some_and(|known| matches_etag(known, &tag)) {
+    if call
+        .if_none_match
+        .as_deref()
+        .is_some_and(|known| matches_etag(known, &tag))
+    {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     let schema = fields::json_schema(&topic.fields()?, language);

@@ -12,6 +12,7 @@ mod calendar_files;
 mod calendar_versions;
 mod calendars;
 pub mod context;
+mod custom_fields;
 mod deliveries;
 mod directory;
 mod directory_files;

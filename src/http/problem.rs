@@ -403,6 +403,13 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "escalation_cycle" => "Các bước nâng cấp chuyển câu hỏi vòng về hàng đợi cũ.",
         "overlapping_period" => "Cơ quan đã có thỏa thuận khác trong thời gian này.",
         "bad_period" => "Ngày cuối phải không sớm hơn ngày đầu và không muộn hơn ngày cuối hiện tại.",
+        // Of custom fields.
+        "unknown_choice" => "Không có lựa chọn này.",
+        "pattern_mismatch" => "Không đúng mẫu được yêu cầu.",
+        "not_for_type" => "Loại trường này không có thuộc tính này.",
+        "bad_range" => "Giá trị lớn nhất nhỏ hơn giá trị nhỏ nhất.",
+        "bad_pattern" => "Không phải biểu thức chính quy hợp lệ.",
+        "no_choices" => "Trường lựa chọn phải có ít nhất một lựa chọn.",
         "tickets_filed" => {
             "Cơ quan đã gửi câu hỏi trong thời gian này; thời hạn của chúng không đổi ngược về trước."
         }

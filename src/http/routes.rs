@@ -5,7 +5,7 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files, calendar_versions, calendars, deliveries, directory, directory_files, identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
+    agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files, calendar_versions, calendars, custom_fields, deliveries, directory, directory_files, identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -85,6 +85,8 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/requesters/{id}/anonymise" => anonymise_requester = requesters::anonymise_requester, Needs(A::AnonymiseRequesters);
     GET "/api/v1/topics" => list_topics = queues::list_topics, Needs(A::ReadDirectory);
     GET "/api/v1/topics/{id}" => show_topic = queues::show_topic, Needs(A::ReadDirectory);
+    PUT "/api/v1/topics/{id}/custom-fields" => replace_custom_fields = custom_fields::replace_custom_fields, Needs(A::ManageDirectory);
+    GET "/api/v1/topics/{id}/custom-fields/schema" => show_custom_fields_schema = custom_fields::show_custom_fields_schema, Needs(A::ReadDirectory);
     GET "/api/v1/queues" => list_queues = queues::list_queues, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}" => show_queue = queues::show_queue, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}/summary" => summarise_queue = queues::summarise_queue, Needs(A::ReadQueueSummary);

@@ -92,6 +92,32 @@ pub fn find_topic_by_code(conn: &mut Db, code: &str) -> Result<Option<Topic>> {
         .optional()?)
 }
 
+/// Lock a topic's own row for the rest of the transaction, not against those who only refer to it. SQLite needs no lock.
+pub fn lock_topic(conn: &mut Db, id: i64) -> Result<Topic> {
+    let topic = topics::table.find(id);
+    Ok(match conn {
+        Db::Pg(pg) => topic.select(Topic::as_select()).for_no_key_update().first(pg)?,
+        Db::Lite(lite) => topic.select(Topic::as_select()).first(lite)?,
+    })
+}
+
+pub fn set_custom_fields(
+    conn: &mut Db,
+    id: i64,
+    fields: Json,
+    version: i64,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    diesel::update(topics::table.find(id))
+        .set((
+            topics::custom_fields.eq(fields),
+            topics::version.eq(version),
+            topics::updated_at.eq(Ts::from(now)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
 pub fn list_topics(conn: &mut Db, after: &str, limit: i64) -> Result<Vec<Topic>> {
     Ok(topics::table
         .filter(topics::code.gt(after))

@@ -27,7 +27,7 @@ use crate::identity::token::random_base32;
 use crate::notifications::db::{DeliveryRow, insert_deliveries};
 use crate::notifications::outbox::{Addressee, Letter, Subject, mail};
 use crate::notifications::templates::MailKind;
-use crate::queues::{self, Queue, Topic};
+use crate::queues::{self, Queue, Topic, fields};
 use crate::rules::{CalendarVersion, PolicyVersion, pick};
 use crate::sla::Priority;
 use crate::sla::policy::TargetKind;
@@ -213,6 +213,9 @@ impl<'a> Batch<'a> {
         let mut errors = Vec::new();
         let organisation = self.organisation(conn, filing, &mut errors)?;
         let topic = self.topic(conn, question, &mut errors)?;
+        if let Some(topic) = &topic {
+            errors.extend(fields::check(&topic.fields()?, &question.custom_fields));
+        }
         let (Some(organisation), true) = (organisation, errors.is_empty()) else {
             return Ok(Err(Error::Invalid(errors)));
         };

@@ -20,6 +20,7 @@ pub mod notices;
 pub mod operations;
 pub mod recount;
 pub mod search;
+pub mod retention;
 pub mod sla;
 mod status_updates;
 pub mod terms;

@@ -10,6 +10,7 @@
 )]
 
 mod agreements;
+mod attachment_stores;
 mod attachments;
 mod api_clients;
 mod attribution;
@@ -22,6 +23,7 @@ mod cli;
 mod concurrency;
 mod contract;
 mod crash;
+mod custom_fields;
 mod demo;
 mod deployment_files;
 mod directory;
@@ -46,6 +48,7 @@ mod reach;
 mod readme;
 mod recount;
 mod requesters;
+mod retention;
 mod scenarios;
 mod sla;
 mod store;

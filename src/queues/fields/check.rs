@@ -69,7 +69,8 @@ fn check_text(field: &CustomField, text: &str) -> Option<FieldCode> {
     }
     // Definitions that do not compile are refused; linear in the text, whatever the pattern.
     let pattern = regex_lite::Regex::new(&field.whole_pattern()?).ok()?;
-    (!pattern.is_match(text)).then(|| domain("pattern_mismatch", "It does not have the form that is asked for."))
+    (!pattern.is_match(text))
+        .then(|| domain("pattern_mismatch", "It does not have the form that is asked for."))
 }
 
 fn check_number(field: &CustomField, value: f64) -> Option<FieldCode> {

@@ -22,6 +22,7 @@ use crate::tx::Tx;
 
 /// As many as a topic may have.
 pub const MOST_FIELDS: usize = 50;
+const MOST_CHOICES: usize = 200;
 /// Characters of a text that says no limit of its own.
 pub const LONGEST_TEXT: u32 = 1000;
 
@@ -109,7 +110,10 @@ fn check_definitions(fields: &[CustomField]) -> Vec<FieldError> {
     let mut codes = BTreeSet::new();
     for (index, field) in fields.iter().enumerate() {
         let mut refuse = |member: &str, code| {
-            errors.push(FieldError::pointer(format!("/custom_fields/{index}/{member}"), code));
+            errors.push(FieldError::pointer(
+                format!("/custom_fields/{index}/{member}"),
+                code,
+            ));
         };
         if !is_code(&field.code) {
             let expected = "snake_case of 1 to 50 letters and digits";
@@ -147,7 +151,10 @@ fn check_details(field: &CustomField, refuse: &mut impl FnMut(&str, FieldCode)) 
         ("choices", !field.choices.is_empty() && !is(FieldType::Choice)),
     ];
     for (member, _) in foreign.into_iter().filter(|(_, is_foreign)| *is_foreign) {
-        refuse(member, domain("not_for_type", "Fields of this type do not have it."));
+        refuse(
+            member,
+            domain("not_for_type", "Fields of this type do not have it."),
+        );
     }
     if let (Some(min), Some(max)) = (number(field.min.as_ref()), number(field.max.as_ref()))
         && min > max
@@ -160,7 +167,14 @@ fn check_details(field: &CustomField, refuse: &mut impl FnMut(&str, FieldCode)) 
         refuse("pattern", domain("bad_pattern", "It is no regular expression."));
     }
     if is(FieldType::Choice) && field.choices.is_empty() {
-        refuse("choices", domain("no_choices", "A choice needs something to choose from."));
+        refuse(
+            "choices",
+            domain("no_choices", "A choice needs something to choose from."),
+        );
+    }
+    if field.choices.len() > MOST_CHOICES {
+        let max = u64::try_from(MOST_CHOICES).unwrap_or(u64::MAX);
+        refuse("choices", FieldCode::TooLong { max });
     }
     let mut codes = BTreeSet::new();
     for (at, choice) in field.choices.iter().enumerate() {

@@ -43,9 +43,10 @@ fn property(field: &CustomField, language: Language) -> Value {
         FieldType::Date => json!({ "type": "string", "format": "date" }),
         FieldType::Boolean => json!({ "type": "boolean" }),
         FieldType::Choice => {
-            let choices = field.choices.iter().map(|choice| {
-                json!({ "const": choice.code, "title": say(&choice.label, language) })
-            });
+            let choices = field
+                .choices
+                .iter()
+                .map(|choice| json!({ "const": choice.code, "title": say(&choice.label, language) }));
             json!({ "type": "string", "oneOf": choices.collect::<Vec<_>>() })
         }
     };
@@ -55,7 +56,10 @@ fn property(field: &CustomField, language: Language) -> Value {
         }
     };
     set("title", Some(json!(say(&field.label, language))));
-    set("description", field.help.as_ref().map(|help| json!(say(help, language))));
+    set(
+        "description",
+        field.help.as_ref().map(|help| json!(say(help, language))),
+    );
     set("minimum", field.min.clone().map(Value::Number));
     set("maximum", field.max.clone().map(Value::Number));
     set("pattern", field.whole_pattern().map(Value::String));

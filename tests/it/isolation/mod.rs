@@ -77,6 +77,11 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ),
     ("list_topics", [200; 9]),
     ("show_topic", [200; 9]),
+    (
+        "replace_custom_fields",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
+    ("show_custom_fields_schema", [200; 9]),
     ("list_queues", [200; 9]),
     ("show_queue", [200; 9]),
     ("summarise_queue", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
@@ -235,6 +240,7 @@ fn body_for(operation: &str, caller: &str) -> Option<Value> {
             "reason": "Quyết định mới.",
         }),
         "preview_calendar" => json!({ "set_exceptions": [{ "date": "2020-03-02", "intervals": [] }] }),
+        "replace_custom_fields" => json!({ "custom_fields": [] }),
         "replace_operational_target" => json!({ "business_minutes": { "urgent": 30 } }),
         // A text is a file.
         "import_calendar" => json!("date\n2019-11-25\n"),

@@ -163,6 +163,12 @@ impl Client {
         self.try_send("GET", path, None, None).ok()
     }
 
+    /// The same with bytes as they are.
+    #[track_caller]
+    pub fn try_post_raw(&self, path: &str, content_type: &str, body: &[u8]) -> Option<Reply> {
+        self.try_send("POST", path, Some(content_type), Some(body)).ok()
+    }
+
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, content_type: Option<&str>, body: Option<&[u8]>) -> Reply {
         self.try_send(method, path, content_type, body)
