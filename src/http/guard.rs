@@ -44,7 +44,7 @@ pub async fn limit<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    match brake(&request, None) {
+    match brake(request.request(), None) {
         Err(refused) => Ok(request.into_response(refused.error_response())),
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
     }

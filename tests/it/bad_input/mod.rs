@@ -1,5 +1,5 @@
 //! Bad input is a problem that names what is wrong, and nothing of it is written.
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::client::Reply;
 use crate::support::{Client, TestApp, question};

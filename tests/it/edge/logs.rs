@@ -1,4 +1,5 @@
 //! What a busy server writes down: enough to find a request, nothing about people.
+use giaidap::identity::Scope;
 use giaidap::identity::{self, Role};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ fn a_log_names_requests_and_nothing_of_people() {
         "debug,giaidap=trace",
         &settings,
     );
-    let hue = house.key_of("H57", &marked("LGSP"), &giaidap::identity::Scope::OF_CLIENTS);
+    let hue = house.key_of("H57", &marked("LGSP"), &Scope::OF_CLIENTS);
     let hue = hue.on(&server.url).with("X-Forwarded-For", "203.0.113.77");
     let lan = house
         .staff(Role::Agent, &format!("lan{MARK}"), &["technology"])
