@@ -532,6 +532,24 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
     observer.watch("simulation", || {
         sup.post("/api/v1/sla/simulate", &described).expect(200)
     });
+    for client in [&sup, &hue] {
+        observer.list(client, "/api/v1/requesters?limit=1");
+    }
+    let ahead = json!({ "successor": "H27", "last_day": "2030-12-31", "preview": true });
+    observer.watch("succession", || {
+        admin
+            .post("/api/v1/organisations/H26/succession", &ahead)
+            .expect(200)
+    });
+    let asker = sup
+        .get("/api/v1/requesters?email=lan@hue.example")
+        .expect(200)
+        .body;
+    let asker = asker["items"][0]["id"].as_str().unwrap().to_owned();
+    observer.watch("anonymising", || {
+        let path = format!("/api/v1/requesters/{asker}/anonymise");
+        sup.post(&path, &json!({ "reason": "x" })).expect(200)
+    });
     observer.watch("workers", || app.settle());
     println!("{} statements explained", observer.explained);
     assert!(observer.explained > 60);
