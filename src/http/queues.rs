@@ -2,6 +2,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
+use super::answer;
 use super::extract::Call;
 use super::messages::page_parameters;
 use super::wire::{self, WireInstant};
@@ -107,7 +108,7 @@ pub async fn show_queue(call: Call, id: web::Path<String>) -> Result<HttpRespons
         .store
         .read(move |conn| queues::get_queue(conn, &id))
         .await?;
-    Ok(HttpResponse::Ok().json(QueueOut::from(queue)))
+    answer::show(&call, &QueueOut::from(queue))
 }
 
 pub async fn summarise_queue(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
@@ -132,5 +133,5 @@ pub async fn show_topic(call: Call, id: web::Path<String>) -> Result<HttpRespons
         .store
         .read(move |conn| queues::get_topic_view(conn, &id))
         .await?;
-    Ok(HttpResponse::Ok().json(TopicOut::from(topic)))
+    answer::show(&call, &TopicOut::from(topic))
 }
