@@ -73,8 +73,11 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
         }
         outcome => outcome?,
     };
-    brake(request, Some(&authenticated.principal))?;
-    access::permit(&authenticated.principal, action)?;
+    let principal = Arc::new(authenticated.principal);
+    // Also where it is refused: the log names who asked.
+    request.extensions_mut().insert(Arc::clone(&principal));
+    brake(request, Some(&principal))?;
+    access::permit(&principal, action)?;
     // PostgreSQL takes no NUL in a text, so that nothing can have such an id.
     let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
     if request.match_info().iter().any(|(_, value)| has_nul(value)) {
@@ -88,7 +91,6 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
             expected: "sent without Content-Encoding",
         });
     }
-    request.extensions_mut().insert(Arc::new(authenticated.principal));
     Ok(())
 }
 

@@ -141,7 +141,7 @@ fn callers(app: &TestApp) -> Vec<Client> {
 }
 
 /// A body that the operation takes.
-fn body_for(operation: &str, caller: &str) -> Option<Value> {
+pub fn body_for(operation: &str, caller: &str) -> Option<Value> {
     Some(match operation {
         "file_ticket" => {
             let mut body = question();
