@@ -44,6 +44,7 @@ mod operations;
 mod plans;
 mod policies;
 mod policy_previews;
+mod preconditions;
 mod reach;
 mod readme;
 mod recount;

@@ -8,6 +8,7 @@ mod addresses;
 mod bytes;
 mod fields;
 mod headers;
+mod hostile;
 
 const TICKETS: &str = "/api/v1/tickets";
 

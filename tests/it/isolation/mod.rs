@@ -213,7 +213,7 @@ fn callers(app: &TestApp) -> Vec<Client> {
 }
 
 /// A body that the operation takes.
-fn body_for(operation: &str, caller: &str) -> Option<Value> {
+pub fn body_for(operation: &str, caller: &str) -> Option<Value> {
     Some(match operation {
         "bulk_tickets" => {
             json!({ "mode": "each", "items": [{ "operation": "claim", "ticket": "GD-2019-000001" }] })
