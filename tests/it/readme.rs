@@ -9,7 +9,7 @@ use crate::support::database::TestDatabase;
 const PRELUDE: &str = r#"set -euo pipefail
 giaidap() { "$BINARY" "$@"; }
 cargo() { while [ "$1" != -- ]; do shift; done; shift; "$BINARY" "$@"; }
-curl() { command curl --fail-with-body "$@"; echo; }
+curl() { command curl --fail-with-body "$@" || return; echo; }
 "#;
 
 /// The `sh` blocks of a document, in order. One that is called `sh refused` has to be.
