@@ -1,6 +1,7 @@
 //! The only caller of the system time. `Clock::manual` is turned by tests and by the demo.
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
@@ -40,6 +41,15 @@ impl Clock {
                 DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH)
             }
             _ => system_now(),
+        }
+    }
+
+    /// For measuring how much time passes: never goes back with the system clock. A manual clock measures its own time.
+    pub fn elapsed(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        match &self.manual {
+            Some(_) => Duration::from_micros(u64::try_from(self.now().timestamp_micros()).unwrap_or(0)),
+            None => START.get_or_init(Instant::now).elapsed(),
         }
     }
 

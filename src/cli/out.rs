@@ -50,6 +50,9 @@ pub fn explain(error: Error) -> anyhow::Error {
         Error::NotFound(Resource::Ticket) => anyhow::anyhow!("there is no such ticket"),
         Error::NotFound(Resource::Calendar) => anyhow::anyhow!("there is no such calendar"),
         Error::NotFound(Resource::CalendarVersion) => anyhow::anyhow!("the calendar has no such version"),
+        Error::Conflict(Conflict::LastAdministrator) => {
+            anyhow::anyhow!("at least one active administrator must be left")
+        }
         Error::Conflict(Conflict::CodeTaken) => anyhow::anyhow!("the code is taken"),
         _ => anyhow::anyhow!("{}", error.log_text()),
     }

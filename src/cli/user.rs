@@ -3,7 +3,8 @@ use serde::Serialize;
 
 use super::{Desk, checked_name, out};
 use crate::config::Config;
-use crate::identity::{self, NewUser, Role};
+use crate::identity::passwords::{self, Password};
+use crate::identity::{self, NewUser, Role, sign_in};
 use crate::language::Language;
 use crate::store::Uid;
 
@@ -13,6 +14,14 @@ pub enum Command {
     Create(Create),
     /// A person has left: end their tokens, mails and assignments to come
     Deactivate(Deactivate),
+    /// Set a person's password, read from standard input; their sessions end
+    Password(SetPassword),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SetPassword {
+    #[arg(long)]
+    email: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,13 +60,39 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     match command {
         Command::Create(args) => create(args, config).await,
         Command::Deactivate(args) => deactivate(args, config).await,
+        Command::Password(args) => set_password(args, config).await,
     }
+}
+
+/// On standard input, because a flag would stand in the list of processes and in the shell's history.
+async fn set_password(args: SetPassword, config: &Config) -> anyhow::Result<()> {
+    let mut given = String::new();
+    std::io::stdin().read_line(&mut given)?;
+    let password = Password::new(given.trim_end_matches(['\r', '\n']));
+    let desk = Desk::open(config).await?;
+    let now = desk.clock.now();
+    let account = desk
+        .read(move |conn| identity::accounts::get(conn, &args.email))
+        .await?;
+    sign_in::check_new(
+        &config.sign_in,
+        "password",
+        &password,
+        &account.email,
+        &account.name,
+    )
+    .map_err(out::explain)?;
+    let hash = passwords::hash(&password).await.map_err(out::explain)?;
+    desk.write(move |conn| sign_in::set_password(conn, account.id, &hash, None, now))
+        .await?;
+    out::line("The password is set.");
+    Ok(())
 }
 
 async fn deactivate(args: Deactivate, config: &Config) -> anyhow::Result<()> {
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
-    desk.write(move |conn| identity::deactivate_user(conn, &args.email, now))
+    desk.write(move |conn| identity::accounts::deactivate(conn, &args.email, now))
         .await?;
     out::line("The account is no longer active.");
     Ok(())

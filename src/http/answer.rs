@@ -80,6 +80,38 @@ pub async fn write_once(
     send(call.app.store.write(work).await?)
 }
 
+/// An answer that shows a secret, and the same without it, which is what may be stored.
+pub struct Revealing {
+    pub shown: Answer,
+    pub kept: Answer,
+}
+
+/// As `write_once`, for what shows a secret: a repetition gets the first answer without it, so that no secret is ever
+/// stored in clear, and a retried request never makes a second one.
+pub async fn reveal_once(
+    call: &Call,
+    body: &[u8],
+    operation: impl FnOnce(&mut Tx<'_>) -> Result<Revealing> + Send + 'static,
+) -> Result<HttpResponse> {
+    let key = call.key(body);
+    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let work = move |conn: &mut Db| {
+        let mut shown = None;
+        let kept = idempotency::once(conn, key.as_ref(), now, |conn| {
+            let revealing = operation(&mut Tx {
+                conn,
+                principal: &principal,
+                now,
+                desk: &desk,
+            })?;
+            shown = Some(revealing.shown);
+            Ok(revealing.kept)
+        })?;
+        Ok(shown.unwrap_or(kept))
+    };
+    send(call.app.store.write(work).await?)
+}
+
 /// A POST that only computes: without an idempotency key it needs no transaction, with one its answer is kept.
 pub async fn compute_once<T: Serialize + Send + 'static>(
     call: &Call,

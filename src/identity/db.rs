@@ -18,6 +18,7 @@ pub struct Credential {
     pub kind: Kind,
     pub user_id: Option<i64>,
     pub scopes: String,
+    pub created_at: Ts,
     pub expires_at: Option<Ts>,
     pub revoked_at: Option<Ts>,
     pub last_used_at: Option<Ts>,
@@ -49,11 +50,6 @@ pub struct User {
     pub active: bool,
 }
 
-pub enum Owner {
-    User(i64),
-    Client(i64),
-}
-
 /// A credential, of a key with its program.
 pub fn find_credential(conn: &mut Db, lookup: &str) -> Result<Option<(Credential, Option<ClientRow>)>> {
     Ok(credentials::table
@@ -71,18 +67,15 @@ pub fn touch_credential(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()
     Ok(())
 }
 
+/// A token or session of a person; programs' keys are made in `clients`.
 pub fn insert_credential(
     conn: &mut Db,
     secret: &Secret,
     name: &str,
-    owner: Owner,
+    user_id: i64,
     scopes: &str,
     life: Life,
 ) -> Result<()> {
-    let (user_id, client_id) = match owner {
-        Owner::User(id) => (Some(id), None),
-        Owner::Client(id) => (None, Some(id)),
-    };
     diesel::insert_into(credentials::table)
         .values((
             credentials::uid.eq(Uid::new()),
@@ -90,8 +83,7 @@ pub fn insert_credential(
             credentials::secret_hash.eq(secret.hash()),
             credentials::kind.eq(secret.kind()),
             credentials::name.eq(name),
-            credentials::user_id.eq(user_id),
-            credentials::client_id.eq(client_id),
+            credentials::user_id.eq(Some(user_id)),
             credentials::scopes.eq(scopes),
             credentials::created_at.eq(Ts::from(life.from)),
             credentials::expires_at.eq(life.to.map(Ts::from)),
@@ -100,31 +92,34 @@ pub fn insert_credential(
     Ok(())
 }
 
-/// The organisation's program of this name, added when new.
-pub fn ensure_client(conn: &mut Db, organisation_id: i64, name: &str, now: DateTime<Utc>) -> Result<i64> {
-    let row = (
-        clients::uid.eq(Uid::new()),
-        clients::organisation_id.eq(organisation_id),
-        clients::name.eq(name),
-        clients::networks.eq(Json(serde_json::json!([]))),
-        clients::include_units.eq(false),
-        clients::active.eq(true),
-        clients::created_at.eq(Ts::from(now)),
-        clients::updated_at.eq(Ts::from(now)),
-        clients::version.eq(1),
-    );
-    each_db!(conn, c => diesel::insert_into(clients::table)
-        .values(row)
-        .on_conflict_do_nothing()
-        .execute(c))?;
-    Ok(clients::table
-        .filter(
-            clients::organisation_id
-                .eq(organisation_id)
-                .and(clients::name.eq(name)),
-        )
-        .select(clients::id)
-        .first(conn)?)
+/// A session to be stored.
+pub struct NewSession<'a> {
+    pub user_id: i64,
+    pub scopes: &'a str,
+    pub opened_from: &'a str,
+    pub user_agent: Option<String>,
+    pub opened_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub fn insert_session(conn: &mut Db, secret: &Secret, new: &NewSession<'_>) -> Result<Uid> {
+    let uid = Uid::new();
+    diesel::insert_into(credentials::table)
+        .values((
+            credentials::uid.eq(uid),
+            credentials::lookup.eq(secret.lookup()),
+            credentials::secret_hash.eq(secret.hash()),
+            credentials::kind.eq(secret.kind()),
+            credentials::name.eq("session"),
+            credentials::user_id.eq(Some(new.user_id)),
+            credentials::scopes.eq(new.scopes),
+            credentials::created_at.eq(Ts::from(new.opened_at)),
+            credentials::expires_at.eq(Some(Ts::from(new.expires_at))),
+            credentials::opened_from.eq(Some(new.opened_from)),
+            credentials::user_agent.eq(new.user_agent.as_deref()),
+        ))
+        .execute(conn)?;
+    Ok(uid)
 }
 
 pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {
@@ -311,22 +306,6 @@ pub fn revoke_credential(conn: &mut Db, lookup: &str, now: DateTime<Utc>) -> Res
             .filter(credentials::revoked_at.is_null()),
     )
     .set(credentials::revoked_at.eq(Some(Ts::from(now))))
-    .execute(conn)?;
-    Ok(changed == 1)
-}
-
-/// `false` where there is no such active user.
-pub fn deactivate_user(conn: &mut Db, email: &str, now: DateTime<Utc>) -> Result<bool> {
-    let changed = diesel::update(
-        users::table
-            .filter(users::email.eq(email))
-            .filter(users::active.eq(true)),
-    )
-    .set((
-        users::active.eq(false),
-        users::updated_at.eq(Ts::from(now)),
-        users::version.eq(users::version + 1),
-    ))
     .execute(conn)?;
     Ok(changed == 1)
 }

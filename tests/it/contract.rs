@@ -17,6 +17,8 @@ fn concrete(path: &str) -> String {
     path.replace("{id}", "GD-2019-000001")
         .replace("{token}", "x")
         .replace("{version}", "1")
+        .replace("{format}", "json")
+        .replace("{key}", "00000000-0000-7000-8000-000000000000")
 }
 
 fn as_text(problem: &Reply) -> (u16, Value, Option<String>, Option<String>) {
@@ -47,6 +49,22 @@ fn the_route_table_and_the_contract_name_the_same_operations() {
         undeclared.is_empty() && unserved.is_empty(),
         "not in openapi.yaml: {undeclared:?}; not served: {unserved:?}"
     );
+}
+
+#[test]
+fn every_limited_operation_declares_how_it_refuses() {
+    let contract = Contract::global();
+    let probes = ["/healthz", "/readyz", "/metrics"];
+    for route in ROUTES.iter().filter(|route| !probes.contains(&route.path)) {
+        let statuses = contract.statuses(route.method, route.path).unwrap();
+        for refusal in ["414", "429", "431"] {
+            assert!(
+                statuses.iter().any(|status| status == refusal),
+                "{} does not declare {refusal}: run bin/complete-contract",
+                route.operation
+            );
+        }
+    }
 }
 
 #[test]
@@ -89,7 +107,10 @@ fn a_caller_without_a_valid_token_learns_nothing_else() {
         ),
         ("a token with a NUL escape", with("Bearer gdt_%00_%00".into())),
     ];
-    for route in ROUTES.iter().filter(|route| route.access != Access::Public) {
+    for route in ROUTES
+        .iter()
+        .filter(|route| matches!(route.access, Access::Needs(_)))
+    {
         let path = concrete(route.path);
         let bare = app.anonymous().send(route.method, &path, None, None).expect(401);
         assert_eq!(bare.problem(), "unauthenticated", "{path}");

@@ -36,6 +36,23 @@ struct Operation {
     pointer: String,
 }
 
+/// Headers that mean something to a caller: none may come undeclared.
+const MEANT: [&str; 13] = [
+    "allow",
+    "etag",
+    "idempotency-replayed",
+    "link",
+    "location",
+    "ratelimit-limit",
+    "ratelimit-policy",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "retry-after",
+    "traceparent",
+    "www-authenticate",
+    "x-request-id",
+];
+
 impl Contract {
     /// The project's contract, read once per process.
     pub fn global() -> &'static Self {
@@ -99,7 +116,8 @@ impl Contract {
             .map_err(said)
     }
 
-    /// Has this answer the headers that its status requires, and are those that are declared as they are declared?
+    /// Has this answer the headers that its status requires, are those that are declared as they are declared, and is none
+    /// there undeclared of those that mean something to a caller?
     pub fn check_headers(
         &self,
         method: &str,
@@ -124,7 +142,26 @@ impl Contract {
                 None => {}
             }
         }
-        Ok(())
+        let is_declared = |name: &str| {
+            let mut names = declared.into_iter().flat_map(|declared| declared.keys());
+            names.any(|declared| declared.eq_ignore_ascii_case(name))
+        };
+        let undeclared = headers
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .find(|name| MEANT.contains(&name.as_str()) && !is_declared(name));
+        match undeclared {
+            Some(name) => Err(said(format!("with the header {name}, which is not declared"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The statuses that an operation declares.
+    pub fn statuses(&self, method: &str, path: &str) -> Result<Vec<String>, String> {
+        let pointer = format!("{}/responses", self.operation(method, path)?.pointer);
+        let (_, responses) = follow(&self.document, &pointer)?;
+        let names = responses.as_object().into_iter().flatten();
+        Ok(names.map(|(name, _)| name.clone()).collect())
     }
 
     /// A header is text; where its schema wants a number, the text must be one (RFC 9110, section 5.5).

@@ -1,0 +1,149 @@
+//! Queries over the sessions and tokens of a person.
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use crate::error::Result;
+use crate::identity::token::{Kind, Secret};
+use crate::store::schema::credentials;
+use crate::store::{Db, MultiBackend, Ts, Uid};
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = credentials)]
+pub struct OwnCredential {
+    pub id: i64,
+    pub uid: Uid,
+    pub kind: Kind,
+    pub name: String,
+    pub scopes: String,
+    pub created_at: Ts,
+    pub expires_at: Option<Ts>,
+    pub last_used_at: Option<Ts>,
+    pub opened_from: Option<String>,
+    pub user_agent: Option<String>,
+}
+
+/// Which of them still open something.
+#[derive(Debug, Clone, Copy)]
+pub struct Living {
+    pub kind: Option<Kind>,
+    pub now: DateTime<Utc>,
+    /// A session that was not used since has ended.
+    pub idle_since: DateTime<Utc>,
+}
+
+pub fn list_living(
+    conn: &mut Db,
+    user_id: i64,
+    living: Living,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<OwnCredential>> {
+    let idle_since = Ts::from(living.idle_since);
+    let in_use = credentials::kind
+        .ne(Kind::Session)
+        .or(credentials::last_used_at
+            .is_null()
+            .and(credentials::created_at.gt(idle_since)))
+        .or(credentials::last_used_at.gt(Some(idle_since)));
+    let mut query = credentials::table
+        .filter(credentials::user_id.eq(Some(user_id)))
+        .filter(credentials::revoked_at.is_null())
+        .filter(
+            credentials::expires_at
+                .is_null()
+                .or(credentials::expires_at.gt(Some(Ts::from(living.now)))),
+        )
+        .filter(in_use)
+        .filter(credentials::id.gt(after))
+        .order(credentials::id)
+        .limit(limit)
+        .select(OwnCredential::as_select())
+        .into_boxed::<MultiBackend>();
+    if let Some(kind) = living.kind {
+        query = query.filter(credentials::kind.eq(kind));
+    }
+    Ok(query.load(conn)?)
+}
+
+/// `None` where this person has no such credential in force.
+pub fn revoke(conn: &mut Db, user_id: i64, kind: Kind, uid: Uid, now: DateTime<Utc>) -> Result<Option<()>> {
+    let mine = credentials::table
+        .filter(credentials::user_id.eq(Some(user_id)))
+        .filter(credentials::kind.eq(kind))
+        .filter(credentials::uid.eq(uid))
+        .filter(credentials::revoked_at.is_null());
+    let changed = diesel::update(mine)
+        .set(credentials::revoked_at.eq(Some(Ts::from(now))))
+        .execute(conn)?;
+    Ok((changed == 1).then_some(()))
+}
+
+/// All of a kind, or of both, but for one.
+pub fn revoke_all(
+    conn: &mut Db,
+    user_id: i64,
+    kind: Option<Kind>,
+    except: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<usize> {
+    let ids: Vec<i64> = {
+        let mut query = credentials::table
+            .filter(credentials::user_id.eq(Some(user_id)))
+            .filter(credentials::revoked_at.is_null())
+            .filter(credentials::id.ne(except.unwrap_or(0)))
+            .select(credentials::id)
+            .into_boxed::<MultiBackend>();
+        if let Some(kind) = kind {
+            query = query.filter(credentials::kind.eq(kind));
+        }
+        query.load(conn)?
+    };
+    for id in &ids {
+        diesel::update(credentials::table.find(id))
+            .set(credentials::revoked_at.eq(Some(Ts::from(now))))
+            .execute(conn)?;
+    }
+    Ok(ids.len())
+}
+
+pub struct NewToken<'a> {
+    pub user_id: i64,
+    pub name: &'a str,
+    pub scopes: &'a str,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub fn insert_token(conn: &mut Db, secret: &Secret, new: &NewToken<'_>) -> Result<Uid> {
+    let uid = Uid::new();
+    diesel::insert_into(credentials::table)
+        .values((
+            credentials::uid.eq(uid),
+            credentials::lookup.eq(secret.lookup()),
+            credentials::secret_hash.eq(secret.hash()),
+            credentials::kind.eq(secret.kind()),
+            credentials::name.eq(new.name),
+            credentials::user_id.eq(Some(new.user_id)),
+            credentials::scopes.eq(new.scopes),
+            credentials::created_at.eq(Ts::from(new.created_at)),
+            credentials::expires_at.eq(Some(Ts::from(new.expires_at))),
+        ))
+        .execute(conn)?;
+    Ok(uid)
+}
+
+pub fn find(conn: &mut Db, id: i64) -> Result<Option<OwnCredential>> {
+    Ok(credentials::table
+        .find(id)
+        .select(OwnCredential::as_select())
+        .first(conn)
+        .optional()?)
+}
+
+/// Sessions that ended by themselves or were ended before this.
+pub fn delete_sessions_ended_before(conn: &mut Db, limit: DateTime<Utc>) -> Result<usize> {
+    let old = credentials::table
+        .filter(credentials::kind.eq(Kind::Session))
+        .filter(credentials::expires_at.lt(Some(Ts::from(limit))));
+    Ok(diesel::delete(old).execute(conn)?)
+}
