@@ -1,17 +1,20 @@
-"""A question's way through the API by the generated Python client: file, read, reply, answer, list.
+"""A question's way through the API by the generated Python client: upload, file, read, reply, answer, list.
 
 bin/contract makes the package `giaidap_client` from openapi.yaml and runs this against a real server.
 """
 
 import os
 from http import HTTPStatus
+from io import BytesIO
 from typing import TypeVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from giaidap_client import AuthenticatedClient
+from giaidap_client.api.attachments import upload_attachment
 from giaidap_client.api.ticket_operations import claim_ticket, resolve_ticket
 from giaidap_client.api.tickets import file_ticket, list_messages, list_tickets, post_message, show_ticket
 from giaidap_client.models import (
+    Attachment,
     CustomFields,
     FileTicket,
     Message,
@@ -26,8 +29,9 @@ from giaidap_client.models import (
     Ticket,
     TicketList,
     TicketState,
+    Upload,
 )
-from giaidap_client.types import UNSET, Response, Unset
+from giaidap_client.types import File, Response, Unset
 
 T = TypeVar("T")
 
@@ -49,9 +53,10 @@ def answered(response: Response[T | Problem], kind: type[T]) -> T:
 
 ministry = client_of(os.environ["ROUNDTRIP_KEY"])
 agent = client_of(os.environ["ROUNDTRIP_AGENT"])
-# What bin/contract had upload.py upload, from the day that files can be.
-uploaded = os.environ.get("ROUNDTRIP_ATTACHMENT")
-attachments: list[UUID] | Unset = [UUID(uploaded)] if uploaded else UNSET
+# The file first, then its id in the question.
+file = Upload(file=File(payload=BytesIO("mã gói tin,thời điểm\n".encode()), file_name="gói tin.csv"))
+uploaded = answered(upload_attachment.sync_detailed(client=ministry, body=file), Attachment)
+assert uploaded.media_type == "text/csv"
 own_fields = CustomFields()
 own_fields["so_huyen"] = 9
 question = FileTicket(
@@ -60,7 +65,7 @@ question = FileTicket(
     topic="NGSP",
     requester=NewRequester(name="Trần Thị Lan", email="lan@hue.example"),
     custom_fields=own_fields,
-    attachments=attachments,
+    attachments=[uploaded.id],
 )
 
 # File it, and again as a program does that lost the answer.
@@ -75,6 +80,7 @@ ticket = answered(read, Ticket)
 assert ticket.state is TicketState.QUEUED
 assert ticket.organisation.code == "H57"
 assert ticket.queue.code == "technology"
+assert [attached.name for attached in ticket.attachments] == ["gói tin.csv"]
 assert ticket.custom_fields["so_huyen"] == 9
 clock = next(clock for clock in ticket.clocks if clock.target is TargetKind.FIRST_RESPONSE)
 assert clock.due_at is not None and clock.due_at > ticket.filed_at
@@ -107,4 +113,4 @@ assert refused.status_code is HTTPStatus.UNPROCESSABLE_ENTITY
 assert isinstance(refused.parsed, Problem) and not isinstance(refused.parsed.errors, Unset)
 assert refused.parsed.errors[0].pointer == "/subject"
 
-print(f"Python: {filed.number} filed, read, replied to, resolved, listed")
+print(f"Python: {filed.number} filed with a file, read, replied to, resolved, listed")

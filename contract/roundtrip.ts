@@ -1,4 +1,4 @@
-// A question's way through the API by the generated TypeScript client: file, read, reply, answer, list.
+// A question's way through the API by the generated TypeScript client: upload, file, read, reply, answer, list.
 // bin/contract makes `giaidap.d.ts` from openapi.yaml, compiles this against it and runs it against a real server.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -28,9 +28,18 @@ function answered<T>(result: { data?: T; error?: unknown; response: Response }):
 
 const ministry = clientOf(setting("ROUNDTRIP_KEY"));
 const agent = clientOf(setting("ROUNDTRIP_AGENT"));
-// What bin/contract had upload.ts upload, from the day that files can be.
-const attachment = process.env.ROUNDTRIP_ATTACHMENT;
-const attachments = attachment ? { attachments: [attachment] } : {};
+// The file first, then its id in the question. What a schema calls a binary string is a Blob on this side.
+const upload = answered(
+  await ministry.POST("/api/v1/attachments", {
+    body: { file: "" },
+    bodySerializer: () => {
+      const form = new FormData();
+      form.append("file", new Blob(["mã gói tin,thời điểm\n"]), "gói tin.csv");
+      return form;
+    },
+  }),
+);
+assert.equal(upload.media_type, "text/csv");
 
 const question = {
   subject: "Kết nối LGSP với NGSP",
@@ -38,7 +47,7 @@ const question = {
   topic: "NGSP",
   requester: { name: "Trần Thị Lan", email: "lan@hue.example" },
   custom_fields: { so_huyen: 9 },
-  ...attachments,
+  attachments: [upload.id],
 } satisfies components["schemas"]["FileTicket"];
 
 // File it, and again as a program does that lost the answer.
@@ -54,6 +63,7 @@ const ticket = answered(read);
 assert.equal(ticket.state, "queued");
 assert.equal(ticket.organisation.code, "H57");
 assert.equal(ticket.queue.code, "technology");
+assert.deepEqual(ticket.attachments.map((file) => file.name), ["gói tin.csv"]);
 assert.equal(ticket.custom_fields["so_huyen"], 9);
 const clock = ticket.clocks.find((clock) => clock.target === "first_response");
 assert(clock?.due_at && Date.parse(clock.due_at) > Date.parse(ticket.filed_at));
@@ -91,4 +101,4 @@ const refused = await ministry.POST("/api/v1/tickets", { body: { ...question, su
 assert.equal(refused.response.status, 422);
 assert.equal((refused.error as Problem).errors?.[0]?.pointer, "/subject");
 
-console.log(`TypeScript: ${filed.number} filed, read, replied to, resolved, listed`);
+console.log(`TypeScript: ${filed.number} filed with a file, read, replied to, resolved, listed`);
