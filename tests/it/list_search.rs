@@ -307,7 +307,7 @@ fn what_is_asked_wrongly_is_refused_by_name() {
         ("custom_fields=x", "custom_fields", "unknown_field"),
         ("tag=", "tag", "out_of_range"),
         ("channel=fax", "channel", "invalid_format"),
-        ("priority=mild", "priority", "unknown_code"),
+        ("priority=mild", "priority", "invalid_format"),
         ("sort=number", "sort", "invalid_format"),
         ("total=yes", "total", "invalid_format"),
         ("custom_field.a%00=x", "custom_field.a\0", "control_character"),
