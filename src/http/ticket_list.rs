@@ -85,12 +85,7 @@ struct AskedFilter {
 }
 
 /// Each of the values, or a refusal of the parameter with this code.
-fn each<T>(
-    params: &mut Params,
-    name: &str,
-    wrong: FieldCode,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Vec<T> {
+fn each<T>(params: &mut Params, name: &str, wrong: FieldCode, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
     let mut values = Vec::new();
     for given in params.list(name) {
         match parse(&given) {
