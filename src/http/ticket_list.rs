@@ -84,13 +84,13 @@ struct AskedFilter {
     requester: Option<String>,
 }
 
-/// Each of the values, or a refusal of the parameter.
-fn each<T>(params: &mut Params, name: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+/// Each of the values, or a refusal of the parameter with this code.
+fn each<T>(params: &mut Params, name: &str, wrong: FieldCode, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
     let mut values = Vec::new();
     for given in params.list(name) {
         match parse(&given) {
             Some(value) => values.push(value),
-            None => params.refuse(name, FieldCode::UnknownCode),
+            None => params.refuse(name, wrong.clone()),
         }
     }
     values
@@ -98,9 +98,12 @@ fn each<T>(params: &mut Params, name: &str, parse: impl Fn(&str) -> Option<T>) -
 
 impl AskedFilter {
     fn read(params: &mut Params) -> Self {
+        let no_priority = FieldCode::InvalidFormat {
+            expected: "low, normal, high or urgent",
+        };
         let filter = TicketFilter {
-            states: each(params, "state", State::parse),
-            priorities: each(params, "priority", Priority::parse),
+            states: each(params, "state", FieldCode::UnknownCode, State::parse),
+            priorities: each(params, "priority", no_priority, Priority::parse),
             channel: params.parsed("channel", "web, email, phone, document or api", Channel::parse),
             external_ref: params.bounded("external_ref", 100),
             breached: params.flag("breached"),

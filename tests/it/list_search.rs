@@ -307,7 +307,7 @@ fn what_is_asked_wrongly_is_refused_by_name() {
         ("custom_fields=x", "custom_fields", "unknown_field"),
         ("tag=", "tag", "out_of_range"),
         ("channel=fax", "channel", "invalid_format"),
-        ("priority=mild", "priority", "unknown_code"),
+        ("priority=mild", "priority", "invalid_format"),
         ("sort=number", "sort", "invalid_format"),
         ("total=yes", "total", "invalid_format"),
         ("custom_field.a%00=x", "custom_field.a\0", "control_character"),
@@ -342,13 +342,8 @@ fn totals_are_exact_up_to_ten_thousand_and_say_when_they_are_not() {
     let (hue, sup) = (app.organisation("H57"), app.supervisor());
     say(&hue, "Câu hỏi", "Nội dung");
     assert_eq!(ask(&sup, "limit=1")["total"], Value::Null);
-    assert_eq!(
-        ask(&sup, "total=false")
-            .as_object()
-            .unwrap()
-            .contains_key("total"),
-        false
-    );
+    let uncounted = ask(&sup, "total=false");
+    assert!(!uncounted.as_object().unwrap().contains_key("total"));
     app.multiply(10_000);
     assert_eq!(
         ask(&hue, "total=true&limit=1")["total"],
