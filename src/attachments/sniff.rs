@@ -160,10 +160,7 @@ pub fn sniff(head: &[u8], name: &str, taken: &[FileType]) -> Result<FileType, Re
         Some((_, ending)) if !ending.is_empty() => Some(ending.to_lowercase()),
         _ => None,
     };
-    let said = match &ending {
-        Some(ending) => Some(FileType::of_ending(ending)),
-        None => None,
-    };
+    let said = ending.as_deref().map(FileType::of_ending);
     let found = find(head, said.flatten())?;
     match said {
         Some(said) if said != Some(found) => Err(match said {
@@ -279,8 +276,8 @@ const ACTIVE_XML: [&str; 6] = [
 
 fn find_text(head: &[u8], said: Option<FileType>) -> Result<FileType, Refusal> {
     let mut check = TextCheck::default();
-    check.push(head).map_err(|_| match said {
-        Some(said) if said.is_text() => Refusal::NotText,
+    check.push(head).map_err(|not_text| match said {
+        Some(said) if said.is_text() => not_text,
         Some(_) => Refusal::Contradiction,
         None => Refusal::NotTaken,
     })?;

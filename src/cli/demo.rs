@@ -9,7 +9,7 @@ use serde_json::json;
 use super::out;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, MailTransport};
+use crate::config::{AttachmentStore, Config, MailTransport};
 use crate::demo::summary::Summary;
 use crate::demo::{self, Client, Play, Played};
 use crate::http::server;
@@ -54,6 +54,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         config.database.url = database_in(&folder);
     }
     config.mail_transport = MailTransport::Folder(folder.join("mails"));
+    config.attachments.store = AttachmentStore::Folder(folder.join("attachments"));
     let language = Language::parse(&args.language).unwrap_or_default();
 
     let clock = Clock::manual(demo::first_instant()?);
@@ -63,6 +64,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         refused => {
             // Nothing was put into it: it goes again, unless it holds a database.
             let _ = std::fs::remove_dir(folder.join("mails"));
+            let _ = std::fs::remove_dir(folder.join("attachments"));
             let _ = std::fs::remove_dir(&folder);
             refused?;
             bail!("the database already holds tickets; the demo wants one without");
