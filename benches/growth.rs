@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use giaidap::identity::Principal;
 use giaidap::identity::access::Action;
+use giaidap::tickets::list::{self, Key, Sort, TicketFilter, TicketQuestion};
 use giaidap::tickets::operations::get_for_reading;
-use giaidap::tickets::view::{self, Sort, TicketFilter, TicketQuestion};
+use giaidap::tickets::view;
 
 use house::copies::Copies;
 use house::{Bench, postgres_url};
@@ -45,7 +46,10 @@ const READINGS: [Reading; 5] = [
     }),
     ("page of 50, the most urgent", |bench, size, _| {
         let urgent = TicketQuestion {
-            sort: Sort::SoonestDue,
+            sort: Sort {
+                key: Key::Due,
+                descending: false,
+            },
             ..newest()
         };
         page(bench, Arc::new(Principal::System), urgent, size);
@@ -138,6 +142,6 @@ fn one(bench: &Bench, size: usize, turn: usize) {
 fn page(bench: &Bench, principal: Arc<Principal>, question: TicketQuestion, size: usize) {
     let desk = Arc::clone(&bench.app.desk);
     let now = bench.app.clock.now();
-    let found = bench.read(move |conn| view::list_tickets(conn, &desk, &principal, &question, now));
-    assert_eq!(found.items.len(), 50, "beside {size}");
+    let found = bench.read(move |conn| list::list_tickets(conn, &desk, &principal, &question, now));
+    assert_eq!(found.0.items.len(), 50, "beside {size}");
 }

@@ -6,8 +6,8 @@ use std::fmt;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-pub use crate::identity::oidc::SignOnRefusal;
 use crate::attachments::sniff::Refusal;
+pub use crate::identity::oidc::SignOnRefusal;
 
 pub type Result<T> = std::result::Result<T, Error>;
 

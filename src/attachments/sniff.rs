@@ -176,7 +176,8 @@ pub fn sniff(head: &[u8], name: &str, taken: &[FileType]) -> Result<FileType, Re
 }
 
 fn find(head: &[u8], said: Option<FileType>) -> Result<FileType, Refusal> {
-    if infer::is_app(head) {
+    // `infer` wants a whole header; the beginning of one is enough to refuse.
+    if infer::is_app(head) || head.starts_with(b"\x7fELF") {
         return Err(Refusal::Runs);
     }
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
@@ -253,7 +254,7 @@ fn zip_parts(head: &[u8]) -> Vec<&[u8]> {
 }
 
 /// What a browser or a shell would run, at the beginning of a text.
-const ACTIVE_BEGINNINGS: [&str; 12] = [
+const ACTIVE_BEGINNINGS: [&str; 11] = [
     "#!",
     "<!doctype html",
     "<html",
@@ -265,7 +266,6 @@ const ACTIVE_BEGINNINGS: [&str; 12] = [
     "<?php",
     "<%",
     "<!--",
-    "mz",
 ];
 /// The same anywhere in XML, whose beginning says little.
 const ACTIVE_XML: [&str; 6] = [

@@ -5,11 +5,11 @@
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
 mod attachments;
 mod bulk;
+mod limits;
 mod network;
 pub mod oidc;
-mod sign_in;
-mod limits;
 mod retention;
+mod sign_in;
 mod telemetry;
 
 use std::net::SocketAddr;
@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 
 pub use attachments::{AttachmentStore, Attachments, AttachmentsOverrides, Bucket};
 pub use bulk::{Bulk, BulkOverrides};
+pub use limits::{Limits, LimitsOverrides};
 pub use network::{Network, NetworkOverrides};
 pub use oidc::{Oidc, OidcOverrides};
-pub use sign_in::{SignIn, SignInOverrides};
 pub use retention::{Retention, RetentionOverrides};
-pub use limits::{Limits, LimitsOverrides};
+pub use sign_in::{SignIn, SignInOverrides};
 pub use telemetry::{Telemetry, TelemetryOverrides};
 
 use crate::store::StoreSettings;

@@ -1,7 +1,10 @@
 //! Answers that may be stored and given again, and the transaction around every POST.
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::ETAG;
+use data_encoding::HEXLOWER;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::extract::Call;
 use crate::error::{Error, Result};
@@ -41,6 +44,22 @@ pub fn matches_etag(known: &str, own: &str) -> bool {
         .split(',')
         .map(str::trim)
         .any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
+}
+
+/// A small thing that has no version of its own, under a tag made of what it shows; 304 to who has that already.
+pub fn show(call: &Call, body: &impl Serialize) -> Result<HttpResponse> {
+    let mut answer = json(200, Vec::new(), body)?;
+    let digest = HEXLOWER.encode(&Sha256::digest(answer.body.as_bytes()));
+    let tag = format!("\"{}\"", digest.get(..16).unwrap_or(&digest));
+    if call
+        .if_none_match
+        .as_deref()
+        .is_some_and(|known| matches_etag(known, &tag))
+    {
+        answer = empty(304);
+    }
+    answer.headers.push((ETAG.to_string(), tag));
+    send(answer)
 }
 
 pub fn send(answer: Answer) -> Result<HttpResponse> {

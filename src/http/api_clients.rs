@@ -171,10 +171,8 @@ pub async fn list_api_clients(call: Call, request: HttpRequest) -> Result<HttpRe
     let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
     let work = move |conn: &mut Db| {
-        let organisation_id = match organisation {
-            Some(id) => Some(known_organisation(conn, &id)?.id),
-            None => None,
-        };
+        let organisation = organisation.map(|id| known_organisation(conn, &id)).transpose()?;
+        let organisation_id = organisation.map(|found| found.id);
         let filter = ProgramFilter {
             organisation_id,
             active,

@@ -278,7 +278,8 @@ impl ItemMembers {
         };
         let body = if sent.is_empty() { b"{}" } else { sent };
         let Some(act) = self.operation.act(body)? else {
-            return Ok(Item::File(filing(call, parse_json::<FileTicketIn>(body)?, key)));
+            let question = parse_json::<FileTicketIn>(body)?;
+            return Ok(Item::File(Box::new(filing(call, question, key))));
         };
         let versions = match self.if_match.as_deref().map(versions_in) {
             Some(Ok(versions)) => versions,

@@ -171,11 +171,7 @@ pub async fn list_organisations(call: Call, request: HttpRequest) -> Result<Http
     let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
     let work = move |conn: &mut Db| {
-        if let Some(parent) = parent {
-            let found = directory::find_organisation(conn, &parent)?;
-            let found = found.ok_or_else(|| Error::invalid_parameter("parent", FieldCode::UnknownCode))?;
-            filter.parent_id = Some(found.id);
-        }
+        filter.parent_id = known_parent(conn, parent)?;
         let page = directory::list_organisations(conn, &filter, cursor.as_deref(), limit)?;
         Ok(Page {
             items: show(conn, page.items)?,
@@ -184,6 +180,13 @@ pub async fn list_organisations(call: Call, request: HttpRequest) -> Result<Http
     };
     let page = call.app.store.read(work).await?;
     wire::list(&call, request.query_string(), page)
+}
+
+fn known_parent(conn: &mut Db, given: Option<String>) -> Result<Option<i64>> {
+    let Some(given) = given else { return Ok(None) };
+    let found = directory::find_organisation(conn, &given)?;
+    let found = found.ok_or_else(|| Error::invalid_parameter("parent", FieldCode::UnknownCode))?;
+    Ok(Some(found.id))
 }
 
 pub async fn show_organisation(call: Call, id: web::Path<String>) -> Result<HttpResponse> {

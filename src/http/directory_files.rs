@@ -27,17 +27,12 @@ pub async fn export_organisations(call: Call, request: HttpRequest) -> Result<Ht
 }
 
 pub async fn import_organisations(call: Call, request: HttpRequest, upload: Upload) -> Result<HttpResponse> {
-    let mut params = Params::read(&request, &["apply"]);
-    let apply = params.flag("apply").unwrap_or(false);
-    params.finish()?;
-    if upload.media_type.as_deref() != Some("text/csv") {
-        return Err(Error::UnsupportedMediaType { expected: "text/csv" });
-    }
     let bytes = upload.bytes.clone();
-    if !apply {
+    if !is_to_apply(&request, &upload)? {
         return compute_once(&call, &upload.bytes, move |conn, _| {
             let plan = import::plan(conn, &bytes)?;
-            Ok(ImportOut { applied: false, plan })
+            let applied = false;
+            Ok(ImportOut { applied, plan })
         })
         .await;
     }
@@ -48,4 +43,14 @@ pub async fn import_organisations(call: Call, request: HttpRequest, upload: Uplo
         answer::json(200, Vec::new(), &ImportOut { applied: true, plan })
     })
     .await
+}
+
+fn is_to_apply(request: &HttpRequest, upload: &Upload) -> Result<bool> {
+    let mut params = Params::read(request, &["apply"]);
+    let apply = params.flag("apply").unwrap_or(false);
+    params.finish()?;
+    match upload.media_type.as_deref() {
+        Some("text/csv") => Ok(apply),
+        _ => Err(Error::UnsupportedMediaType { expected: "text/csv" }),
+    }
 }

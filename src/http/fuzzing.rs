@@ -18,8 +18,10 @@ use crate::language::Language;
 use crate::store::page::{decode_cursor, encode_cursor};
 use crate::text::{fold, like_pattern, nfc};
 
+pub type Parser = fn(&[u8]);
+
 /// By the name that `bin/fuzz` takes.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Parser)] = &[
     ("token", presented_token),
     ("cursor", cursor),
     ("versions", versions),

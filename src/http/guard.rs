@@ -44,7 +44,7 @@ pub async fn limit<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    match brake(&request, None) {
+    match brake(request.request(), None) {
         Err(refused) => Ok(request.into_response(refused.error_response())),
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
     }
@@ -70,7 +70,6 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
             let bearer = request.headers().get(AUTHORIZATION).and_then(bearer_of);
             let principal = recognise(request.request(), bearer).await?;
             access::permit(&principal, action)?;
-            request.extensions_mut().insert(Arc::new(principal));
         }
     }
     // PostgreSQL takes no NUL in a text, so that nothing can have such an id.
@@ -93,15 +92,18 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The principal behind a token or key that came with this request, wherever it stood, if it may ask once more.
-pub async fn recognise(request: &HttpRequest, bearer: Option<String>) -> Result<Principal> {
+pub async fn recognise(request: &HttpRequest, bearer: Option<String>) -> Result<Arc<Principal>> {
     let outcome = match bearer {
         Some(bearer) => authenticate(request, bearer).await,
         None => Err(Error::Unauthenticated),
     };
     match outcome {
         Ok(authenticated) => {
-            brake(request, Some(&authenticated.principal))?;
-            Ok(authenticated.principal)
+            let principal = Arc::new(authenticated.principal);
+            // Also where it is refused: the log names who asked.
+            request.extensions_mut().insert(Arc::clone(&principal));
+            brake(request, Some(&principal))?;
+            Ok(principal)
         }
         Err(Error::Unauthenticated) => {
             brake(request, None)?;

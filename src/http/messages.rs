@@ -101,11 +101,7 @@ pub(super) fn said_answer(id: &str, said: Said) -> Result<Answer> {
         false => "messages",
     };
     let location = format!("/api/v1/tickets/{id}/{list}");
-    answer::json(
-        201,
-        vec![("location".into(), location)],
-        &MessageOut::from(said),
-    )
+    answer::json(201, vec![("location".into(), location)], &MessageOut::from(said))
 }
 
 pub async fn post_message(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {

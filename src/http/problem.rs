@@ -7,9 +7,8 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHEN
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource, SignOnRefusal};
 use crate::attachments::sniff::Refusal;
-use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource};
+use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource, SignOnRefusal};
 use crate::language::Language;
 
 /// What a failure tells the caller.
@@ -676,6 +675,7 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
         Conflict::Anonymised => (
             "Thông tin của người này đã được xóa.",
             "This person's data were erased.",
+        ),
         Conflict::NoPassword => (
             "Tài khoản này không có mật khẩu; quản trị viên có thể đặt mật khẩu.",
             "This account has no password; an administrator can set one.",
@@ -703,6 +703,7 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
         Conflict::OwnAccount => (
             "Với tài khoản của chính mình, hãy dùng /me/password và /me/totp.",
             "For your own account use /me/password and /me/totp.",
+        ),
         Conflict::AttachmentUsed => (
             "Tệp này đã thuộc về một câu hỏi nên không thể xóa riêng.",
             "This file is part of a ticket and goes only with it.",
@@ -753,6 +754,7 @@ impl ResponseError for Error {
             }
             Error::RangeNotSatisfiable { size } => {
                 response.insert_header(("Content-Range", format!("bytes */{size}")));
+            }
             Error::TooManyRequests { retry_after_seconds } => {
                 response.insert_header((RETRY_AFTER, retry_after_seconds.to_string()));
             }

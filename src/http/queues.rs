@@ -120,7 +120,7 @@ pub async fn show_queue(call: Call, id: web::Path<String>) -> Result<HttpRespons
         .store
         .read(move |conn| queues::get_queue(conn, &id))
         .await?;
-    Ok(HttpResponse::Ok().json(QueueOut::from(queue)))
+    answer::show(&call, &QueueOut::from(queue))
 }
 
 pub async fn summarise_queue(call: Call, id: web::Path<String>) -> Result<HttpResponse> {

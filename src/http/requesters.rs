@@ -144,10 +144,8 @@ pub async fn list_requesters(call: Call, request: HttpRequest) -> Result<HttpRes
     params.finish()?;
     let principal = call.principal.clone();
     let work = move |conn: &mut Db| {
-        let organisation_id = match organisation {
-            Some(id) => Some(known_organisation(conn, &id)?.id),
-            None => None,
-        };
+        let organisation = organisation.map(|id| known_organisation(conn, &id)).transpose()?;
+        let organisation_id = organisation.map(|found| found.id);
         let filter = RequesterFilter {
             organisation_id,
             q,

@@ -5,7 +5,10 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files, calendar_versions, calendars, custom_fields, deliveries, directory, directory_files, identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports, requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
+    agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files,
+    calendar_versions, calendars, custom_fields, deliveries, directory, directory_files, identity, matching,
+    messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports,
+    requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
 };
 use crate::error::Error;
 use crate::identity::access::Action;

@@ -227,10 +227,7 @@ pub fn withdraw_deliveries(conn: &mut Db, address: &str) -> Result<Vec<(i64, Uid
         .filter(deliveries::state.eq_any([DeliveryState::Pending, DeliveryState::Dead]))
         .filter(deliveries::recipient.eq(address))
         .filter(deliveries::kind.ne_all(TO_THE_DESK));
-    let found: Vec<(i64, Uid)> = waiting
-        .order(deliveries::id)
-        .select((deliveries::id, deliveries::uid))
-        .load(conn)?;
+    let found: Vec<(i64, Uid)> = waiting.select((deliveries::id, deliveries::uid)).load(conn)?;
     let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
     diesel::update(deliveries::table.filter(deliveries::id.eq_any(ids)))
         .set((
@@ -249,7 +246,6 @@ pub fn list_delivery_uids_to(conn: &mut Db, address: &str, ticket_ids: &[i64]) -
         .filter(deliveries::ticket_id.eq_any(ticket_ids.to_vec()))
         .filter(deliveries::recipient.eq(address))
         .filter(deliveries::kind.ne_all(TO_THE_DESK))
-        .order(deliveries::id)
         .select((deliveries::id, deliveries::uid))
         .load(conn)?)
 }

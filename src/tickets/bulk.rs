@@ -27,7 +27,7 @@ const ACTS_AT_ONCE: usize = 16;
 /// One checked item.
 #[derive(Clone)]
 pub enum Item {
-    File(Filing),
+    File(Box<Filing>),
     Act(ToDo),
 }
 
@@ -99,7 +99,7 @@ pub async fn each(
 
 async fn alone(store: &Store, intake: &Intake, asker: &Asker, item: Result<Item>) -> Result<Answer> {
     match item? {
-        Item::File(filing) => intake.file(filing).await,
+        Item::File(filing) => intake.file(*filing).await,
         Item::Act(todo) => {
             let asker = asker.clone();
             store.write(move |conn| asker.carry_out(conn, &todo)).await

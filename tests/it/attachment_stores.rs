@@ -152,7 +152,7 @@ fn files_lie_in_a_bucket_as_they_lie_in_a_folder() {
     let hue = app.organisation("H57");
     let objects = || block_on(app.app.vault.count()).unwrap();
     // In parts: more than one of S3's least size.
-    let long: Vec<u8> = (0..12_000_000_u32)
+    let long: Vec<u8> = (0..9_000_000_u32)
         .map(|n| b'a' + u8::try_from(n % 26).unwrap())
         .collect();
     let id = sent(&hue, "long.txt", &long);

@@ -10,9 +10,9 @@
 )]
 
 mod agreements;
+mod api_clients;
 mod attachment_stores;
 mod attachments;
-mod api_clients;
 mod attribution;
 mod bad_input;
 mod bulk;
@@ -27,8 +27,8 @@ mod custom_fields;
 mod demo;
 mod deployment_files;
 mod directory;
-mod edge;
 mod directory_files;
+mod edge;
 mod idempotency;
 mod isolation;
 mod lifecycle;
@@ -44,6 +44,7 @@ mod operations;
 mod plans;
 mod policies;
 mod policy_previews;
+mod preconditions;
 mod reach;
 mod readme;
 mod recount;

@@ -154,7 +154,7 @@ fn an_inactive_person_does_not_come_in() {
     app.agent("lan", &[]);
     provider.person("lan", &["giaidap-agent"]);
     let now = app.app.clock.now();
-    app.write(move |conn| giaidap::identity::deactivate_user(conn, "lan@centre.example", now));
+    app.write(move |conn| giaidap::identity::accounts::deactivate(conn, "lan@centre.example", now));
     assert_eq!(log_in(&app, "lan").expect(403).problem(), "sign-on-forbidden");
 }
 
@@ -375,7 +375,7 @@ fn access_tokens_of_the_provider_open_what_their_scopes_and_roles_allow() {
 
     // Of an inactive person.
     let now = app.app.clock.now();
-    app.write(move |conn| giaidap::identity::deactivate_user(conn, "lan@centre.example", now));
+    app.write(move |conn| giaidap::identity::accounts::deactivate(conn, "lan@centre.example", now));
     reader.get("/api/v1/me").expect(401);
 }
 

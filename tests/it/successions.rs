@@ -118,7 +118,7 @@ fn a_successor_sees_the_tickets_from_the_midnight_after_the_last_day_and_not_bef
         "a ticket keeps naming who filed it"
     );
     assert_eq!(old.get(&path).expect(200).body["state"], "cancelled");
-    assert_eq!(events(&last, &path).last().unwrap()["kind"], "cancelled");
+    assert_eq!(events(&last, &path).last().unwrap()["kind"], "ticket_cancelled");
 }
 
 #[test]
@@ -312,4 +312,29 @@ fn what_would_leave_a_gap_or_a_circle_is_refused() {
         (&Value::Null, &Value::Null)
     );
     succeed(&admin, "X1", &plan("X3", "2020-12-31")).expect(200);
+}
+
+#[test]
+fn of_two_successions_at_once_that_make_a_circle_one_is_refused() {
+    let app = TestApp::start();
+    let other = app.replica();
+    let admin = app.admin();
+    for last_day in ["2020-01-31", "2020-02-29", "2020-03-31"] {
+        let threads: Vec<_> = [("H26", "H27", &app.url), ("H27", "H26", &other.url)]
+            .into_iter()
+            .map(|(closed, successor, url)| {
+                let (admin, closed) = (admin.on(url), closed.to_owned());
+                let body = json!({ "successor": successor, "last_day": last_day });
+                std::thread::spawn(move || succeed(&admin, &closed, &body).status)
+            })
+            .collect();
+        let mut statuses: Vec<u16> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        statuses.sort();
+        assert_eq!(statuses, [200, 422]);
+        for code in ["H26", "H27"] {
+            let back = json!({ "successor": null, "valid_to": null });
+            let path = format!("/api/v1/organisations/{code}");
+            admin.with("If-Match", "*").patch(&path, &back).expect(200);
+        }
+    }
 }

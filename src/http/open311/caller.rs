@@ -62,7 +62,7 @@ impl Caller {
         if let Some((name, _)) = self.query.iter().find(is_odd) {
             return Err(Error::invalid_parameter(name, FieldCode::ControlCharacter));
         }
-        Ok(Arc::new(principal))
+        Ok(principal)
     }
 }
 

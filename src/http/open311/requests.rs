@@ -22,8 +22,9 @@ use crate::language::Language;
 use crate::store::Db;
 use crate::tickets::filing::{FileTicket, Filing};
 use crate::tickets::lifecycle::State;
+use crate::tickets::list::{self, TicketFilter, TicketQuestion};
 use crate::tickets::operations::get_for_reading;
-use crate::tickets::view::{self, Sort, TicketFilter, TicketQuestion, TicketView};
+use crate::tickets::view::{self, TicketView};
 
 static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -316,7 +317,7 @@ pub async fn list_open311_requests(
     respond(app, &request, &ending, async |caller, format| {
         let found = match caller.asked("service_request_id") {
             Some(ids) => find_requests(caller, split(ids)).await?,
-            None => list(caller).await?,
+            None => newest(caller).await?,
         };
         show(format, caller.language, &found)
     })
@@ -336,7 +337,7 @@ fn split(list: &str) -> Vec<String> {
 const LONGEST_SPAN_DAYS: i64 = 90;
 const MOST_REQUESTS: usize = 1000;
 
-async fn list(caller: &Caller) -> Result<Vec<TicketView>> {
+async fn newest(caller: &Caller) -> Result<Vec<TicketView>> {
     let principal = caller.admit(&[], Action::ReadTicket).await?;
     let (states, codes) = (
         states(caller.asked("status"))?,
@@ -385,13 +386,12 @@ fn all(
 ) -> Result<Vec<TicketView>> {
     let mut question = TicketQuestion {
         filter,
-        sort: Sort::NewestFiled,
         limit: crate::store::page::MAX_LIMIT,
         ..TicketQuestion::default()
     };
     let mut found = Vec::new();
     while found.len() < MOST_REQUESTS {
-        let page = view::list_tickets(conn, desk, principal, &question, now)?;
+        let (page, _) = list::list_tickets(conn, desk, principal, &question, now)?;
         found.extend(page.items);
         question.cursor = page.next_cursor;
         if question.cursor.is_none() {

@@ -81,13 +81,20 @@ impl<'a> Plan<'a> {
         };
         let (filter, key) = (self.filter, self.sort.key);
         let in_order = |keys: &[Key]| keys.contains(&key);
-        if key == Key::Priority {
-            return Ok(Drive::Priority);
-        }
         if let Some(id) = filter.queue_id
             && (in_order(&[Key::Filed, Key::Due]) || is_few(lite, &format!("queue_id = {id}"))?)
         {
             return Ok(Drive::Queue);
+        }
+        let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+        if !states.is_empty()
+            && ((states.len() == 1 && in_order(&[Key::Filed]))
+                || is_few(lite, &format!("state IN ('{}')", states.join("', '")))?)
+        {
+            return Ok(Drive::State);
+        }
+        if key == Key::Priority {
+            return Ok(Drive::Priority);
         }
         let ranks: Vec<String> = filter
             .priorities
@@ -99,13 +106,6 @@ impl<'a> Plan<'a> {
                 || is_few(lite, &format!("priority IN ({})", ranks.join(", ")))?)
         {
             return Ok(Drive::Priority);
-        }
-        let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
-        if !states.is_empty()
-            && ((states.len() == 1 && in_order(&[Key::Filed]))
-                || is_few(lite, &format!("state IN ('{}')", states.join("', '")))?)
-        {
-            return Ok(Drive::State);
         }
         Ok(Drive::Order)
     }

@@ -182,6 +182,9 @@ pub fn remaining(conn: &mut Db, desk: &Desk, clocks: &[ClockRow], now: DateTime<
 
 /// The tickets with these inside keys, in the order of the keys.
 pub fn list_views(conn: &mut Db, desk: &Desk, ids: &[i64], now: DateTime<Utc>) -> Result<Vec<TicketView>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let place: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
     let mut rows = db::list_rows(conn, ids)?;
     rows.sort_by_key(|row| place.get(&row.ticket.id));

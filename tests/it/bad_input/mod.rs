@@ -1,5 +1,5 @@
 //! Bad input is a problem that names what is wrong, and nothing of it is written.
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::client::Reply;
 use crate::support::{Client, TestApp, question};
@@ -8,6 +8,7 @@ mod addresses;
 mod bytes;
 mod fields;
 mod headers;
+mod hostile;
 
 const TICKETS: &str = "/api/v1/tickets";
 

@@ -27,7 +27,7 @@ fn a_log_names_requests_and_nothing_of_people() {
         "debug,giaidap=trace",
         &settings,
     );
-    let hue = house.key_of("H57", &marked("LGSP"), &giaidap::identity::Scope::OF_CLIENTS);
+    let hue = house.key_of("H57", &marked("LGSP"), &identity::Scope::OF_CLIENTS);
     let hue = hue.on(&server.url).with("X-Forwarded-For", "203.0.113.77");
     let lan = house
         .staff(Role::Agent, &format!("lan{MARK}"), &["technology"])

@@ -1,6 +1,5 @@
 //! What holds on every route, whatever it does: limits, traces, logs, browsers, hostile connections, going away.
 mod browsers;
-mod hostile;
 mod logs;
 mod rate;
 mod shutdown;

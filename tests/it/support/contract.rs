@@ -156,6 +156,22 @@ impl Contract {
         }
     }
 
+    /// The names of the headers and parameters that an operation declares to take.
+    pub fn parameters(&self, method: &str, path: &str) -> Result<Vec<String>, String> {
+        let pointer = format!("{}/parameters", self.operation(method, path)?.pointer);
+        let count = self
+            .document
+            .pointer(&pointer)
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
+        (0..count)
+            .map(|at| {
+                let (_, parameter) = follow(&self.document, &format!("{pointer}/{at}"))?;
+                Ok(parameter["name"].as_str().unwrap_or_default().to_owned())
+            })
+            .collect()
+    }
+
     /// The statuses that an operation declares.
     pub fn statuses(&self, method: &str, path: &str) -> Result<Vec<String>, String> {
         let pointer = format!("{}/responses", self.operation(method, path)?.pointer);
