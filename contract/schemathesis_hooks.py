@@ -95,6 +95,11 @@ def before_call(context, case, kwargs):
 def nothing_that_the_schema_allows_is_refused_for_its_shape(ctx, response, case):
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 422:
         return
-    refused = [error for error in response.json().get("errors", []) if error["code"] in STRUCTURAL]
+    # Each topic has a schema of its own fields, made while the server runs.
+    refused = [
+        error
+        for error in response.json().get("errors", [])
+        if error["code"] in STRUCTURAL and not error.get("pointer", "").startswith("/custom_fields")
+    ]
     if refused:
         raise AssertionError(f"the schema allows what the server refuses: {json.dumps(refused, ensure_ascii=False)}")
