@@ -19,6 +19,7 @@ _keys = itertools.count(1)
 REAL = json.loads(os.environ.get("CONTRACT_REAL_IDS", "{}"))
 # Whom staff files for; an organisation's program files for itself.
 ORGANISATION = os.environ.get("CONTRACT_ORGANISATION")
+FOR_SOMEBODY = {"create_requester", "file_ticket", "file_open311_request", "match_sla_policy", "simulate_sla"}
 # What a schema can say of a field. A request that keeps its schema and is refused for one of these shows that the file
 # promises more than the server takes.
 STRUCTURAL = {"required", "unknown_field", "wrong_type", "too_short", "too_long"}
@@ -64,10 +65,13 @@ def _mend_body(case):
         return
     if case.body is NOT_SET:
         return
-    case.body = _written_as_json_writers_do(case.body)
-    files = case.operation.definition.raw.get("operationId") in {"file_ticket", "match_sla_policy", "simulate_sla"}
-    if ORGANISATION and files and isinstance(case.body, dict):
-        case.body["organisation"] = ORGANISATION
+    body = _written_as_json_writers_do(case.body)
+    if ORGANISATION and isinstance(body, dict) and case.operation.definition.raw.get("operationId") in FOR_SOMEBODY:
+        body["organisation"] = ORGANISATION
+    # Whatever is assigned is judged anew, and the bytes of a file would be found wrong.
+    # (Not compared as values: 4.0 equals 4 here.)
+    if isinstance(body, (dict, list)) and repr(body) != repr(case.body):
+        case.body = body
 
 
 @schemathesis.hook
@@ -79,6 +83,8 @@ def before_call(context, case, kwargs):
     if case.query and not case.meta.is_negative_at(ParameterLocation.QUERY):
         # Only a list gives cursors. tests/it/lists.rs walks them.
         case.query.pop("cursor", None)
+        # The façade's other way to name a caller; this run has one already, in `Authorization`.
+        case.query.pop("api_key", None)
     if case.path_parameters and not case.meta.is_negative_at(ParameterLocation.PATH):
         for name, value in case.path_parameters.items():
             case.path_parameters[name] = REAL.get(value, value) if isinstance(value, str) else value
@@ -89,6 +95,11 @@ def before_call(context, case, kwargs):
 def nothing_that_the_schema_allows_is_refused_for_its_shape(ctx, response, case):
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 422:
         return
-    refused = [error for error in response.json().get("errors", []) if error["code"] in STRUCTURAL]
+    # Each topic has a schema of its own fields, made while the server runs.
+    refused = [
+        error
+        for error in response.json().get("errors", [])
+        if error["code"] in STRUCTURAL and not error.get("pointer", "").startswith("/custom_fields")
+    ]
     if refused:
         raise AssertionError(f"the schema allows what the server refuses: {json.dumps(refused, ensure_ascii=False)}")
