@@ -70,12 +70,10 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
             let bearer = request.headers().get(AUTHORIZATION).and_then(bearer_of);
             let principal = recognise(request.request(), bearer).await?;
             access::permit(&principal, action)?;
+            if names_nul(request.request()) {
+                return Err(Error::NotFound(Resource::Page));
+            }
         }
-    }
-    // PostgreSQL takes no NUL in a text, so that nothing can have such an id.
-    let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
-    if request.match_info().iter().any(|(_, value)| has_nul(value)) {
-        return Err(Error::NotFound(Resource::Page));
     }
     // Nothing here unpacks what was compressed: a small body could become a huge one.
     let encoding = request.headers().get(CONTENT_ENCODING);
@@ -86,6 +84,12 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// PostgreSQL takes no NUL in a text, so that nothing can have such an id.
+pub fn names_nul(request: &HttpRequest) -> bool {
+    let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
+    request.match_info().iter().any(|(_, value)| has_nul(value))
 }
 
 /// Asked by machines of the operator, again and again; an answer that says "too often" would take the server away.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::format::Format;
 use crate::app::App;
-use crate::error::{Error, FieldCode, Result};
+use crate::error::{Error, FieldCode, Resource, Result};
 use crate::http::context::RequestContext;
 use crate::http::guard;
 use crate::identity::Principal;
@@ -75,6 +75,7 @@ pub async fn respond(
 ) -> HttpResponse {
     let caller = Caller::new(app, request);
     let (format, answer) = match Format::parse(ending) {
+        Ok(format) if guard::names_nul(request) => (format, Err(Error::NotFound(Resource::Page))),
         Ok(format) => (format, work(&caller, format).await),
         Err(error) => (Format::Json, Err(error)),
     };

@@ -185,7 +185,7 @@ impl Contract {
         let kind = self.document.pointer(&format!("{schema}/type"));
         let instance = match kind.and_then(Value::as_str) {
             Some("integer" | "number") => {
-                serde_json::from_str(value).map_err(|_| format!("{value} is no number"))?
+                serde_json::from_str(value).map_err(|cause| format!("{value} is no number: {cause}"))?
             }
             _ => Value::from(value),
         };

@@ -38,12 +38,11 @@ impl OpenIdProvider {
             .stderr(Stdio::null())
             .spawn()
             .expect("Node.js is needed for the tests of logins");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said: Vec<String> = lines.map(Result::unwrap).take(3).collect();
-        let issuer = said.iter().find_map(|line| line.strip_prefix("listening "));
-        let issuer = issuer.unwrap_or_else(|| panic!("the provider did not start: {said:?}"));
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = |line: String| line.strip_prefix("listening ").map(str::to_owned);
+        let issuer = lines.find_map(|line| address(line.unwrap()));
         OpenIdProvider {
-            issuer: issuer.to_owned(),
+            issuer: issuer.expect("the provider starts"),
             child,
         }
     }
