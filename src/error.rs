@@ -7,7 +7,6 @@ use std::fmt;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::attachments::sniff::Refusal;
-pub use crate::identity::oidc::SignOnRefusal;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -140,6 +139,23 @@ pub enum Conflict {
     AttachmentUsed,
     /// The ticket has as many files as it may have.
     TooManyAttachments,
+}
+
+/// Why a login by the OpenID provider was refused. The person is told as much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOnRefusal {
+    /// The login is not known, over, ended already, or was begun in another browser.
+    UnknownLogin,
+    /// The provider ended it, with this error of OAuth 2.0 or OpenID Connect.
+    Provider(&'static str),
+    /// The person, or the provider for them, said no.
+    Denied,
+    /// What the provider gave does not hold.
+    Unproven,
+    /// Nobody here is that person, or they are not active any more.
+    UnknownPerson,
+    /// Nothing that the provider says of them gives them a role here.
+    NoRole,
 }
 
 /// One wrong field of a request.

@@ -10,8 +10,8 @@ use super::fetch::{Answer, Authorization, unavailable};
 use super::provider::{Metadata, Provider};
 use super::roles::find_claim;
 use super::verify::{Purpose, subject_of};
-use super::{Identity, SignOnRefusal, db};
-use crate::error::Result;
+use super::{Identity, db};
+use crate::error::{Result, SignOnRefusal};
 use crate::identity::token::{hash, random_base32};
 use crate::store::Db;
 

@@ -22,7 +22,7 @@ use self::roles::role_of;
 use self::verify::{Purpose, subject_of};
 use super::{Principal, Role, Scope};
 use crate::config::Oidc;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SignOnRefusal};
 use crate::language::Language;
 use crate::store::Db;
 use crate::text::{breaks_a_line, nfc};
@@ -61,23 +61,6 @@ impl Identity {
 
 /// In characters, of a name that the provider gives.
 const LONGEST_NAME: usize = 200;
-
-/// Why a login was refused; the way in is a program's or a browser's, which are told as much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignOnRefusal {
-    /// The login is not known, over, ended already, or was begun in another browser.
-    UnknownLogin,
-    /// The provider ended it, with this error of OAuth 2.0 or OpenID Connect.
-    Provider(&'static str),
-    /// The person, or the provider for them, said no.
-    Denied,
-    /// What the provider gave does not hold.
-    Unproven,
-    /// Nobody here is that person, or they are not active any more.
-    UnknownPerson,
-    /// Nothing that the provider says of them gives them a role here.
-    NoRole,
-}
 
 /// Who came in, or why nobody did: then what else was done (sessions that ended) stands.
 pub type Admission = std::result::Result<super::db::User, SignOnRefusal>;

@@ -1,6 +1,6 @@
 //! The provider's documents, kept for as long as they are good: metadata for an hour, keys for as long as their answer
-//! allows. A key or algorithm that is unknown makes us look again, but at most every half minute, so that a stranger with invented key names
-//! cannot make us hammer the provider; and after a failure it is left alone for some seconds.
+//! allows. A key or algorithm that is not known makes us look again, but at most every half minute, so that a stranger
+//! with invented key names cannot make us hammer the provider; and after a failure it is left alone for some seconds.
 //!
 //! Keys are replaced as a whole: one that the provider withdrew is gone with the next look, and none is used beyond its
 //! time because the provider is away.
