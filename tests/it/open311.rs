@@ -211,3 +211,74 @@ fn no_key_and_a_wrong_key_are_forbidden_on_every_route_that_needs_one() {
         }
     }
 }
+
+#[test]
+fn the_custom_fields_of_a_topic_are_the_attributes_of_its_service() {
+    let app = TestApp::start();
+    let (admin, hue) = (app.admin(), app.organisation("H57"));
+    let label = |vi: &str, en: &str| json!({ "vi": vi, "en": en });
+    let definition = json!({ "custom_fields": [
+        { "code": "dossier", "type": "text", "label": label("Số hồ sơ", "Dossier"), "required": true },
+        { "code": "copies", "type": "number", "label": label("Số bản", "Copies"), "required": false },
+        { "code": "paper", "type": "boolean", "label": label("Có bản giấy", "On paper"), "required": false },
+        { "code": "level", "type": "choice", "label": label("Cấp", "Level"), "required": false,
+          "choices": [{ "code": "commune", "label": label("Xã", "Commune") }] },
+    ] });
+    let path = "/api/v1/topics/NGSP/custom-fields";
+    admin.with("If-Match", "*").put(path, &definition).expect(200);
+
+    let services = app.anonymous().get("/open311/v2/services.json").expect(200).body;
+    let with_metadata: Vec<&str> = services
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|service| service["metadata"] == true)
+        .map(|service| service["service_code"].as_str().unwrap())
+        .collect();
+    assert_eq!(with_metadata, ["NGSP"]);
+    let shown = app
+        .anonymous()
+        .get("/open311/v2/services/NGSP.json")
+        .expect(200)
+        .body;
+    let datatypes: Vec<&str> = shown["attributes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|attribute| attribute["datatype"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        datatypes,
+        ["string", "number", "singlevaluelist", "singlevaluelist"]
+    );
+    let xml = app
+        .anonymous()
+        .get("/open311/v2/services/NGSP.xml")
+        .expect(200)
+        .text;
+    assert!(
+        xml.contains("<values><value><key>commune</key><name>Xã</name></value></values>"),
+        "{xml}"
+    );
+
+    let fields = [("service_code", "NGSP"), ("description", "Hỏi.")];
+    let refused = file(&hue, &fields).expect(400);
+    let text = refused.body[0]["description"].as_str().unwrap();
+    assert!(text.contains("/custom_fields/dossier"), "{text}");
+    let with = |extra: &[(&'static str, &'static str)]| [&fields[..], extra].concat();
+    let wrong = with(&[("attribute[dossier]", "H1"), ("attribute[copies]", "two")]);
+    file(&hue, &wrong).expect(400);
+    let right = with(&[
+        ("attribute[dossier]", "12"),
+        ("attribute[copies]", "2"),
+        ("attribute[paper]", "true"),
+        ("attribute[level]", "commune"),
+    ]);
+    let filed = file(&hue, &right).expect(201);
+    let number = filed.body[0]["service_request_id"].as_str().unwrap();
+    let ticket = hue.get(&format!("/api/v1/tickets/{number}")).expect(200).body;
+    assert_eq!(
+        ticket["custom_fields"],
+        json!({ "dossier": "12", "copies": 2, "paper": true, "level": "commune" })
+    );
+}

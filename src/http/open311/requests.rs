@@ -19,6 +19,7 @@ use crate::idempotency::{Answer, Key};
 use crate::identity::Principal;
 use crate::identity::access::Action;
 use crate::language::Language;
+use crate::queues::{self, fields::FieldType};
 use crate::store::Db;
 use crate::tickets::filing::{FileTicket, Filing};
 use crate::tickets::lifecycle::State;
@@ -143,7 +144,7 @@ async fn file(caller: &Caller, format: Format, form: Result<Upload>) -> Result<A
     }
     let given = fields(&form.bytes);
     let principal = caller.admit(&given, Action::FileTicket).await?;
-    let question = question(&given, caller.language)?;
+    let question = question(caller, &given).await?;
     let key = idempotency_key(caller, &principal, &given)?;
     let (language, account) = (caller.language, find(&given, "account_id").map(str::to_owned));
     let answering = move |view: &TicketView| {
@@ -189,10 +190,10 @@ fn idempotency_key(caller: &Caller, principal: &Principal, form: &[(String, Stri
 }
 
 /// The form as a question of the API, so that the same checks apply; their errors are named as the form names them.
-fn question(given: &[(String, String)], language: Language) -> Result<FileTicket> {
+async fn question(caller: &Caller, given: &[(String, String)]) -> Result<FileTicket> {
     let code = find(given, "service_code").ok_or_else(|| required("service_code"))?;
     let description = find(given, "description").ok_or_else(|| required("description"))?;
-    let text = [description, &place_of(given, language)].concat();
+    let text = [description, &place_of(given, caller.language)].concat();
     let mut body = json!({
         "subject": subject_of(description),
         "body": text,
@@ -205,7 +206,7 @@ fn question(given: &[(String, String)], language: Language) -> Result<FileTicket
         if let Some(account) = find(given, "account_id") {
             members.insert("external_ref".into(), json!(account));
         }
-        let custom = attributes(given);
+        let custom = attributes(caller, code.to_owned(), given).await?;
         if !custom.is_empty() {
             members.insert("custom_fields".into(), Value::Object(custom));
         }
@@ -267,14 +268,43 @@ fn requester(given: &[(String, String)]) -> Option<Value> {
     Some(json!({ "name": name, "email": email, "phone": find(given, "phone") }))
 }
 
-/// `attribute[code]=value`: the topic's own fields.
-fn attributes(given: &[(String, String)]) -> Map<String, Value> {
+/// `attribute[code]=value`: the topic's custom fields. A form knows only text, so that numbers and yes or no are read as
+/// the definition wants them; what cannot be read so is left to the check, which names it.
+async fn attributes(
+    caller: &Caller,
+    topic: String,
+    given: &[(String, String)],
+) -> Result<Map<String, Value>> {
     let code_of = |name: &str| Some(name.strip_prefix("attribute[")?.strip_suffix(']')?.to_owned());
-    given
+    let named: Vec<(String, &str)> = given
         .iter()
         .filter(|(_, value)| !value.trim().is_empty())
-        .filter_map(|(name, value)| Some((code_of(name)?, json!(value.trim()))))
-        .collect()
+        .filter_map(|(name, value)| Some((code_of(name)?, value.trim())))
+        .collect();
+    if named.is_empty() {
+        return Ok(Map::new());
+    }
+    let found = caller
+        .app
+        .store
+        .read(move |conn| queues::find_topic(conn, &topic));
+    let fields = found.await?.map_or(Ok(Vec::new()), |topic| topic.fields())?;
+    let type_of = |code: &str| {
+        fields
+            .iter()
+            .find(|field| field.code == code)
+            .map(|field| field.r#type)
+    };
+    let typed = |code: &str, text: &str| match type_of(code) {
+        Some(FieldType::Number) => serde_json::from_str(text).ok().map(Value::Number),
+        Some(FieldType::Boolean) => text.parse().ok().map(Value::Bool),
+        _ => None,
+    };
+    let values = named.into_iter().map(|(code, text)| {
+        let value = typed(&code, text).unwrap_or_else(|| json!(text));
+        (code, value)
+    });
+    Ok(values.collect())
 }
 
 pub async fn show_open311_request(
@@ -351,7 +381,7 @@ async fn newest(caller: &Caller) -> Result<Vec<TicketView>> {
             Some(codes) => codes
                 .iter()
                 .map(|code| {
-                    let topic = crate::queues::find_topic(conn, code)?;
+                    let topic = queues::find_topic(conn, code)?;
                     topic
                         .map(|topic| Some(topic.id))
                         .ok_or(Error::NotFound(Resource::Topic))
