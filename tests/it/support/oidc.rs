@@ -38,14 +38,12 @@ impl OpenIdProvider {
             .stderr(Stdio::null())
             .spawn()
             .expect("Node.js is needed for the tests of logins");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said: Vec<String> = lines.map(Result::unwrap).take(3).collect();
-        let issuer = said.iter().find_map(|line| line.strip_prefix("listening "));
-        let issuer = issuer.unwrap_or_else(|| panic!("the provider did not start: {said:?}"));
-        OpenIdProvider {
-            issuer: issuer.to_owned(),
-            child,
-        }
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let issuer = lines.find_map(|line| line.strip_prefix("listening ").map(str::to_owned));
+        let issuer = issuer.expect("the provider starts");
+        OpenIdProvider { issuer, child }
     }
 
     /// Settings for this provider: two roles are mapped, only known persons come in.
