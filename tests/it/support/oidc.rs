@@ -38,12 +38,13 @@ impl OpenIdProvider {
             .stderr(Stdio::null())
             .spawn()
             .expect("Node.js is needed for the tests of logins");
-        let mut lines = BufReader::new(child.stdout.take().unwrap())
-            .lines()
-            .map(Result::unwrap);
-        let issuer = lines.find_map(|line| line.strip_prefix("listening ").map(str::to_owned));
-        let issuer = issuer.expect("the provider starts");
-        OpenIdProvider { issuer, child }
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = |line: String| line.strip_prefix("listening ").map(str::to_owned);
+        let issuer = lines.find_map(|line| address(line.unwrap()));
+        OpenIdProvider {
+            issuer: issuer.expect("the provider starts"),
+            child,
+        }
     }
 
     /// Settings for this provider: two roles are mapped, only known persons come in.
