@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use giaidap::http::routes::{ROUTES, Route};
 use serde_json::Value;
 
+use crate::attachments::{self, PDF};
 use crate::isolation::body_for;
 use crate::support::contract::Contract;
 use crate::support::desk::{agreement, path_of};
@@ -18,6 +19,13 @@ const TAGGED: &[&str] = &[
     "show_sla_policy",
     "show_agreement",
     "show_ticket",
+    "show_organisation",
+    "show_requester",
+    "show_api_client",
+    "show_topic",
+    "show_queue",
+    "show_attachment",
+    "download_attachment",
 ];
 
 /// GETs without a tag, and why.
@@ -28,9 +36,13 @@ const UNTAGGED: &[(&str, &str)] = &[
     ("openapi_file", "changes with the binary only"),
     ("show_status_page", "may not be kept anywhere"),
     ("show_me", "made of the credential, not stored as one thing"),
-    ("show_organisation", "no route changes it"),
-    ("show_topic", "no route changes it"),
-    ("show_queue", "no route changes it"),
+    ("show_custom_fields_schema", "made of the topic, which is tagged"),
+    ("export_organisations", "a file of the whole directory"),
+    ("begin_oidc_login", "a step of a login"),
+    ("finish_oidc_login", "a step of a login"),
+    ("show_open311_service", "GeoReport v2 knows no tags"),
+    ("show_open311_request", "GeoReport v2 knows no tags"),
+    ("show_open311_token", "GeoReport v2 knows no tags"),
     ("summarise_queue", "computed"),
     ("show_calendar_version", "never changes"),
     ("show_sla_policy_version", "never changes"),
@@ -56,6 +68,17 @@ const CHANGES: &[(&str, Demand)] = &[
     ("change_calendar", Demand::Required),
     ("replace_sla_policy", Demand::Required),
     ("change_ticket", Demand::Optional),
+    ("change_organisation", Demand::Required),
+    ("change_requester", Demand::Required),
+    ("change_api_client", Demand::Required),
+    // Last: questions on the topic are asked more from then on.
+    ("replace_custom_fields", Demand::Required),
+];
+
+/// DELETEs that take no version, and why.
+const UNBOUND: &[(&str, &str)] = &[
+    ("revoke_api_key", "ends it at once, whatever it is by now"),
+    ("delete_attachment", "goes only while nobody uses it"),
 ];
 
 /// POSTs on one thing that take no version, and why.
@@ -66,6 +89,9 @@ const UNVERSIONED: &[(&str, &str)] = &[
     ("compute_elapsed", "only computes"),
     ("post_message", "adds, and clashes with nothing"),
     ("post_note", "adds, and clashes with nothing"),
+    ("attach_file", "adds, and clashes with nothing"),
+    ("create_api_key", "adds, and clashes with nothing"),
+    ("rotate_api_key", "adds a key beside the one it names"),
     ("retry_delivery", "asks for the same again"),
 ];
 
@@ -75,6 +101,9 @@ struct Things {
     admin: Client,
     agreement: String,
     delivery: String,
+    program: String,
+    requester: String,
+    attachment: String,
 }
 
 impl Things {
@@ -90,10 +119,17 @@ impl Things {
             .post("/api/v1/agreements", &agreement("H57", "2029-01-01"))
             .expect(201);
         file(&app.organisation("H57"));
-        let deliveries = admin.get("/api/v1/deliveries").expect(200).body;
+        let first = |path: &str| {
+            let found = admin.get(path).expect(200).body;
+            found["items"][0]["id"].as_str().unwrap().to_owned()
+        };
+        let uploaded = attachments::send(&admin, "/api/v1/attachments", "a.pdf", PDF).expect(201);
         Things {
+            program: first("/api/v1/api-clients?organisation=H57"),
+            requester: first("/api/v1/requesters?organisation=H57"),
+            attachment: uploaded.body["id"].as_str().unwrap().to_owned(),
             agreement: made.body["id"].as_str().unwrap().to_owned(),
-            delivery: deliveries["items"][0]["id"].as_str().unwrap().to_owned(),
+            delivery: first("/api/v1/deliveries"),
             admin,
             app,
         }
@@ -109,6 +145,9 @@ impl Things {
             "sla-policies" => "default".to_owned(),
             "agreements" => self.agreement.clone(),
             "deliveries" => self.delivery.clone(),
+            "api-clients" => self.program.clone(),
+            "requesters" => self.requester.clone(),
+            "attachments" => self.attachment.clone(),
             "tickets" => {
                 let path = path_of(&file(&self.app.organisation("H57")));
                 path.rsplit('/').next().unwrap().to_owned()
@@ -175,7 +214,8 @@ fn every_read_of_something_that_changes_is_tagged() {
 
 #[test]
 fn every_change_can_be_bound_to_a_version() {
-    let named: BTreeSet<&str> = CHANGES.iter().map(|(name, _)| *name).collect();
+    let bound = CHANGES.iter().map(|(name, _)| *name);
+    let named: BTreeSet<&str> = bound.chain(UNBOUND.iter().map(|(name, _)| *name)).collect();
     let changing = ["PUT", "PATCH", "DELETE"];
     let served: BTreeSet<&str> = ROUTES
         .iter()
@@ -187,7 +227,9 @@ fn every_change_can_be_bound_to_a_version() {
     for (operation, demand) in CHANGES {
         let route = ROUTES.iter().find(|route| route.operation == *operation).unwrap();
         let (path, body) = (things.path(route), body_for(operation, "admin"));
-        let before = (things.app.footprint(), things.admin.get(&path).expect(200).body);
+        // The fields of a topic are shown with it.
+        let shown = path.trim_end_matches("/custom-fields");
+        let before = (things.app.footprint(), things.admin.get(shown).expect(200).body);
         let stale = things.admin.with("If-Match", "\"99\"");
         assert_eq!(
             things.send(&stale, route, &path, body.as_ref()),
@@ -201,9 +243,9 @@ fn every_change_can_be_bound_to_a_version() {
                 "{operation}"
             );
         }
-        let after = (things.app.footprint(), things.admin.get(&path).expect(200).body);
+        let after = (things.app.footprint(), things.admin.get(shown).expect(200).body);
         assert_eq!(before, after, "{operation}");
-        let tag = things.admin.get(&path).expect(200);
+        let tag = things.admin.get(shown).expect(200);
         let fresh = things.admin.with("If-Match", tag.header("etag").unwrap());
         assert_eq!(
             things.send(&fresh, route, &path, body.as_ref()),
