@@ -8,6 +8,7 @@ the test does not mean to break them.
 import itertools
 import json
 import os
+import unicodedata
 
 import schemathesis
 from schemathesis.core import NOT_SET
@@ -91,6 +92,19 @@ def before_call(context, case, kwargs):
     _mend_body(case)
 
 
+def _is_stored_otherwise(body, pointer):
+    """The file counts what is stored (see "Text" there): NFC without white space around it, which no schema can say."""
+    for step in pointer.split("/")[1:]:
+        step = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(body, dict):
+            body = body.get(step)
+        elif isinstance(body, list) and step.isdigit() and int(step) < len(body):
+            body = body[int(step)]
+        else:
+            return False
+    return isinstance(body, str) and unicodedata.normalize("NFC", body.strip()) != body
+
+
 @schemathesis.check
 def nothing_that_the_schema_allows_is_refused_for_its_shape(ctx, response, case):
     if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 422:
@@ -99,7 +113,9 @@ def nothing_that_the_schema_allows_is_refused_for_its_shape(ctx, response, case)
     refused = [
         error
         for error in response.json().get("errors", [])
-        if error["code"] in STRUCTURAL and not error.get("pointer", "").startswith("/custom_fields")
+        if error["code"] in STRUCTURAL
+        and not error.get("pointer", "").startswith("/custom_fields")
+        and not _is_stored_otherwise(case.body, error.get("pointer", ""))
     ]
     if refused:
         raise AssertionError(f"the schema allows what the server refuses: {json.dumps(refused, ensure_ascii=False)}")
