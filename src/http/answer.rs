@@ -1,6 +1,7 @@
 //! Answers that may be stored and given again, and the transaction around every POST.
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use serde::Serialize;
 
 use super::extract::Call;
@@ -99,4 +100,42 @@ pub async fn compute_once<T: Serialize + Send + 'static>(
         .read(move |conn| json(200, Vec::new(), &computation(conn, &desk)?))
         .await?;
     send(answer)
+}
+
+/// An answer that shows a secret, and what is kept of it for repetitions: the same without the secret.
+pub struct Revealing {
+    pub shown: Answer,
+    pub kept: Answer,
+}
+
+/// As `write_once` where the answer shows a secret: the database never has it, a repetition gets null in its place.
+pub async fn reveal_once(
+    call: &Call,
+    body: &[u8],
+    operation: impl FnOnce(&mut Tx<'_>) -> Result<Revealing> + Send + 'static,
+) -> Result<HttpResponse> {
+    let key = call.key(body);
+    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let work = move |conn: &mut Db| {
+        let mut shown = None;
+        let kept = idempotency::once(conn, key.as_ref(), now, |conn| {
+            let revealing = operation(&mut Tx {
+                conn,
+                principal: &principal,
+                now,
+                desk: &desk,
+            })?;
+            shown = Some(revealing.shown);
+            Ok(revealing.kept)
+        })?;
+        Ok(shown.unwrap_or(kept))
+    };
+    send(call.app.store.write(work).await?).map(no_store)
+}
+
+/// Of an answer with a secret: no cache keeps it (RFC 9111, section 5.2.2.5).
+pub fn no_store(mut response: HttpResponse) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

@@ -8,6 +8,7 @@ mod calendar_files;
 mod calendar_versions;
 mod calendars;
 pub mod context;
+pub mod credentials;
 mod deliveries;
 mod directory;
 pub mod extract;
