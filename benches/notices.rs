@@ -8,10 +8,9 @@ mod house;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, Utc};
-use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection, SqliteConnection};
 use giaidap::tickets::notices::notice_step;
 
+use house::copies::Copies;
 use house::{Bench, postgres_url};
 
 const SIZES: [usize; 2] = [1_000, 1_000_000];
@@ -21,10 +20,10 @@ const ROUNDS: usize = 7;
 fn main() {
     let mut pairs = vec![(
         "sqlite",
-        SIZES.map(|size| with_open_clocks(Bench::on_sqlite(), size, true)),
+        SIZES.map(|size| with_open_clocks(Bench::on_sqlite(), size)),
     )];
     if let Some(url) = postgres_url() {
-        let benches = SIZES.map(|size| with_open_clocks(Bench::on_postgres(url.clone()), size, false));
+        let benches = SIZES.map(|size| with_open_clocks(Bench::on_postgres(url.clone()), size));
         pairs.push(("postgres", benches));
     }
     for (backend, benches) in &pairs {
@@ -72,54 +71,9 @@ fn median(times: &mut [Duration]) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// So many open clocks that are due in 2100, on half as many tickets like one that was filed.
-fn with_open_clocks(bench: Bench, size: usize, sqlite: bool) -> Bench {
+/// So many open clocks that are due in 2100, on half as many tickets.
+fn with_open_clocks(bench: Bench, size: usize) -> Bench {
     bench.file_in_one_transaction(bench.filings(1, first_filing()));
-    let tickets = size / 2;
-    let (series, uid, far) = match sqlite {
-        true => (
-            format!(
-                "(WITH RECURSIVE s(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM s WHERE n <= {tickets}) SELECT n FROM s) AS s"
-            ),
-            "printf('00000000-0001-7000-8000-%012d', n)",
-            "'2100-01-01T00:00:00.000000Z'",
-        ),
-        false => (
-            format!("generate_series(2, {tickets} + 1) AS s(n)"),
-            "('00000000-0001-7000-8000-' || lpad(n::text, 12, '0'))::uuid",
-            "timestamptz '2100-01-01Z'",
-        ),
-    };
-    let statements = [
-        format!(
-            "INSERT INTO tickets (id, uid, number, link_token, subject, body, state, priority, channel, \
-             organisation_id, requester_id, queue_id, topic_id, external_ref, tags, custom_fields, \
-             policy_version_id, urgency_at, breached, filed_at, updated_at, status_updates, version) \
-             SELECT 1000000 + n, {uid}, 'X-' || n, 'link-' || n, subject, body, state, priority, channel, \
-             organisation_id, requester_id, queue_id, topic_id, external_ref, tags, custom_fields, \
-             policy_version_id, {far}, breached, filed_at, updated_at, 0, 1 FROM tickets, {series} WHERE id = 1"
-        ),
-        format!(
-            "INSERT INTO clocks (ticket_id, target, cycle, amount, calendar_version_id, policy_version_id, state, \
-             started_at, segment_from, segment_running, segment_reason, due_at, remaining_seconds, consumed_seconds, \
-             warned_percent, next_notice_at) SELECT 1000000 + n, target, cycle, amount, calendar_version_id, \
-             policy_version_id, state, started_at, segment_from, segment_running, segment_reason, {far}, \
-             remaining_seconds, consumed_seconds, 0, {far} FROM clocks, {series} WHERE ticket_id = 1"
-        ),
-        "DELETE FROM deliveries".into(),
-        "UPDATE clocks SET stopped_at = started_at, next_notice_at = NULL WHERE ticket_id = 1".into(),
-    ]
-    .join("; ");
-    let done = match sqlite {
-        true => SqliteConnection::establish(bench.url.trim_start_matches("sqlite://"))
-            .unwrap_or_else(|cause| panic!("{cause}"))
-            .batch_execute(&format!(
-                "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE; {statements}; COMMIT"
-            )),
-        false => PgConnection::establish(&bench.url)
-            .unwrap_or_else(|cause| panic!("{cause}"))
-            .batch_execute(&format!("{statements}; ANALYZE")),
-    };
-    done.unwrap_or_else(|cause| panic!("{cause}"));
+    bench.copy_first_ticket(size / 2, Copies::Open);
     bench
 }

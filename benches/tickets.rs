@@ -11,8 +11,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use futures_util::future::join_all;
 use giaidap::identity::access::Action;
 use giaidap::tickets::filing::Filing;
+use giaidap::tickets::list::{self, TicketQuestion};
 use giaidap::tickets::operations::get_for_reading;
-use giaidap::tickets::view::{self, TicketQuestion, TicketView};
+use giaidap::tickets::view::{self, TicketView};
 
 use house::{Bench, postgres_url};
 
@@ -47,8 +48,9 @@ fn page(bench: &Bench) -> Vec<TicketView> {
                 limit: 50,
                 ..TicketQuestion::default()
             };
-            view::list_tickets(conn, &desk, &principal, &newest, now)
+            list::list_tickets(conn, &desk, &principal, &newest, now)
         })
+        .0
         .items
 }
 

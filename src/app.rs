@@ -3,12 +3,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::attachments::Vault;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::identity::oidc::Provider;
 use crate::notifications::carrier::Carrier;
 use crate::notifications::status_page::StatusPages;
 use crate::seed::{self, Seeded};
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::tickets::intake::Intake;
 use crate::tx::Desk;
 
@@ -20,7 +23,12 @@ pub struct App {
     pub desk: Arc<Desk>,
     pub intake: Intake,
     pub carrier: Carrier,
+    pub vault: Vault,
     pub pages: StatusPages,
+    /// Who answers for people of the centre, where somebody else does.
+    pub oidc: Option<Provider>,
+    /// Where a collector is set.
+    pub telemetry: Option<Telemetry>,
     /// Cancelled when the server begins to go away; readiness says so.
     pub stopping: CancellationToken,
 }
@@ -39,17 +47,24 @@ impl App {
         let now = clock.now();
         let (migrations, seeded) = store.migrate(move |conn| seed::load(conn, now)).await?;
         let carrier = Carrier::from_config(&config)?;
+        let vault = Vault::open(&config.attachments.store)?;
         let desk = Arc::new(Desk::new(&config));
         let intake = Intake::start(&store, &desk)?;
         let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
+        let oidc = config.oidc.clone();
+        let oidc = oidc.map(|settings| Provider::new(settings, &config.public_url));
+        let telemetry = Telemetry::start(&config.telemetry)?;
         let app = App {
+            telemetry,
             config,
             store,
             clock,
             desk,
             intake,
             carrier,
+            vault,
             pages,
+            oidc,
             stopping: CancellationToken::new(),
         };
         Ok(Opened {
@@ -61,6 +76,6 @@ impl App {
 
     /// Do what the workers would do at the clock's present time.
     pub async fn settle(&self) -> crate::error::Result<()> {
-        crate::workers::settle(&self.store, &self.desk, &self.clock, &self.carrier).await
+        crate::workers::settle(&self.store, &self.desk, &self.clock, &self.carrier, &self.vault).await
     }
 }

@@ -1,6 +1,7 @@
 //! The only caller of the system time. `Clock::manual` is turned by tests and by the demo.
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
@@ -13,6 +14,8 @@ pub struct Clock {
 #[derive(Debug)]
 struct Manual {
     micros: AtomicI64,
+    /// The latest that it has shown as time that passed, which goes on when the clock is turned back.
+    furthest: AtomicI64,
     /// Once set, the clock follows the system (the demo goes on serving in the present).
     released: AtomicBool,
 }
@@ -26,6 +29,7 @@ impl Clock {
     pub fn manual(at: DateTime<Utc>) -> Self {
         let manual = Manual {
             micros: AtomicI64::new(at.timestamp_micros()),
+            furthest: AtomicI64::new(at.timestamp_micros()),
             released: AtomicBool::new(false),
         };
         Clock {
@@ -40,6 +44,19 @@ impl Clock {
                 DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH)
             }
             _ => system_now(),
+        }
+    }
+
+    /// For measuring how much time passes: never goes back, not with the system clock, nor when a manual one is turned.
+    pub fn elapsed(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        match &self.manual {
+            Some(manual) => {
+                let now = self.now().timestamp_micros();
+                let furthest = manual.furthest.fetch_max(now, Ordering::AcqRel).max(now);
+                Duration::from_micros(u64::try_from(furthest).unwrap_or(0))
+            }
+            None => START.get_or_init(Instant::now).elapsed(),
         }
     }
 

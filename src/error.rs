@@ -6,6 +6,8 @@ use std::fmt;
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+use crate::attachments::sniff::Refusal;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 #[derive(Debug, Clone)]
@@ -16,8 +18,20 @@ pub enum Error {
     MethodNotAllowed { allowed: String },
     /// The body is larger than the limit in bytes.
     BodyTooLarge { limit: usize },
+    /// The head of the request is larger than the limit in bytes.
+    HeadTooLarge { limit: usize },
+    /// Path and query are longer than the limit in bytes.
+    AddressTooLong { limit: usize },
+    /// More requests than the caller may send; one is possible again after these seconds.
+    TooManyRequests { retry_after_seconds: u64 },
     /// The body is not of a type that the route takes.
     UnsupportedMediaType { expected: &'static str },
+    /// A file is not taken.
+    AttachmentType(Refusal),
+    /// No part of this many bytes was asked for.
+    RangeNotSatisfiable { size: u64 },
+    /// The bytes of a file that was stored are not there any more.
+    ContentMissing,
     /// The named resource does not exist, or the caller may not know that it does.
     NotFound(Resource),
     /// The request clashes with what is there.
@@ -28,6 +42,8 @@ pub enum Error {
         state: &'static str,
         possible: Vec<&'static str>,
     },
+    /// Undone, or not begun, because another item of a request for all or none failed.
+    RolledBack,
     /// A request with the same idempotency key is still running.
     InProgress,
     /// The idempotency key was used for another request.
@@ -42,6 +58,8 @@ pub enum Error {
     Unauthenticated,
     /// A valid credential that may not do this.
     Forbidden,
+    /// A login by the OpenID provider that did not end well.
+    SignOn(SignOnRefusal),
     /// Address, password or code is wrong; which, nobody is told.
     LoginFailed,
     /// The password is right; the person has a second factor and gave no code.
@@ -73,7 +91,11 @@ pub enum Resource {
     Agreement,
     OperationalTarget,
     Delivery,
+    Attachment,
     User,
+    Client,
+    Key,
+    Requester,
     Session,
     Token,
     Page,
@@ -93,6 +115,14 @@ pub enum Conflict {
     DefaultPolicy,
     /// A retired policy stays as it is.
     PolicyRetired,
+    /// An ended key gives no new one.
+    KeyEnded,
+    /// A program has as many keys in force as it may.
+    TooManyKeys,
+    /// The organisation has another successor, which is to be taken back first.
+    HasSuccessor,
+    /// Nobody is left in what was made anonymous.
+    Anonymised,
     /// The person has no password to prove themselves with.
     NoPassword,
     SecondFactorOn,
@@ -105,6 +135,27 @@ pub enum Conflict {
     LastAdministrator,
     /// What one does to one's own account has a route that asks for the old password.
     OwnAccount,
+    /// What is part of a ticket goes only with it.
+    AttachmentUsed,
+    /// The ticket has as many files as it may have.
+    TooManyAttachments,
+}
+
+/// Why a login by the OpenID provider was refused. The person is told as much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOnRefusal {
+    /// The login is not known, over, ended already, or was begun in another browser.
+    UnknownLogin,
+    /// The provider ended it, with this error of OAuth 2.0 or OpenID Connect.
+    Provider(&'static str),
+    /// The person, or the provider for them, said no.
+    Denied,
+    /// What the provider gave does not hold.
+    Unproven,
+    /// Nobody here is that person, or they are not active any more.
+    UnknownPerson,
+    /// Nothing that the provider says of them gives them a role here.
+    NoRole,
 }
 
 /// One wrong field of a request.

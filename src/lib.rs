@@ -3,6 +3,7 @@
 //! In reading order: the pure clock, what a request touches on its way down, the domain, then what stands around it.
 pub mod clock;
 pub mod config;
+pub(crate) mod csv_file;
 pub mod deadline;
 pub mod error;
 pub mod language;
@@ -15,6 +16,7 @@ pub mod store;
 pub mod tx;
 
 pub mod agreements;
+pub mod attachments;
 pub mod calendars;
 pub mod directory;
 pub mod idempotency;
@@ -26,6 +28,7 @@ pub mod reports;
 pub mod tickets;
 
 pub mod seed;
+pub mod telemetry;
 pub mod workers;
 
 pub mod app;

@@ -54,7 +54,7 @@ pub fn load(conn: &mut Db, now: DateTime<Utc>) -> Result<Seeded> {
     directory::import_organisations(conn, ORGANISATIONS.as_bytes(), now).map_err(
         |refused| match refused {
             ImportError::Store(error) => error,
-            line @ ImportError::Line { .. } => unreadable(line),
+            lines @ ImportError::Lines(_) => unreadable(lines),
         },
     )?;
     let policy = shipped.default_policy();

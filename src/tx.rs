@@ -3,6 +3,7 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use chrono_tz::Tz;
 
+use crate::attachments::Limits;
 use crate::config::Config;
 use crate::error::Result;
 use crate::identity::Principal;
@@ -18,6 +19,9 @@ pub struct Desk {
     pub owner: Option<String>,
     pub time_zone: Tz,
     pub mail_domain: String,
+    pub attachments: Limits,
+    /// After which a ticket that ended is anonymised; `None`: never.
+    pub ticket_days: Option<u32>,
 }
 
 impl Desk {
@@ -35,6 +39,11 @@ impl Desk {
             owner: config.owner.clone(),
             time_zone: config.time_zone,
             mail_domain: mail_domain.to_owned(),
+            ticket_days: config.retention.ticket_days,
+            attachments: Limits {
+                per_ticket: config.attachments.max_per_ticket,
+                per_message: config.attachments.max_per_message,
+            },
         }
     }
 

@@ -1,5 +1,6 @@
 //! The loops that carry out what requests left behind: mails, warnings and breaches, status updates, closings,
-//! old idempotency records.
+//! old idempotency records, files that nobody needs, tickets whose
+//! time is over.
 //!
 //! Dull by design: each runs a public step until it finds nothing to do, then waits for its interval or the shutdown.
 //! An error is logged, counted and tried again; only a shutdown ends a loop. A loop that ends otherwise (it panicked)
@@ -13,6 +14,8 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::attachments::Vault;
+use crate::attachments::sweep::sweep_step;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::idempotency;
@@ -21,6 +24,7 @@ use crate::notifications::carrier::Carrier;
 use crate::store::{Db, Store};
 use crate::tickets::notices::{close_step, notice_step, status_update_step};
 use crate::tickets::recount::recount_step;
+use crate::tickets::retention::retention_step;
 use crate::tx::Desk;
 
 /// Mails that are sent at the same time.
@@ -32,6 +36,8 @@ const NOTICES_INTERVAL: Duration = Duration::from_secs(5);
 const STATUS_UPDATES_INTERVAL: Duration = Duration::from_secs(30);
 const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
 const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
+const ATTACHMENTS_INTERVAL: Duration = Duration::from_secs(60);
+const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
@@ -47,6 +53,7 @@ impl Workers {
         desk: &Arc<Desk>,
         clock: &Clock,
         carrier: &Carrier,
+        vault: &Vault,
         shutdown: &CancellationToken,
     ) -> Workers {
         // A series that appears with its first failure hides that failure from `increase()`.
@@ -57,6 +64,8 @@ impl Workers {
             "closings",
             "recount",
             "idempotency",
+            "attachments",
+            "retention",
         ] {
             metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
         }
@@ -96,6 +105,16 @@ impl Workers {
         workers.add("idempotency", SWEEP_INTERVAL, move || {
             let (s, now) = (s.clone(), c.now());
             async move { s.write(move |conn| sweep(conn, now)).await }
+        });
+        let (s, c, v) = (store.clone(), clock.clone(), vault.clone());
+        workers.add("attachments", ATTACHMENTS_INTERVAL, move || {
+            let (s, v, now) = (s.clone(), v.clone(), c.now());
+            async move { sweep_step(&s, &v, now).await }
+        });
+        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
+        workers.add("retention", RETENTION_INTERVAL, move || {
+            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
+            async move { retention_step(&s, &d, now).await }
         });
         workers
     }
@@ -149,16 +168,23 @@ where
     }
 }
 
-/// Forget what is kept for a time only: answers, failed logins, ended sessions.
+/// Forget what is kept for a time only: answers, failed logins, logins that were not finished, ended sessions.
 fn sweep(conn: &mut Db, now: DateTime<Utc>) -> Result<usize> {
     let swept = idempotency::sweep_step(conn, now)?;
     let swept = swept + identity::lockout::sweep_step(conn, now)?;
+    let swept = swept + identity::oidc::login::sweep_step(conn, now)?;
     Ok(swept + identity::credentials::sweep_step(conn, now)?)
 }
 
 /// Do all that is to be done at the clock's present time: one worker's life in a call, for tests and the demo, which
 /// turn the clock by hand.
-pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Carrier) -> Result<()> {
+pub async fn settle(
+    store: &Store,
+    desk: &Arc<Desk>,
+    clock: &Clock,
+    carrier: &Carrier,
+    vault: &Vault,
+) -> Result<()> {
     let now = clock.now();
     store.write(move |conn| sweep(conn, now)).await?;
     loop {
@@ -168,7 +194,9 @@ pub async fn settle(store: &Store, desk: &Arc<Desk>, clock: &Clock, carrier: &Ca
         let updated = status_update_step(store, desk, now).await?;
         let closed = close_step(store, desk, now).await?;
         let carried = carrier.step(store, clock, MAILS_AT_ONCE).await?;
-        if recounted + noticed + updated + closed + carried == 0 {
+        let anonymised = retention_step(store, desk, now).await?;
+        let swept = sweep_step(store, vault, now).await?;
+        if recounted + noticed + updated + closed + carried + anonymised + swept == 0 {
             return Ok(());
         }
     }

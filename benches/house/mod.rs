@@ -1,5 +1,7 @@
 //! A desk of its own for a bench: on SQLite in a folder that goes away, on PostgreSQL in a schema that does.
 #![allow(dead_code, reason = "each bench uses what it needs")]
+pub mod copies;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};

@@ -13,6 +13,7 @@ use super::import::{
     Day, Hours, ImportedDay, LineProblem, MAX_DAYS, name_of, one_line, parse_certainty, parse_hours,
     parse_kind, written_hours,
 };
+use crate::csv_file::{Lines, delimiter, open_quote};
 use crate::error::{Error, Result};
 use crate::sla::calendar::{CalendarSpec, ExceptionKind, ExceptionSpec};
 
@@ -31,8 +32,7 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<ImportedDay>, Vec<LineProbl
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let lines = Lines::of(bytes);
     if let Some(begin) = open_quote(bytes, delimiter(bytes)) {
-        let before = lines.ends.partition_point(|end| *end < begin);
-        let line = u64::try_from(before).map_or(1, |before| before + 1);
+        let line = lines.of_byte(begin);
         return Err(vec![LineProblem::new(
             line,
             "bad_line",
@@ -80,66 +80,6 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<ImportedDay>, Vec<LineProbl
 
 /// Problems that are worth reading at once.
 const MAX_PROBLEMS: usize = 50;
-
-fn delimiter(bytes: &[u8]) -> u8 {
-    let first_line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    match first_line.contains(&b';') && !first_line.contains(&b',') {
-        true => b';',
-        false => b',',
-    }
-}
-
-/// Where a quoted cell begins that does not end (RFC 4180, section 2). The reader takes the rest of the file for that cell
-/// without a word.
-fn open_quote(bytes: &[u8], delimiter: u8) -> Option<usize> {
-    let (mut begin, mut is_open) = (None, false);
-    let (mut begins_cell, mut was_closed) = (true, false);
-    for (at, byte) in bytes.iter().enumerate() {
-        let is_mark = *byte == b'"';
-        let opens = is_mark && !is_open && begins_cell;
-        // A doubled mark closes the cell and goes on with it.
-        let goes_on = is_mark && !is_open && was_closed;
-        if opens {
-            begin = Some(at);
-        }
-        was_closed = is_mark && is_open;
-        is_open = opens || goes_on || (is_open && !is_mark);
-        begins_cell = !is_open && (*byte == delimiter || matches!(byte, b'\r' | b'\n'));
-    }
-    begin.filter(|_| is_open)
-}
-
-/// Where lines end. The reader's own count stands still at CRLF and at empty lines.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    ends: Vec<usize>,
-}
-
-impl Lines<'_> {
-    fn of(bytes: &[u8]) -> Lines<'_> {
-        let is_end = |(_, byte): &(usize, &u8)| **byte == b'\n';
-        let ends = bytes
-            .iter()
-            .enumerate()
-            .filter(is_end)
-            .map(|(at, _)| at)
-            .collect();
-        Lines { bytes, ends }
-    }
-
-    /// The line, from 1, of the record that begins here, perhaps after line ends of those before it.
-    fn at(&self, position: Option<&::csv::Position>) -> u64 {
-        let start = position.and_then(|position| usize::try_from(position.byte()).ok());
-        let start = start.unwrap_or(0);
-        let rest = self.bytes.get(start..).unwrap_or_default();
-        let blank = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
-        let before = self.ends.partition_point(|end| *end < start + blank);
-        u64::try_from(before).map_or(1, |before| before + 1)
-    }
-}
 
 fn unreadable(cause: &::csv::Error, lines: &Lines<'_>) -> LineProblem {
     let line = lines.at(cause.position());

@@ -9,14 +9,14 @@ use serde_json::json;
 use super::out;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, MailTransport};
+use crate::config::{AttachmentStore, Config, MailTransport};
 use crate::demo::summary::Summary;
 use crate::demo::{self, Client, Play, Played};
 use crate::http::server;
 use crate::identity::{Principal, Role};
 use crate::language::Language;
 use crate::store::Db;
-use crate::tickets::view::{self, TicketQuestion};
+use crate::tickets::list::{self, TicketQuestion};
 
 /// Play the sample questions through the API on a manual clock, then go on serving
 ///
@@ -54,6 +54,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         config.database.url = database_in(&folder);
     }
     config.mail_transport = MailTransport::Folder(folder.join("mails"));
+    config.attachments.store = AttachmentStore::Folder(folder.join("attachments"));
     let language = Language::parse(&args.language).unwrap_or_default();
 
     let clock = Clock::manual(demo::first_instant()?);
@@ -63,6 +64,7 @@ pub async fn run(args: Args, mut config: Config) -> anyhow::Result<()> {
         refused => {
             // Nothing was put into it: it goes again, unless it holds a database.
             let _ = std::fs::remove_dir(folder.join("mails"));
+            let _ = std::fs::remove_dir(folder.join("attachments"));
             let _ = std::fs::remove_dir(&folder);
             refused?;
             bail!("the database already holds tickets; the demo wants one without");
@@ -144,9 +146,9 @@ async fn holds_tickets(app: &App) -> anyhow::Result<bool> {
             limit: 1,
             ..TicketQuestion::default()
         };
-        view::list_tickets(conn, &desk, &Principal::System, &any, now)
+        list::list_tickets(conn, &desk, &Principal::System, &any, now)
     };
-    let page = app.store.read(any).await.map_err(out::explain)?;
+    let (page, _) = app.store.read(any).await.map_err(out::explain)?;
     Ok(!page.items.is_empty())
 }
 

@@ -10,6 +10,7 @@ mod migrate;
 mod organisation;
 mod out;
 mod report;
+mod retention;
 mod serve;
 mod sla;
 mod token;
@@ -61,6 +62,9 @@ enum Command {
     /// Reports
     #[command(subcommand)]
     Report(report::Command),
+    /// How long what people wrote is kept
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// The clocks of tickets
     #[command(subcommand)]
     Sla(sla::Command),
@@ -99,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Key(command) => key::run(command, &config).await?,
             Command::Calendar(command) => calendar::run(command, &config).await?,
             Command::Report(command) => report::run(command, &config).await?,
+            Command::Retention(command) => retention::run(command, &config).await?,
             Command::Sla(command) => sla::run(command, &config).await?,
             Command::Healthcheck(_) => {}
         }

@@ -69,6 +69,7 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
     let filter = OrganisationFilter {
         active_on: args.active_on,
         kind: args.kind,
+        parent_id: None,
         q: args.q,
     };
     let found = desk.read(move |conn| directory::list_all(conn, &filter)).await?;

@@ -3,8 +3,14 @@
 //! A value comes from the first of: command-line flag, environment `GIAIDAP_*` (and `DATABASE_URL` for the database),
 //! TOML file (`--config` or `GIAIDAP_CONFIG`), default. Secrets print as `***`. What belongs together is a group with a
 //! file of its own here, a table of its own in TOML, and plain names on the command line and in the environment.
+mod attachments;
+mod bulk;
+mod limits;
 mod network;
+pub mod oidc;
+mod retention;
 mod sign_in;
+mod telemetry;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,8 +19,14 @@ use chrono_tz::Tz;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use attachments::{AttachmentStore, Attachments, AttachmentsOverrides, Bucket};
+pub use bulk::{Bulk, BulkOverrides};
+pub use limits::{Limits, LimitsOverrides};
 pub use network::{Network, NetworkOverrides};
+pub use oidc::{Oidc, OidcOverrides};
+pub use retention::{Retention, RetentionOverrides};
 pub use sign_in::{SignIn, SignInOverrides};
+pub use telemetry::{Telemetry, TelemetryOverrides};
 
 use crate::store::StoreSettings;
 
@@ -152,9 +164,21 @@ pub struct Overrides {
     )]
     pub log: Option<String>,
     #[command(flatten)]
+    pub bulk: BulkOverrides,
+    #[command(flatten)]
     pub network: NetworkOverrides,
     #[command(flatten)]
+    pub oidc: OidcOverrides,
+    #[command(flatten)]
     pub sign_in: SignInOverrides,
+    #[command(flatten)]
+    pub attachments: AttachmentsOverrides,
+    #[command(flatten)]
+    pub retention: RetentionOverrides,
+    #[command(flatten)]
+    pub limits: LimitsOverrides,
+    #[command(flatten)]
+    pub telemetry: TelemetryOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -188,8 +212,14 @@ pub struct Config {
     pub max_body_bytes: usize,
     pub log_format: LogFormat,
     pub log: String,
+    pub bulk: Bulk,
     pub network: Network,
+    pub oidc: Option<Oidc>,
     pub sign_in: SignIn,
+    pub attachments: Attachments,
+    pub retention: Retention,
+    pub limits: Limits,
+    pub telemetry: Telemetry,
 }
 
 /// How mails leave the house.
@@ -272,6 +302,7 @@ impl Config {
                     .unwrap_or(false),
             },
             mail_transport: parse_mail_transport(&transport, &storage)?,
+            attachments: Attachments::settle(given.attachments, file.attachments, &storage)?,
             storage,
             listen,
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -291,8 +322,13 @@ impl Config {
             max_body_bytes,
             log_format: given.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
             log: given.log.or(file.log).unwrap_or_else(|| DEFAULT_LOG.into()),
+            bulk: Bulk::settle(given.bulk, file.bulk)?,
             network: Network::settle(given.network, file.network)?,
+            oidc: Oidc::settle(given.oidc, file.oidc)?,
             sign_in: SignIn::settle(given.sign_in, file.sign_in)?,
+            retention: Retention::settle(given.retention, file.retention)?,
+            limits: Limits::settle(given.limits, file.limits)?,
+            telemetry: Telemetry::settle(given.telemetry, file.telemetry)?,
         };
         config.check()?;
         Ok(config)
@@ -367,8 +403,14 @@ impl Config {
             max_body_bytes: self.max_body_bytes,
             log_format: self.log_format,
             log: &self.log,
+            bulk: &self.bulk,
             network: &self.network,
+            oidc: self.oidc.as_ref(),
             sign_in: &self.sign_in,
+            attachments: &self.attachments,
+            retention: &self.retention,
+            limits: &self.limits,
+            telemetry: &self.telemetry,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -391,8 +433,15 @@ struct Effective<'a> {
     max_body_bytes: usize,
     log_format: LogFormat,
     log: &'a str,
+    bulk: &'a Bulk,
     network: &'a Network,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oidc: Option<&'a Oidc>,
     sign_in: &'a SignIn,
+    attachments: &'a Attachments,
+    retention: &'a Retention,
+    limits: &'a Limits,
+    telemetry: &'a Telemetry,
 }
 
 impl SmtpSecurity {

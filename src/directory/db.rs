@@ -1,12 +1,12 @@
-//! Queries over organisations and requesters.
+//! Queries over organisations.
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 
-use super::{OrganisationFilter, RequesterInput};
+use super::OrganisationFilter;
+pub use super::requesters::db::find_requester;
 use crate::each_db;
-use crate::error::Result;
-use crate::language::Language;
-use crate::store::schema::{organisations, requesters};
+use crate::error::{Result, is_unique_violation};
+use crate::store::schema::{organisations, tickets};
 use crate::store::{Db, MultiBackend, Ts, Uid};
 use crate::text::like_pattern;
 
@@ -27,31 +27,8 @@ pub struct Organisation {
     pub successor_id: Option<i64>,
     pub parent_id: Option<i64>,
     pub pilot: bool,
+    pub source: String,
     pub version: i64,
-}
-
-#[derive(Debug, Clone, Queryable, Selectable)]
-#[diesel(table_name = requesters)]
-pub struct Requester {
-    pub id: i64,
-    pub uid: Uid,
-    pub name: String,
-    pub email: Option<String>,
-    pub unit: Option<String>,
-    pub phone: Option<String>,
-    pub language: Language,
-}
-
-impl Requester {
-    /// Whether nothing that is given here would change this person; what is left out changes nothing.
-    pub fn says_the_same_as(&self, input: &RequesterInput) -> bool {
-        let same = |given: &Option<String>, known| given.is_none() || given == known;
-        self.name == input.name
-            && same(&input.email, &self.email)
-            && same(&input.unit, &self.unit)
-            && same(&input.phone, &self.phone)
-            && input.language.is_none_or(|given| given == self.language)
-    }
 }
 
 pub fn find_organisation_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Organisation>> {
@@ -102,6 +79,9 @@ pub fn list_organisations(
                     .or(organisations::valid_to.ge(Some(date))),
             );
     }
+    if let Some(parent_id) = filter.parent_id {
+        query = query.filter(organisations::parent_id.eq(parent_id));
+    }
     if let Some(kind) = &filter.kind {
         query = query.filter(organisations::kind.eq(kind.clone()));
     }
@@ -132,28 +112,91 @@ pub struct OrganisationRow {
     pub updated_at: Ts,
 }
 
-/// Add or replace by code.
-pub fn upsert_organisation(conn: &mut Db, row: &OrganisationRow) -> Result<()> {
+/// `false` where the code is taken.
+pub fn insert_organisation(conn: &mut Db, row: &OrganisationRow) -> Result<bool> {
     let new = (
         row,
         organisations::uid.eq(Uid::new()),
         organisations::created_at.eq(row.updated_at),
         organisations::version.eq(1),
     );
-    each_db!(conn, c => diesel::insert_into(organisations::table)
+    match diesel::insert_into(organisations::table)
         .values(new)
-        .on_conflict(organisations::code)
-        .do_update()
+        .execute(conn)
+    {
+        Ok(_) => Ok(true),
+        Err(cause) if is_unique_violation(&cause) => Ok(false),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+/// Everything but the links, as the next version.
+pub fn update_organisation(conn: &mut Db, row: &OrganisationRow) -> Result<()> {
+    diesel::update(organisations::table.filter(organisations::code.eq(&row.code)))
         .set((row, organisations::version.eq(organisations::version + 1)))
-        .execute(c))?;
+        .execute(conn)?;
     Ok(())
 }
 
-pub fn set_successor(conn: &mut Db, code: &str, successor_id: Option<i64>) -> Result<()> {
+/// Who succeeds it and what it is part of. Part of a change that `update_organisation` counts.
+pub fn set_links(conn: &mut Db, code: &str, successor_id: Option<i64>, parent_id: Option<i64>) -> Result<()> {
     diesel::update(organisations::table.filter(organisations::code.eq(code)))
-        .set(organisations::successor_id.eq(successor_id))
+        .set((
+            organisations::successor_id.eq(successor_id),
+            organisations::parent_id.eq(parent_id),
+        ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Close an organisation and name who succeeds it.
+pub fn set_succession(
+    conn: &mut Db,
+    id: i64,
+    last_day: NaiveDate,
+    successor_id: i64,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    diesel::update(organisations::table.find(id))
+        .set((
+            organisations::valid_to.eq(Some(last_day)),
+            organisations::successor_id.eq(Some(successor_id)),
+            organisations::updated_at.eq(Ts::from(now)),
+            organisations::version.eq(organisations::version + 1),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// One change of the directory at a time: of two that together make a circle the second sees the first. SQLite needs no
+/// lock: its writer is alone.
+pub fn lock_directory(conn: &mut Db) -> Result<()> {
+    /// Two numbers, so that it is none of the idempotency keys' locks, which have one.
+    const DIRECTORY_LOCK: &str = "SELECT pg_advisory_xact_lock(7701, 1)";
+    if let Db::Pg(pg) = conn {
+        diesel::sql_query(DIRECTORY_LOCK).execute(pg)?;
+    }
+    Ok(())
+}
+
+/// Those whom an organisation succeeds at once.
+pub fn list_predecessors(conn: &mut Db, id: i64) -> Result<Vec<Organisation>> {
+    Ok(organisations::table
+        .filter(organisations::successor_id.eq(id))
+        .order(organisations::code)
+        .select(Organisation::as_select())
+        .load(conn)?)
+}
+
+/// How many tickets these organisations have filed: open ones, and all.
+pub fn count_tickets(conn: &mut Db, organisation_ids: &[i64]) -> Result<(i64, i64)> {
+    let all = tickets::table.filter(tickets::organisation_id.eq_any(organisation_ids.to_vec()));
+    let open = all
+        .clone()
+        .filter(tickets::state.eq_any(["queued", "assigned", "waiting"]))
+        .count()
+        .get_result(conn)?;
+    Ok((open, all.count().get_result(conn)?))
 }
 
 #[derive(QueryableByName)]
@@ -180,126 +223,4 @@ pub fn list_reach(conn: &mut Db, id: i64, include_units: bool, today: NaiveDate)
     .bind::<diesel::sql_types::Bool, _>(include_units)
     .load(conn)?;
     Ok(reached.into_iter().map(|row| row.id).collect())
-}
-
-pub fn find_requester_by_email(
-    conn: &mut Db,
-    organisation_id: i64,
-    email: &str,
-) -> Result<Option<Requester>> {
-    Ok(requesters::table
-        .filter(
-            requesters::organisation_id
-                .eq(organisation_id)
-                .and(requesters::email.eq(email)),
-        )
-        .select(Requester::as_select())
-        .first(conn)
-        .optional()?)
-}
-
-/// Those of these organisations who have one of these addresses, each with the organisation's key.
-pub fn list_requesters_by_email(
-    conn: &mut Db,
-    organisation_ids: &[i64],
-    emails: &[&str],
-) -> Result<Vec<(i64, Requester)>> {
-    Ok(each_db!(conn, c => requesters::table
-        .filter(requesters::organisation_id.eq_any(organisation_ids))
-        .filter(requesters::email.eq_any(emails))
-        .select((requesters::organisation_id, Requester::as_select()))
-        .load(c))?)
-}
-
-pub fn find_requester_by_name(
-    conn: &mut Db,
-    organisation_id: i64,
-    name: &str,
-    unit: Option<&str>,
-) -> Result<Option<Requester>> {
-    let candidates: Vec<Requester> = requesters::table
-        .filter(
-            requesters::organisation_id
-                .eq(organisation_id)
-                .and(requesters::name.eq(name)),
-        )
-        .filter(requesters::email.is_null())
-        .order(requesters::id)
-        .select(Requester::as_select())
-        .load(conn)?;
-    Ok(candidates
-        .into_iter()
-        .find(|candidate| candidate.unit.as_deref() == unit))
-}
-
-/// Insert, or, where another transaction added the same address first, take that row.
-pub fn insert_requester(
-    conn: &mut Db,
-    organisation_id: i64,
-    input: &RequesterInput,
-    now: DateTime<Utc>,
-) -> Result<Requester> {
-    let now = Ts::from(now);
-    let row = (
-        requesters::uid.eq(Uid::new()),
-        requesters::organisation_id.eq(organisation_id),
-        requesters::name.eq(&input.name),
-        requesters::email.eq(&input.email),
-        requesters::unit.eq(&input.unit),
-        requesters::phone.eq(&input.phone),
-        requesters::language.eq(input.language.unwrap_or_default()),
-        requesters::created_at.eq(now),
-        requesters::updated_at.eq(now),
-    );
-    let inserted: Option<Requester> = each_db!(conn, c => diesel::insert_into(requesters::table)
-        .values(row)
-        .on_conflict_do_nothing()
-        .returning(Requester::as_returning())
-        .get_result(c)
-        .optional())?;
-    match (inserted, &input.email) {
-        (Some(requester), _) => Ok(requester),
-        (None, Some(email)) => find_requester_by_email(conn, organisation_id, email)?
-            .ok_or_else(|| crate::error::Error::unavailable("a requester changed meanwhile", email.len())),
-        (None, None) => Err(crate::error::Error::internal(
-            "a requester was not inserted",
-            "no conflict is possible",
-        )),
-    }
-}
-
-/// Overwrite what is given and keep the rest.
-pub fn update_requester(
-    conn: &mut Db,
-    id: i64,
-    input: &RequesterInput,
-    now: DateTime<Utc>,
-) -> Result<Requester> {
-    // Only what is given is set: what another transaction has just written stays.
-    Ok(diesel::update(requesters::table.find(id))
-        .set((
-            requesters::name.eq(&input.name),
-            input.unit.as_ref().map(|unit| requesters::unit.eq(unit)),
-            input.phone.as_ref().map(|phone| requesters::phone.eq(phone)),
-            input.language.map(|language| requesters::language.eq(language)),
-            requesters::updated_at.eq(Ts::from(now)),
-        ))
-        .returning((
-            requesters::id,
-            requesters::uid,
-            requesters::name,
-            requesters::email,
-            requesters::unit,
-            requesters::phone,
-            requesters::language,
-        ))
-        .get_result(conn)?)
-}
-
-pub fn find_requester(conn: &mut Db, id: i64) -> Result<Option<Requester>> {
-    Ok(requesters::table
-        .find(id)
-        .select(Requester::as_select())
-        .first(conn)
-        .optional()?)
 }

@@ -1,220 +1,411 @@
-//! The directory as a CSV file: read whole, checked whole, written in one transaction or not at all.
+//! The directory from a CSV file: read whole, checked whole, shown as what it would change, and written in one
+//! transaction or not at all. The seed, the command line and the API take this one way. Organisations that the file does
+//! not name stay as they are; what a line leaves as it is is not written.
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::io::Read;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Deserialize;
+use serde::Serialize;
 
-use super::db::{self, OrganisationRow};
-use crate::error::Error;
+use super::db::{self, Organisation, OrganisationRow};
+use super::file::{self, COLUMNS, Line, LineProblem};
+use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::store::{Db, Ts};
-use crate::text::{fold, nfc};
+use crate::text::fold;
 
-/// What is wrong with a file; the line counts from 1 with the header.
-#[derive(Debug, thiserror::Error)]
+/// What is wrong with a file.
+#[derive(Debug)]
 pub enum ImportError {
-    #[error("line {line}: {reason}")]
-    Line { line: u64, reason: String },
-    #[error(transparent)]
-    Store(#[from] Error),
+    Lines(Vec<LineProblem>),
+    Store(Error),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    code: String,
-    kind: String,
-    name_vi: String,
-    #[serde(default)]
-    name_en: String,
-    #[serde(default)]
-    short_name: String,
-    #[serde(default)]
-    gso_code: String,
-    #[serde(default)]
-    egov_code: String,
-    #[serde(default)]
-    valid_from: String,
-    #[serde(default)]
-    valid_to: String,
-    #[serde(default)]
-    successor_code: String,
-    #[serde(default)]
-    pilot: String,
-    #[serde(default)]
-    source: String,
-}
-
-/// Add or replace organisations by code; returns how many lines there were. Organisations that the file does not name
-/// stay as they are.
-pub fn import_organisations(
-    conn: &mut Db,
-    file: impl Read,
-    now: DateTime<Utc>,
-) -> Result<usize, ImportError> {
-    let lines = read_lines(file)?;
-    let mut ids = HashMap::new();
-    for (line, row) in &lines {
-        db::upsert_organisation(conn, &checked(*line, row, now)?)?;
-    }
-    for (_, row) in &lines {
-        if let Some(organisation) = db::find_organisation_by_code(conn, row.code.trim())? {
-            ids.insert(organisation.code, organisation.id);
-        }
-    }
-    for (line, row) in &lines {
-        let successor = row.successor_code.trim();
-        let successor_id = match ids.get(successor) {
-            _ if successor.is_empty() => None,
-            Some(id) => Some(*id),
-            None => match db::find_organisation_by_code(conn, successor)? {
-                Some(known) => Some(known.id),
-                None => {
-                    return Err(refuse(
-                        *line,
-                        format!("successor_code `{successor}` is not an organisation"),
-                    ));
-                }
-            },
-        };
-        db::set_successor(conn, row.code.trim(), successor_id)?;
-    }
-    refuse_circles(conn, &lines)?;
-    Ok(lines.len())
-}
-
-/// Who follows the successors of an organisation must come to an end. Asked once all are written, because a circle may
-/// lead through organisations that the file does not name.
-fn refuse_circles(conn: &mut Db, lines: &[(u64, Line)]) -> Result<(), ImportError> {
-    let all = super::list_all(conn, &super::OrganisationFilter::default())?;
-    let ids: HashMap<&str, i64> = all
-        .iter()
-        .map(|organisation| (organisation.code.as_str(), organisation.id))
-        .collect();
-    let successors: HashMap<i64, i64> = all
-        .iter()
-        .filter_map(|organisation| Some((organisation.id, organisation.successor_id?)))
-        .collect();
-    for (line, row) in lines {
-        let (code, successor) = (row.code.trim(), row.successor_code.trim());
-        if successor == code {
-            return Err(refuse(*line, format!("`{code}` cannot be its own successor")));
-        }
-        let start = ids.get(code);
-        let mut seen = HashSet::new();
-        let mut next = start.and_then(|id| successors.get(id));
-        while let Some(id) = next.filter(|id| seen.insert(**id)) {
-            if start == Some(id) {
-                let reason = format!("the successors of `{code}` lead back to it through `{successor}`");
-                return Err(refuse(*line, reason));
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImportError::Store(error) => error.fmt(f),
+            ImportError::Lines(problems) => {
+                let lines = problems
+                    .iter()
+                    .map(|problem| format!("line {}: {}", problem.line, problem.message));
+                f.write_str(&lines.collect::<Vec<_>>().join("\n"))
             }
-            next = successors.get(id);
         }
     }
-    Ok(())
 }
 
-fn read_lines(file: impl Read) -> Result<Vec<(u64, Line)>, ImportError> {
-    let mut reader = csv::Reader::from_reader(file);
-    let mut seen = HashMap::new();
-    let mut lines = Vec::new();
-    for record in reader.deserialize::<Line>() {
-        let row = record.map_err(|cause| {
-            let line = cause.position().map_or(1, csv::Position::line);
-            refuse(line, cause.to_string())
-        })?;
-        let line = u64::try_from(lines.len()).unwrap_or(u64::MAX).saturating_add(2);
-        if let Some(first) = seen.insert(row.code.trim().to_owned(), line) {
-            return Err(refuse(
-                line,
-                format!("code `{}` stands on line {first} already", row.code.trim()),
-            ));
+impl std::error::Error for ImportError {}
+
+impl From<Error> for ImportError {
+    fn from(error: Error) -> Self {
+        ImportError::Store(error)
+    }
+}
+
+impl From<ImportError> for Error {
+    /// `/lines/7/valid_from` is that cell of the seventh line of the file.
+    fn from(refused: ImportError) -> Self {
+        let problems = match refused {
+            ImportError::Store(error) => return error,
+            ImportError::Lines(problems) => problems,
+        };
+        let errors = problems.into_iter().map(|problem| {
+            let column = problem.column.map(|column| format!("/{column}"));
+            let pointer = format!("/lines/{}{}", problem.line, column.unwrap_or_default());
+            let text = format!("Line {}: {}.", problem.line, problem.message);
+            FieldError::pointer(
+                pointer,
+                FieldCode::Domain {
+                    code: problem.code,
+                    text,
+                },
+            )
+        });
+        Error::Invalid(errors.collect())
+    }
+}
+
+/// What a file would do to the directory.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportPlan {
+    pub added: Vec<Added>,
+    pub changed: Vec<Changed>,
+    /// Lines that say what is there already.
+    pub unchanged: usize,
+    #[serde(skip)]
+    wanted: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Added {
+    pub line: u64,
+    pub code: String,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Changed {
+    pub line: u64,
+    pub code: String,
+    pub fields: Vec<CellChange>,
+}
+
+/// A cell as it was and as it would be, in the words of the file.
+#[derive(Debug, Clone, Serialize)]
+pub struct CellChange {
+    pub column: &'static str,
+    pub old: String,
+    pub new: String,
+}
+
+/// An organisation with its links as codes.
+#[derive(Debug, Clone)]
+struct Entry {
+    line: u64,
+    is_new: bool,
+    row: OrganisationRow,
+    successor: Option<String>,
+    parent: Option<String>,
+}
+
+impl Entry {
+    fn record(&self) -> [String; 13] {
+        let row = &self.row;
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let date = |date: Option<NaiveDate>| date.map(|date| date.to_string()).unwrap_or_default();
+        [
+            row.code.clone(),
+            row.kind.clone(),
+            row.name_vi.clone(),
+            row.name_en.clone(),
+            row.short_name.clone(),
+            text(&row.gso_code),
+            text(&row.egov_code),
+            date(row.valid_from),
+            date(row.valid_to),
+            text(&self.successor),
+            text(&self.parent),
+            if row.pilot { "1" } else { "0" }.to_owned(),
+            row.source.clone(),
+        ]
+    }
+}
+
+/// The whole directory as it is, by code.
+struct Present {
+    entries: Vec<Entry>,
+    positions: HashMap<String, usize>,
+}
+
+impl Present {
+    fn load(conn: &mut Db) -> Result<Present> {
+        let all = super::list_all(conn, &super::OrganisationFilter::default())?;
+        let codes: HashMap<i64, String> = all.iter().map(|found| (found.id, found.code.clone())).collect();
+        let link = |id: Option<i64>| id.and_then(|id| codes.get(&id).cloned());
+        let entries: Vec<Entry> = all
+            .iter()
+            .map(|found| Entry {
+                line: 0,
+                is_new: false,
+                successor: link(found.successor_id),
+                parent: link(found.parent_id),
+                row: row_of(found),
+            })
+            .collect();
+        let positions = entries.iter().enumerate();
+        let positions = positions
+            .map(|(position, entry)| (entry.row.code.clone(), position))
+            .collect();
+        Ok(Present { entries, positions })
+    }
+
+    fn get(&self, code: &str) -> Option<&Entry> {
+        self.entries.get(*self.positions.get(code)?)
+    }
+}
+
+pub(super) fn row_of(found: &Organisation) -> OrganisationRow {
+    OrganisationRow {
+        code: found.code.clone(),
+        kind: found.kind.clone(),
+        name_vi: found.name_vi.clone(),
+        name_en: found.name_en.clone(),
+        short_name: found.short_name.clone(),
+        gso_code: found.gso_code.clone(),
+        egov_code: found.egov_code.clone(),
+        valid_from: found.valid_from,
+        valid_to: found.valid_to,
+        pilot: found.pilot,
+        source: found.source.clone(),
+        search_text: String::new(),
+        updated_at: Ts::from(DateTime::<Utc>::UNIX_EPOCH),
+    }
+}
+
+/// What search goes by.
+pub(super) fn search_text(row: &OrganisationRow) -> String {
+    fold(&format!(
+        "{} {} {} {}",
+        row.code, row.name_vi, row.name_en, row.short_name
+    ))
+}
+
+/// What this file would change, or all that is wrong with it.
+pub fn plan(conn: &mut Db, bytes: &[u8]) -> std::result::Result<ImportPlan, ImportError> {
+    let lines = file::read(bytes).map_err(ImportError::Lines)?;
+    let present = Present::load(conn)?;
+    let wanted: Vec<Entry> = lines.into_iter().map(|line| wanted(line, &present)).collect();
+    check_links(&wanted, &present)?;
+    let mut plan = ImportPlan {
+        added: Vec::new(),
+        changed: Vec::new(),
+        unchanged: 0,
+        wanted: Vec::new(),
+    };
+    for entry in wanted {
+        let (line, code) = (entry.line, entry.row.code.clone());
+        let Some(known) = present.get(&code) else {
+            let name = entry.row.name_vi.clone();
+            plan.added.push(Added { line, code, name });
+            plan.wanted.push(entry);
+            continue;
+        };
+        let fields = differences(known, &entry);
+        if fields.is_empty() {
+            plan.unchanged += 1;
+        } else {
+            plan.changed.push(Changed { line, code, fields });
+            plan.wanted.push(entry);
         }
-        lines.push((line, row));
     }
-    Ok(lines)
+    Ok(plan)
 }
 
-fn checked(line: u64, row: &Line, now: DateTime<Utc>) -> Result<OrganisationRow, ImportError> {
-    let code = row.code.trim();
-    if code.is_empty()
-        || code.len() > 40
-        || code
-            .chars()
-            .any(|c| !(c.is_ascii_alphanumeric() || "-.".contains(c)))
-    {
-        return Err(refuse(
-            line,
-            format!("code `{code}` must be 1 to 40 letters, digits, `-` or `.`"),
-        ));
-    }
-    if !super::KINDS.contains(&row.kind.trim()) {
-        return Err(refuse(
-            line,
-            format!("kind `{}` must be ministry, agency, province or other", row.kind),
-        ));
-    }
-    let name_vi = nfc(row.name_vi.trim());
-    if name_vi.is_empty() {
-        return Err(refuse(line, "name_vi is empty".into()));
-    }
-    let name_en = if row.name_en.trim().is_empty() {
-        name_vi.clone()
-    } else {
-        nfc(row.name_en.trim())
-    };
-    let short_name = if row.short_name.trim().is_empty() {
-        name_vi.clone()
-    } else {
-        nfc(row.short_name.trim())
-    };
-    let valid_from = date(line, "valid_from", &row.valid_from)?;
-    let valid_to = date(line, "valid_to", &row.valid_to)?;
-    if let (Some(from), Some(to)) = (valid_from, valid_to)
-        && to < from
-    {
-        return Err(refuse(line, "valid_to is before valid_from".into()));
-    }
-    let pilot = match row.pilot.trim() {
-        "" | "0" | "false" => false,
-        "1" | "true" => true,
-        other => return Err(refuse(line, format!("pilot `{other}` must be 0 or 1"))),
-    };
-    Ok(OrganisationRow {
-        search_text: fold(&format!("{code} {name_vi} {name_en} {short_name}")),
-        code: code.to_owned(),
-        kind: row.kind.trim().to_owned(),
-        name_vi,
-        name_en,
-        short_name,
-        gso_code: optional(&row.gso_code),
-        egov_code: optional(&row.egov_code),
-        valid_from,
-        valid_to,
-        pilot,
-        source: nfc(row.source.trim()),
-        updated_at: Ts::from(now),
-    })
+fn differences(known: &Entry, wanted: &Entry) -> Vec<CellChange> {
+    let cells = COLUMNS.into_iter().zip(known.record()).zip(wanted.record());
+    cells
+        .filter(|((_, old), new)| old != new)
+        .map(|((column, old), new)| CellChange { column, old, new })
+        .collect()
 }
 
-fn optional(text: &str) -> Option<String> {
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn date(line: u64, field: &str, text: &str) -> Result<Option<NaiveDate>, ImportError> {
-    match text.trim() {
-        "" => Ok(None),
-        text => match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            Ok(date) => Ok(Some(date)),
-            Err(_) => Err(refuse(
-                line,
-                format!("{field} `{text}` must be a date such as 2025-07-01"),
-            )),
+/// The organisation as the line wants it: what its file has no column for is as it is, of a new one as its code says.
+fn wanted(line: Line, present: &Present) -> Entry {
+    let known = present.get(&line.code);
+    let row = known.map(|known| &known.row);
+    let by_code = || super::parent_code(&line.code).filter(|code| present.get(code).is_some());
+    let parent = match (line.parent_code, known) {
+        (Some(given), _) => given,
+        (None, Some(known)) => known.parent.clone(),
+        (None, None) => by_code().map(str::to_owned),
+    };
+    let name_vi = line.name_vi;
+    let name = |given: Option<String>, known: Option<&String>| {
+        given
+            .or_else(|| known.cloned())
+            .unwrap_or_else(|| name_vi.clone())
+    };
+    Entry {
+        line: line.line,
+        is_new: known.is_none(),
+        successor: line
+            .successor_code
+            .unwrap_or_else(|| known.and_then(|known| known.successor.clone())),
+        parent,
+        row: OrganisationRow {
+            kind: line.kind,
+            name_en: name(line.name_en, row.map(|row| &row.name_en)),
+            short_name: name(line.short_name, row.map(|row| &row.short_name)),
+            gso_code: line
+                .gso_code
+                .unwrap_or_else(|| row.and_then(|row| row.gso_code.clone())),
+            egov_code: line
+                .egov_code
+                .unwrap_or_else(|| row.and_then(|row| row.egov_code.clone())),
+            valid_from: line
+                .valid_from
+                .unwrap_or_else(|| row.and_then(|row| row.valid_from)),
+            valid_to: line.valid_to.unwrap_or_else(|| row.and_then(|row| row.valid_to)),
+            pilot: line.pilot.unwrap_or_else(|| row.is_some_and(|row| row.pilot)),
+            source: line
+                .source
+                .or_else(|| row.map(|row| row.source.clone()))
+                .unwrap_or_default(),
+            search_text: String::new(),
+            updated_at: Ts::from(DateTime::<Utc>::UNIX_EPOCH),
+            code: line.code,
+            name_vi,
         },
     }
 }
 
-fn refuse(line: u64, reason: String) -> ImportError {
-    ImportError::Line { line, reason }
+/// Successors and parents exist, and following them comes to an end: also where the way leads through organisations
+/// that the file does not name.
+fn check_links(wanted: &[Entry], present: &Present) -> std::result::Result<(), ImportError> {
+    let mut all: HashMap<&str, &Entry> = HashMap::new();
+    let known = present.entries.iter().chain(wanted);
+    all.extend(known.map(|entry| (entry.row.code.as_str(), entry)));
+    let mut problems = Vec::new();
+    for entry in wanted {
+        let links = [
+            ("successor_code", &entry.successor),
+            ("parent_code", &entry.parent),
+        ];
+        for (column, code) in links {
+            if let Some(code) = code.as_ref().filter(|code| !all.contains_key(code.as_str())) {
+                let message = format!("{column} `{code}` is not an organisation");
+                problems.push(LineProblem::new(
+                    entry.line,
+                    column,
+                    "unknown_organisation",
+                    message,
+                ));
+            }
+        }
+    }
+    if problems.is_empty() {
+        problems.extend(circle(wanted, &all));
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ImportError::Lines(problems)),
+    }
+}
+
+/// The first line that begins a circle.
+fn circle(wanted: &[Entry], all: &HashMap<&str, &Entry>) -> Option<LineProblem> {
+    let successor: fn(&Entry) -> Option<&str> = |entry| entry.successor.as_deref();
+    let parent: fn(&Entry) -> Option<&str> = |entry| entry.parent.as_deref();
+    for entry in wanted {
+        let code = entry.row.code.as_str();
+        if leads_back(code, all, successor) {
+            let message = match successor(entry).unwrap_or_default() {
+                own if own == code => format!("`{code}` cannot be its own successor"),
+                first => format!("the successors of `{code}` lead back to it through `{first}`"),
+            };
+            return Some(LineProblem::new(
+                entry.line,
+                "successor_code",
+                "succession_cycle",
+                message,
+            ));
+        }
+        if leads_back(code, all, parent) {
+            let message = format!("`{code}` cannot be a part of itself, however long the way");
+            return Some(LineProblem::new(
+                entry.line,
+                "parent_code",
+                "parent_cycle",
+                message,
+            ));
+        }
+    }
+    None
+}
+
+fn leads_back(start: &str, all: &HashMap<&str, &Entry>, next: fn(&Entry) -> Option<&str>) -> bool {
+    let mut seen = HashSet::new();
+    let step = |code: &str| all.get(code).and_then(|entry| next(entry));
+    let mut at = step(start);
+    while let Some(code) = at.filter(|code| seen.insert(*code)) {
+        if code == start {
+            return true;
+        }
+        at = step(code);
+    }
+    false
+}
+
+/// Write what a plan says, made in the same transaction under the directory's lock.
+pub fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<()> {
+    for entry in &plan.wanted {
+        let row = OrganisationRow {
+            search_text: search_text(&entry.row),
+            updated_at: Ts::from(now),
+            ..entry.row.clone()
+        };
+        match entry.is_new {
+            true => {
+                db::insert_organisation(conn, &row)?;
+            }
+            false => db::update_organisation(conn, &row)?,
+        }
+    }
+    // Only now are all there that are named.
+    for entry in &plan.wanted {
+        let successor_id = id_of(conn, entry.successor.as_deref())?;
+        let parent_id = id_of(conn, entry.parent.as_deref())?;
+        db::set_links(conn, &entry.row.code, successor_id, parent_id)?;
+    }
+    Ok(())
+}
+
+fn id_of(conn: &mut Db, code: Option<&str>) -> Result<Option<i64>> {
+    let found = code
+        .map(|code| db::find_organisation_by_code(conn, code))
+        .transpose()?;
+    Ok(found.flatten().map(|organisation| organisation.id))
+}
+
+/// Add or change organisations by code; returns how many lines there were.
+pub fn import_organisations(
+    conn: &mut Db,
+    mut file: impl Read,
+    now: DateTime<Utc>,
+) -> std::result::Result<usize, ImportError> {
+    let mut bytes = Vec::new();
+    let read = file.read_to_end(&mut bytes);
+    read.map_err(|cause| Error::internal("a directory file cannot be read", cause))?;
+    db::lock_directory(conn)?;
+    let plan = plan(conn, &bytes)?;
+    apply(conn, &plan, now)?;
+    Ok(plan.added.len() + plan.changed.len() + plan.unchanged)
+}
+
+/// The whole directory as a file that `plan` finds nothing to change in.
+pub fn export(conn: &mut Db) -> Result<String> {
+    let present = Present::load(conn)?;
+    let records: Vec<[String; 13]> = present.entries.iter().map(Entry::record).collect();
+    file::write(&records)
 }

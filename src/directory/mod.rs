@@ -1,17 +1,21 @@
 //! Organisations that ask and their persons. An organisation's own code is its only key: names and GSO codes were
 //! reused when 63 provinces became 34. Closed organisations stay, with their dates and their successor.
+pub mod change;
 pub(crate) mod db;
-mod import;
+mod file;
+pub mod import;
+pub mod requesters;
+pub mod succession;
 
-use std::collections::HashMap;
+use chrono::NaiveDate;
 
-use chrono::{DateTime, NaiveDate, Utc};
-
-pub use db::{Organisation, Requester};
+pub use db::Organisation;
+#[cfg(feature = "fuzzing")]
+pub use file::is_readable;
 pub use import::{ImportError, import_organisations};
+pub use requesters::{Requester, RequesterInput, list_requesters_by_email, remember_requester};
 
 use crate::error::{Error, Resource, Result};
-use crate::language::Language;
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 
@@ -22,12 +26,6 @@ pub const KINDS: [&str; 4] = ["ministry", "agency", "province", "other"];
 /// `000.00.14.H57` (level 1 last, QCVN 102:2016/BTTTT). Gives the first form; anything else is returned as it is.
 pub fn canonical_code(text: &str) -> String {
     let groups: Vec<&str> = text.trim().split('.').collect();
-    let is_level_one = |group: &str| {
-        let mut letters = group.chars();
-        group.len() == 3
-            && letters.next().is_some_and(|letter| letter.is_ascii_uppercase())
-            && letters.all(|digit| digit.is_ascii_digit())
-    };
     match groups.as_slice() {
         [lower @ .., level_one] if lower.len() == 3 && is_level_one(level_one) => {
             let mut canonical = vec![*level_one];
@@ -41,6 +39,29 @@ pub fn canonical_code(text: &str) -> String {
         }
         _ => text.trim().to_owned(),
     }
+}
+
+/// `H57`: a letter and two digits.
+fn is_level_one(group: &str) -> bool {
+    let mut letters = group.chars();
+    group.len() == 3
+        && letters.next().is_some_and(|letter| letter.is_ascii_uppercase())
+        && letters.all(|digit| digit.is_ascii_digit())
+}
+
+/// The code of what an agency is part of, as its own canonical code says: `H57` for `H57.14`.
+pub fn parent_code(code: &str) -> Option<&str> {
+    let (parent, _) = code.rsplit_once('.')?;
+    let level_one = code.split('.').next()?;
+    is_level_one(level_one).then_some(parent)
+}
+
+/// What may be a code: 1 to 40 letters, digits, `-` or `.`.
+pub fn is_code(text: &str) -> bool {
+    (1..=40).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
 
 /// By UUID or by code, in either form of the code.
@@ -76,6 +97,8 @@ pub fn reach_of(
 pub struct OrganisationFilter {
     pub active_on: Option<NaiveDate>,
     pub kind: Option<String>,
+    /// The units of this organisation.
+    pub parent_id: Option<i64>,
     pub q: Option<String>,
 }
 
@@ -99,54 +122,6 @@ pub fn list_all(conn: &mut Db, filter: &OrganisationFilter) -> Result<Vec<Organi
     db::list_organisations(conn, filter, None, i64::MAX)
 }
 
-/// A person as an organisation names them with a question. What it leaves out says nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequesterInput {
-    pub name: String,
-    pub email: Option<String>,
-    pub unit: Option<String>,
-    pub phone: Option<String>,
-    pub language: Option<Language>,
-}
-
-/// The person of this organisation: known by address, else by name and unit; added when new, kept up to date
-/// with what is given.
-pub fn remember_requester(
-    conn: &mut Db,
-    organisation_id: i64,
-    input: &RequesterInput,
-    now: DateTime<Utc>,
-) -> Result<Requester> {
-    let known = match &input.email {
-        Some(email) => db::find_requester_by_email(conn, organisation_id, email)?,
-        None => db::find_requester_by_name(conn, organisation_id, &input.name, input.unit.as_deref())?,
-    };
-    match known {
-        Some(known) if known.says_the_same_as(input) => Ok(known),
-        Some(known) => db::update_requester(conn, known.id, input, now),
-        None => db::insert_requester(conn, organisation_id, input, now),
-    }
-}
-
-/// Known persons by organisation and address, for all pairs of these.
-pub fn list_requesters_by_email(
-    conn: &mut Db,
-    organisation_ids: &[i64],
-    emails: &[&str],
-) -> Result<HashMap<(i64, String), Requester>> {
-    if emails.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let found = db::list_requesters_by_email(conn, organisation_ids, emails)?;
-    Ok(found
-        .into_iter()
-        .filter_map(|(organisation_id, person)| {
-            let address = person.email.clone()?;
-            Some(((organisation_id, address), person))
-        })
-        .collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +139,19 @@ mod tests {
             ("rubbish", "rubbish"),
         ] {
             assert_eq!(canonical_code(given), canonical, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_code_names_what_it_is_part_of() {
+        for (code, parent) in [
+            ("H57", None),
+            ("H57.14", Some("H57")),
+            ("H57.14.12", Some("H57.14")),
+            ("H57-2025.1", None),
+            ("X.1", None),
+        ] {
+            assert_eq!(parent_code(code), parent, "{code}");
         }
     }
 }

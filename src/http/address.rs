@@ -20,7 +20,7 @@ pub fn caller_address(request: &HttpRequest) -> IpAddr {
     believed(peer, &named, &app.config.network.trusted_proxies)
 }
 
-fn believed(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
+pub(super) fn believed(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut nearest = peer;
     let chain = forwarded.iter().flat_map(|value| value.split(','));

@@ -28,7 +28,7 @@ use crate::tickets::view::Reference;
 
 /// `YYYY-MM-DD`, in the years of calendars.
 #[derive(Debug, Clone, Copy)]
-struct WireDate(NaiveDate);
+pub(super) struct WireDate(pub NaiveDate);
 
 impl<'de> Deserialize<'de> for WireDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {

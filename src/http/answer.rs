@@ -1,8 +1,10 @@
 //! Answers that may be stored and given again, and the transaction around every POST.
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::extract::Call;
 use crate::error::{Error, Result};
@@ -44,6 +46,22 @@ pub fn matches_etag(known: &str, own: &str) -> bool {
         .any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
 }
 
+/// A small thing that has no version of its own, under a tag made of what it shows; 304 to who has that already.
+pub fn show(call: &Call, body: &impl Serialize) -> Result<HttpResponse> {
+    let mut answer = json(200, Vec::new(), body)?;
+    let digest = HEXLOWER.encode(&Sha256::digest(answer.body.as_bytes()));
+    let tag = format!("\"{}\"", digest.get(..16).unwrap_or(&digest));
+    if call
+        .if_none_match
+        .as_deref()
+        .is_some_and(|known| matches_etag(known, &tag))
+    {
+        answer = empty(304);
+    }
+    answer.headers.push((ETAG.to_string(), tag));
+    send(answer)
+}
+
 pub fn send(answer: Answer) -> Result<HttpResponse> {
     let status = StatusCode::from_u16(answer.status)
         .map_err(|cause| Error::internal("a stored answer has no valid status", cause))?;
@@ -81,34 +99,14 @@ pub async fn write_once(
     send(call.app.store.write(work).await?)
 }
 
-/// A POST that only computes: without an idempotency key it needs no transaction, with one its answer is kept.
-pub async fn compute_once<T: Serialize + Send + 'static>(
-    call: &Call,
-    body: &[u8],
-    computation: impl FnOnce(&mut Db, &Desk) -> Result<T> + Send + 'static,
-) -> Result<HttpResponse> {
-    if call.idempotency_key.is_some() {
-        return write_once(call, body, move |tx| {
-            json(200, Vec::new(), &computation(tx.conn, tx.desk)?)
-        })
-        .await;
-    }
-    let desk = call.app.desk.clone();
-    let answer = call
-        .app
-        .store
-        .read(move |conn| json(200, Vec::new(), &computation(conn, &desk)?))
-        .await?;
-    send(answer)
-}
-
-/// An answer that shows a secret, and what is kept of it for repetitions: the same without the secret.
+/// An answer that shows a secret, and the same without it, which is what may be stored.
 pub struct Revealing {
     pub shown: Answer,
     pub kept: Answer,
 }
 
-/// As `write_once` where the answer shows a secret: the database never has it, a repetition gets null in its place.
+/// As `write_once`, for what shows a secret: a repetition gets the first answer without it, so that no secret is ever
+/// stored in clear, and a retried request never makes a second one.
 pub async fn reveal_once(
     call: &Call,
     body: &[u8],
@@ -131,6 +129,27 @@ pub async fn reveal_once(
         Ok(shown.unwrap_or(kept))
     };
     send(call.app.store.write(work).await?).map(no_store)
+}
+
+/// A POST that only computes: without an idempotency key it needs no transaction, with one its answer is kept.
+pub async fn compute_once<T: Serialize + Send + 'static>(
+    call: &Call,
+    body: &[u8],
+    computation: impl FnOnce(&mut Db, &Desk) -> Result<T> + Send + 'static,
+) -> Result<HttpResponse> {
+    if call.idempotency_key.is_some() {
+        return write_once(call, body, move |tx| {
+            json(200, Vec::new(), &computation(tx.conn, tx.desk)?)
+        })
+        .await;
+    }
+    let desk = call.app.desk.clone();
+    let answer = call
+        .app
+        .store
+        .read(move |conn| json(200, Vec::new(), &computation(conn, &desk)?))
+        .await?;
+    send(answer)
 }
 
 /// Of an answer with a secret: no cache keeps it (RFC 9111, section 5.2.2.5).

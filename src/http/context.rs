@@ -1,18 +1,28 @@
-//! What every request passes on its way in and out: request id, language, log line, metrics, the rendering of problems.
+//! What every request passes on its way in and out: request id, trace, language, size of its head, log line, metrics, the
+//! rendering of problems, the headers that stand on every answer. A log line names who asked by their public id only.
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderName, HeaderValue};
+use actix_web::http::header::{
+    ACCEPT_LANGUAGE, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest, ResponseError};
 use tracing::Instrument;
 
 use super::address::caller_address;
 use super::problem::{self, Draft};
-use crate::error::Error;
+use super::rate::Standing;
+use super::trace::Trace;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::identity::Principal;
 use crate::language::Language;
+use crate::telemetry::Answered;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -22,6 +32,7 @@ pub struct RequestContext {
     pub request_id: String,
     pub language: Language,
     pub address: IpAddr,
+    pub trace: Trace,
 }
 
 impl RequestContext {
@@ -42,6 +53,7 @@ impl RequestContext {
             request_id,
             language: wishes.map(Language::from_accept_language).unwrap_or_default(),
             address: caller_address(request),
+            trace: Trace::of(request.headers(), exports(request)),
         }
     }
 }
@@ -54,27 +66,92 @@ fn is_request_id(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
 }
 
+/// Is the trace that begins here recorded?
+fn exports(request: &HttpRequest) -> bool {
+    let app = request.app_data::<Data<App>>();
+    app.is_some_and(|app| app.telemetry.is_some())
+}
+
 pub async fn surround<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let context = RequestContext::of(request.request());
     request.extensions_mut().insert(context.clone());
-    let span = tracing::info_span!("request", id = %context.request_id, method = %request.method());
-    // No clone of the request may be held here: the router needs it to itself.
-    let response = next
-        .call(request)
-        .instrument(span.clone())
-        .await?
-        .map_into_boxed_body();
+    let trace = context.trace.trace_id_text();
+    let span = tracing::info_span!("request", id = %context.request_id, trace, method = method_label(request.method().as_str()));
+    let response = match check_head(request.request()) {
+        Err(refused) => request.into_response(refused.error_response()),
+        // No clone of the request may be held here: the router needs it to itself.
+        Ok(()) => next
+            .call(request)
+            .instrument(span.clone())
+            .await?
+            .map_into_boxed_body(),
+    };
     let _entered = span.enter();
     let mut response = finish(response, &context);
-    if let Ok(id) = HeaderValue::from_str(&context.request_id) {
-        response.headers_mut().insert(X_REQUEST_ID.clone(), id);
-    }
-    measure(&response, started);
+    mark(&mut response, &context);
+    measure(&response, started, &context);
     Ok(response)
+}
+
+/// The connection layer lets a head of 128 KiB pass; what is in it would be hashed, compared and logged.
+fn check_head(request: &HttpRequest) -> Result<()> {
+    let Some(app) = request.app_data::<Data<App>>() else {
+        return Ok(());
+    };
+    let limits = &app.config.limits;
+    let address = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |address| address.as_str().len());
+    if address > limits.max_address_bytes {
+        let limit = limits.max_address_bytes;
+        return Err(Error::AddressTooLong { limit });
+    }
+    let headers = request.headers().iter();
+    let total: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if address + total > limits.max_head_bytes {
+        let limit = limits.max_head_bytes;
+        return Err(Error::HeadTooLarge { limit });
+    }
+    Ok(())
+}
+
+/// The headers of every answer.
+fn mark(response: &mut ServiceResponse<BoxBody>, context: &RequestContext) {
+    let standing = response.request().extensions().get::<Standing>().copied();
+    let is_https = response
+        .request()
+        .app_data::<Data<App>>()
+        .is_some_and(|app| app.config.public_url.starts_with("https://"));
+    let headers = response.headers_mut();
+    if let Some(standing) = standing {
+        standing.tell(headers);
+    }
+    let given = [
+        (X_REQUEST_ID.clone(), context.request_id.as_str()),
+        (
+            HeaderName::from_static("traceparent"),
+            &context.trace.traceparent(),
+        ),
+    ];
+    let state = context.trace.state.as_deref();
+    let state = state.map(|state| (HeaderName::from_static("tracestate"), state));
+    for (name, value) in given.into_iter().chain(state) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_https {
+        let a_year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(STRICT_TRANSPORT_SECURITY, a_year);
+    }
 }
 
 /// Render a problem in the caller's language; what went wrong inside goes to the log, once, here.
@@ -92,7 +169,7 @@ fn finish(response: ServiceResponse<BoxBody>, context: &RequestContext) -> Servi
                 Some(_) => response,
                 None => {
                     let error = framework_error(response.status());
-                    let rebuilt = actix_web::ResponseError::error_response(&error);
+                    let rebuilt = error.error_response();
                     let response = ServiceResponse::new(response.request().clone(), rebuilt);
                     finish(response, context)
                 }
@@ -127,7 +204,7 @@ fn framework_error(status: actix_web::http::StatusCode) -> Error {
     }
 }
 
-fn measure(response: &ServiceResponse<BoxBody>, started: Instant) {
+fn measure(response: &ServiceResponse<BoxBody>, started: Instant, context: &RequestContext) {
     let elapsed = started.elapsed();
     let route = response
         .request()
@@ -135,9 +212,32 @@ fn measure(response: &ServiceResponse<BoxBody>, started: Instant) {
         .unwrap_or_else(|| "unmatched".into());
     let method = method_label(response.request().method().as_str());
     let status = response.status().as_u16().to_string();
+    let principal = response.request().extensions().get::<Arc<Principal>>().cloned();
+    let kind = principal.as_ref().map(|principal| principal.kind().as_str());
+    let uid = principal.as_ref().and_then(|principal| principal.uid());
+    if let Some(app) = response.request().app_data::<Data<App>>()
+        && let Some(telemetry) = &app.telemetry
+    {
+        telemetry.record(&Answered {
+            trace_id: context.trace.trace_id,
+            span_id: context.trace.span_id,
+            parent_id: context.trace.parent_id,
+            sampled: context.trace.sampled,
+            state: context.trace.state.as_deref(),
+            method,
+            route: &route,
+            status: response.status().as_u16(),
+            request_id: &context.request_id,
+            principal_kind: kind,
+            ended_at: app.clock.now().into(),
+            took: elapsed,
+        });
+    }
     tracing::info!(
         route,
         status,
+        principal = kind,
+        principal_id = uid.map(tracing::field::display),
         micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         "answered"
     );

@@ -104,8 +104,7 @@ pub async fn revoke_own_token(call: Call, id: web::Path<String>) -> Result<HttpR
 
 pub async fn end_other_sessions(call: Call) -> Result<HttpResponse> {
     let (staff, now) = (call.staff()?.clone(), call.now);
-    let work =
-        move |conn: &mut Db| credentials::end_sessions(conn, staff.user_id, staff.credential_id, now);
+    let work = move |conn: &mut Db| credentials::end_sessions(conn, staff.user_id, staff.credential_id, now);
     call.app.store.write(work).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -90,7 +91,7 @@ fn call(request: &HttpRequest) -> Result<Call> {
         now,
         language,
         idempotency_key: match changes {
-            true => idempotency_key(request)?,
+            true => idempotency_key(request.headers())?,
             false => None,
         },
         if_match: match changes {
@@ -109,8 +110,8 @@ fn call(request: &HttpRequest) -> Result<Call> {
     })
 }
 
-fn header(request: &HttpRequest, name: &str) -> Result<Option<String>> {
-    let Some(value) = request.headers().get(name) else {
+fn header(headers: &HeaderMap, name: &str) -> Result<Option<String>> {
+    let Some(value) = headers.get(name) else {
         return Ok(None);
     };
     match value.to_str() {
@@ -122,27 +123,36 @@ fn header(request: &HttpRequest, name: &str) -> Result<Option<String>> {
     }
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>> {
-    let Some(key) = header(request, "Idempotency-Key")? else {
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(key) = header(headers, "Idempotency-Key")? else {
         return Ok(None);
     };
-    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(Some(key));
+    match checked_key(&key) {
+        Ok(()) => Ok(Some(key)),
+        Err(code) => Err(Error::invalid_parameter("Idempotency-Key", code)),
     }
-    Err(Error::invalid_parameter(
-        "Idempotency-Key",
-        FieldCode::InvalidFormat {
-            expected: "1-255 visible ASCII",
-        },
-    ))
+}
+
+/// Can this be an idempotency key?
+pub fn checked_key(key: &str) -> std::result::Result<(), FieldCode> {
+    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(FieldCode::InvalidFormat {
+        expected: "1-255 visible ASCII",
+    })
+}
+
+fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
+    let Some(text) = header(request.headers(), "If-Match")? else {
+        return Ok(None);
+    };
+    versions_in(&text).map_err(|code| Error::invalid_parameter("If-Match", code))
 }
 
 /// The versions that `If-Match` names (RFC 9110, section 13.1.1); `*` matches whatever is there. A weak tag, and one that
 /// is not of our making, is well-formed and matches nothing.
-fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
-    let Some(text) = header(request, "If-Match")? else {
-        return Ok(None);
-    };
+pub fn versions_in(text: &str) -> std::result::Result<Option<Vec<i64>>, FieldCode> {
     if text.trim() == "*" {
         return Ok(None);
     }
@@ -153,9 +163,7 @@ fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
             .strip_prefix('"')
             .and_then(|rest| rest.strip_suffix('"'))
             .filter(|opaque| opaque.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
-            .ok_or_else(|| {
-                Error::invalid_parameter("If-Match", FieldCode::InvalidFormat { expected: "\"7\"" })
-            })?;
+            .ok_or(FieldCode::InvalidFormat { expected: "\"7\"" })?;
         if strong == tag
             && let Ok(version) = opaque.parse()
         {
@@ -176,37 +184,58 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Body<T>>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request
-            .app_data::<web::Data<App>>()
-            .map_or(0, |app| app.config.max_body_bytes);
-        let is_json = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
-                let mut parts = value.split(';');
-                parts.next().is_some_and(is_json_type) && parts.all(is_utf8_label)
-            });
-        let payload = payload.take();
-        Box::pin(async move {
-            let bytes = read_in_time(payload, limit).await?;
-            if bytes.is_empty() {
-                return Ok(Body {
-                    value: parse_json(b"{}")?,
-                    bytes,
-                });
-            }
-            if !is_json {
-                return Err(Error::UnsupportedMediaType {
-                    expected: "application/json",
-                });
-            }
-            Ok(Body {
-                value: parse_json(&bytes)?,
-                bytes,
-            })
-        })
+        let (limits, is_json, payload) = (BodyLimits::of(request), is_json(request), payload.take());
+        Box::pin(async move { read_json(payload, is_json, limits).await })
     }
+}
+
+/// The body of a bulk request, which may be larger.
+pub struct BulkBody<T>(pub Body<T>);
+
+impl<T: DeserializeOwned + Validate + 'static> FromRequest for BulkBody<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<BulkBody<T>>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let app = request.app_data::<web::Data<App>>();
+        let limits = BodyLimits {
+            bytes: app.map_or(0, |app| app.config.bulk.max_bulk_bytes),
+            ..BodyLimits::of(request)
+        };
+        let (is_json, payload) = (is_json(request), payload.take());
+        Box::pin(async move { read_json(payload, is_json, limits).await.map(BulkBody) })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let label = request.headers().get(CONTENT_TYPE);
+    label.and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        let mut parts = value.split(';');
+        parts.next().is_some_and(is_json_type) && parts.all(is_utf8_label)
+    })
+}
+
+async fn read_json<T: DeserializeOwned + Validate>(
+    payload: Payload,
+    is_json: bool,
+    limits: BodyLimits,
+) -> Result<Body<T>> {
+    let bytes = read_in_time(payload, limits).await?;
+    if bytes.is_empty() {
+        return Ok(Body {
+            value: parse_json(b"{}")?,
+            bytes,
+        });
+    }
+    if !is_json {
+        return Err(Error::UnsupportedMediaType {
+            expected: "application/json",
+        });
+    }
+    Ok(Body {
+        value: parse_json(&bytes)?,
+        bytes,
+    })
 }
 
 /// A file as the body, read whole.
@@ -221,9 +250,7 @@ impl FromRequest for Upload {
     type Future = Pin<Box<dyn Future<Output = Result<Upload>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request
-            .app_data::<web::Data<App>>()
-            .map_or(0, |app| app.config.max_body_bytes);
+        let limits = BodyLimits::of(request);
         let content_type = request.headers().get(CONTENT_TYPE);
         let media_type = content_type.and_then(|value| {
             let mut parts = value.to_str().ok()?.split(';');
@@ -232,7 +259,7 @@ impl FromRequest for Upload {
         });
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = read_in_time(payload, limit).await?;
+            let bytes = read_in_time(payload, limits).await?;
             Ok(Upload { media_type, bytes })
         })
     }
@@ -254,17 +281,31 @@ fn is_json_type(media_type: &str) -> bool {
         || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
-/// How long a body may take to arrive, so that slow senders do not hold connections for ever.
-const BODY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+/// How large a body may be, and how long it may take to arrive: slow senders do not hold connections for ever.
+#[derive(Debug, Clone, Copy)]
+struct BodyLimits {
+    bytes: usize,
+    patience: Duration,
+}
+
+impl BodyLimits {
+    fn of(request: &HttpRequest) -> BodyLimits {
+        let app = request.app_data::<web::Data<App>>();
+        BodyLimits {
+            bytes: app.map_or(0, |app| app.config.max_body_bytes),
+            patience: app.map_or(Duration::ZERO, |app| app.config.limits.body_timeout()),
+        }
+    }
+}
 
 /// What is read and thrown away beyond the limit, so that a client that still sends can read the refusal.
 const DRAIN_BYTES: usize = 32 << 20;
 
-async fn read_in_time(payload: Payload, limit: usize) -> Result<web::Bytes> {
+async fn read_in_time(payload: Payload, limits: BodyLimits) -> Result<web::Bytes> {
     let late = |_| Error::Malformed {
-        reason: format!("the body took longer than {} s", BODY_PATIENCE.as_secs()),
+        reason: format!("the body took longer than {} ms", limits.patience.as_millis()),
     };
-    tokio::time::timeout(BODY_PATIENCE, read_whole(payload, limit))
+    tokio::time::timeout(limits.patience, read_whole(payload, limits.bytes))
         .await
         .map_err(late)?
 }
@@ -348,6 +389,16 @@ fn misread_as_syntax(pointer: &str, cause: &serde_json::Error, bytes: &[u8]) -> 
     is_json.then(|| Error::invalid_pointer(pointer, code))
 }
 
+/// serde names the types of Rust, which mean nothing to a caller.
+fn in_words_of_json(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "an integer from 0",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "an integer",
+        "f32" | "f64" => "a number",
+        named => named,
+    }
+}
+
 /// serde gives its reason as text; the words below are its own for each kind of failure (`serde::de::Error`).
 fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
     if !cause.is_data() {
@@ -362,12 +413,7 @@ fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
         Some(last) if last == escape(name) => pointer.to_owned(),
         _ => format!("{pointer}/{}", escape(name)),
     };
-    let expected = || {
-        text.split("expected ")
-            .nth(1)
-            .unwrap_or("another type")
-            .to_owned()
-    };
+    let expected = || in_words_of_json(text.split("expected ").nth(1).unwrap_or("another type")).to_owned();
     if text.starts_with("missing field") {
         return Error::invalid_pointer(&below(quoted), FieldCode::Required);
     }

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, HttpResponse, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
 use super::address::caller_address;
+use super::rate::Brakes;
 use super::routes::Access;
 use crate::app::App;
 use crate::error::{Error, Resource, Result};
-use crate::identity::{self, Authenticated, Presentation, access};
+use crate::identity::{self, Authenticated, Presentation, Principal, access, oidc};
+use crate::store::Db;
 
 /// Let a request through to its handler, or answer it. A handler that panics answers 500 like any other failure.
 pub async fn guard<B: MessageBody + 'static>(
@@ -36,6 +38,18 @@ pub async fn guard<B: MessageBody + 'static>(
     }
 }
 
+/// In front of what has no row in the route table: for everybody, and limited like what has one. Holds no clone of the
+/// request, which a scope needs to itself.
+pub async fn limit<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match brake(request.request(), None) {
+        Err(refused) => Ok(request.into_response(refused.error_response())),
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+    }
+}
+
 /// RFC 6750, section 3: only a caller that sent something is told that it is no valid token.
 fn refuse(refused: &Error, sent_something: bool) -> HttpResponse {
     let mut response = refused.error_response();
@@ -47,31 +61,97 @@ fn refuse(refused: &Error, sent_something: bool) -> HttpResponse {
 }
 
 async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
-    let Access::Needs(action) = access else {
-        return Ok(());
-    };
-    let authenticated = authenticate(request).await?;
-    access::permit(&authenticated.principal, action)?;
-    // PostgreSQL takes no NUL in a text, so that nothing can have such an id.
-    let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
-    if request.match_info().iter().any(|(_, value)| has_nul(value)) {
-        return Err(Error::NotFound(Resource::Page));
+    match access {
+        Access::Public if PROBES.contains(&request.path()) => {}
+        Access::Public => brake(request.request(), None)?,
+        // Where the key is, its handler knows.
+        Access::NeedsKey(_) => {}
+        Access::Needs(action) => {
+            let bearer = request.headers().get(AUTHORIZATION).and_then(bearer_of);
+            let principal = recognise(request.request(), bearer).await?;
+            access::permit(&principal, action)?;
+            if names_nul(request.request()) {
+                return Err(Error::NotFound(Resource::Page));
+            }
+        }
     }
-    request.extensions_mut().insert(Arc::new(authenticated.principal));
+    // Nothing here unpacks what was compressed: a small body could become a huge one.
+    let encoding = request.headers().get(CONTENT_ENCODING);
+    let is_plain = encoding.is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if !is_plain && !request.method().is_safe() {
+        return Err(Error::UnsupportedMediaType {
+            expected: "sent without Content-Encoding",
+        });
+    }
     Ok(())
 }
 
-async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
+/// PostgreSQL takes no NUL in a text, so that nothing can have such an id.
+pub fn names_nul(request: &HttpRequest) -> bool {
+    let has_nul = |value: &str| value.contains('\0') || value.contains("%00");
+    request.match_info().iter().any(|(_, value)| has_nul(value))
+}
+
+/// Asked by machines of the operator, again and again; an answer that says "too often" would take the server away.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// The principal behind a token or key that came with this request, wherever it stood, if it may ask once more.
+pub async fn recognise(request: &HttpRequest, bearer: Option<String>) -> Result<Arc<Principal>> {
+    let outcome = match bearer {
+        Some(bearer) => authenticate(request, bearer).await,
+        None => Err(Error::Unauthenticated),
+    };
+    match outcome {
+        Ok(authenticated) => {
+            let principal = Arc::new(authenticated.principal);
+            // Also where it is refused: the log names who asked.
+            request.extensions_mut().insert(Arc::clone(&principal));
+            brake(request, Some(&principal))?;
+            Ok(principal)
+        }
+        Err(Error::Unauthenticated) => {
+            brake(request, None)?;
+            Err(Error::Unauthenticated)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Count the request and refuse one too many. The answer tells where the caller stands.
+fn brake(request: &HttpRequest, principal: Option<&Principal>) -> Result<()> {
+    let Some(brakes) = request.app_data::<Data<Brakes>>() else {
+        return Ok(());
+    };
+    let standing = match principal {
+        Some(principal) => brakes.count(principal),
+        None => brakes.count_stranger(caller_address(request)),
+    };
+    let Some(standing) = standing else {
+        return Ok(());
+    };
+    request.extensions_mut().insert(standing);
+    standing.verdict()
+}
+
+async fn authenticate(request: &HttpRequest, bearer: String) -> Result<Authenticated> {
     let app = request.app_data::<Data<App>>().cloned();
     let app = app.ok_or_else(|| Error::internal("a route without an application", request.path()))?;
-    let bearer = bearer(request).ok_or(Error::Unauthenticated)?;
     let now = app.clock.now();
     let here = Presentation {
         now,
         today: app.desk.date_of(now),
-        from: caller_address(request.request()),
+        from: caller_address(request),
         session_idle: app.config.sign_in.session_life().idle,
     };
+    if let Some(provider) = app.oidc.as_ref().filter(|_| oidc::looks_like_jwt(&bearer)) {
+        // Its calls, where it needs any, are made before the database is asked.
+        let token = provider.bearer(&bearer, now).await?;
+        let work = move |conn: &mut Db| oidc::principal(conn, token);
+        return Ok(Authenticated {
+            principal: app.store.read(work).await?,
+            use_to_record: None,
+        });
+    }
     let found = app
         .store
         .read(move |conn| identity::authenticate(conn, &bearer, here))
@@ -92,8 +172,8 @@ async fn authenticate(request: &ServiceRequest) -> Result<Authenticated> {
 }
 
 /// RFC 6750, section 2.1; the scheme is case-insensitive (RFC 9110, section 11.1).
-fn bearer(request: &ServiceRequest) -> Option<String> {
-    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+pub fn bearer_of(value: &HeaderValue) -> Option<String> {
+    let value = value.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")

@@ -1,11 +1,13 @@
 //! `/me`.
 use actix_web::HttpResponse;
+use ipnet::IpNet;
 use serde::Serialize;
 
 use super::extract::Call;
+use super::wire::WireInstant;
 use crate::directory;
 use crate::error::{Error, Result};
-use crate::identity::{Client, Principal, Role, Scope, Staff, sign_in};
+use crate::identity::{Client, Principal, Role, Scope, Staff, clients, sign_in};
 use crate::queues;
 use crate::store::{Db, Uid};
 use crate::tickets::view::Reference;
@@ -28,6 +30,10 @@ enum Me {
         name: String,
         organisation: Reference,
         scopes: Vec<Scope>,
+        /// Of the key that was presented.
+        key_expires_at: Option<WireInstant>,
+        networks: Vec<IpNet>,
+        include_units: bool,
     },
 }
 
@@ -62,10 +68,15 @@ fn show_client(conn: &mut Db, client: &Client) -> Result<Me> {
     let own = found
         .first()
         .ok_or_else(|| Error::internal("a key without its organisation", client.uid))?;
+    let program = clients::db::get_program_by_id(conn, client.client_id)?;
+    let key = clients::db::get_key_by_id(conn, client.credential_id)?;
     Ok(Me::Client {
         id: client.uid,
         name: client.name.clone(),
         organisation: Reference::new(&own.code, &own.name_vi, &own.name_en),
         scopes: client.scopes.clone(),
+        key_expires_at: key.expires_at.map(Into::into),
+        networks: clients::networks_of(&program)?,
+        include_units: program.include_units,
     })
 }

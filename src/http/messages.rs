@@ -2,25 +2,32 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 use validator::Validate;
 
 use super::answer::{self, write_once};
+use super::attachments::FileOut;
 use super::extract::{Body, Call};
+use super::operations::carry_out;
 use super::params::Params;
 use super::wire::{self, Prose, WireInstant};
 use crate::error::Result;
+use crate::idempotency::Answer;
 use crate::identity::ActorKind;
 use crate::store::{Db, Uid};
-use crate::tickets::db::{EventRow, MessageRow};
+use crate::tickets::acts::{Act, Words};
+use crate::tickets::db::EventRow;
 use crate::tickets::history::EventKind;
-use crate::tickets::messages;
-use crate::tx::Tx;
+use crate::tickets::messages::{self, Said};
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct NewMessage {
     #[validate(length(min = 1, max = 20_000))]
     body: Prose,
+    #[validate(length(max = 20))]
+    #[serde(default)]
+    attachments: Vec<Uuid>,
 }
 
 #[derive(Serialize)]
@@ -34,6 +41,7 @@ struct MessageOut {
     id: Uid,
     author: Actor,
     body: String,
+    attachments: Vec<FileOut>,
     created_at: WireInstant,
 }
 
@@ -46,8 +54,9 @@ struct EventOut {
     data: Value,
 }
 
-impl From<MessageRow> for MessageOut {
-    fn from(row: MessageRow) -> Self {
+impl From<Said> for MessageOut {
+    fn from(said: Said) -> Self {
+        let row = said.message;
         MessageOut {
             id: row.uid,
             author: Actor {
@@ -55,6 +64,7 @@ impl From<MessageRow> for MessageOut {
                 name: row.author_name,
             },
             body: row.body,
+            attachments: said.attachments.iter().map(FileOut::from).collect(),
             created_at: row.created_at.into(),
         }
     }
@@ -75,28 +85,36 @@ impl From<EventRow> for EventOut {
     }
 }
 
+impl NewMessage {
+    pub(super) fn words(self) -> Words {
+        Words {
+            text: self.body.0,
+            files: self.attachments,
+        }
+    }
+}
+
+/// What was said, with its place.
+pub(super) fn said_answer(id: &str, said: Said) -> Result<Answer> {
+    let list = match said.message.internal {
+        true => "notes",
+        false => "messages",
+    };
+    let location = format!("/api/v1/tickets/{id}/{list}");
+    answer::json(201, vec![("location".into(), location)], &MessageOut::from(said))
+}
+
 pub async fn post_message(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {
-    say(call, id.into_inner(), body, "messages", messages::post_message).await
+    say(call, id, &body.bytes, Act::Message(body.value.words())).await
 }
 
 pub async fn post_note(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {
-    say(call, id.into_inner(), body, "notes", messages::post_note).await
+    say(call, id, &body.bytes, Act::Note(body.value.words())).await
 }
 
-async fn say(
-    call: Call,
-    id: String,
-    body: Body<NewMessage>,
-    list: &'static str,
-    operation: fn(&mut Tx<'_>, &str, &str) -> Result<MessageRow>,
-) -> Result<HttpResponse> {
-    let text = body.value.body.0;
-    write_once(&call, &body.bytes, move |tx| {
-        let said = MessageOut::from(operation(tx, &id, &text)?);
-        let location = format!("/api/v1/tickets/{id}/{list}");
-        answer::json(201, vec![("location".into(), location)], &said)
-    })
-    .await
+/// Whatever the ticket's version: words do not overwrite words.
+async fn say(call: Call, id: web::Path<String>, body: &[u8], act: Act) -> Result<HttpResponse> {
+    write_once(&call, body, move |tx| carry_out(tx, &id, None, &act)).await
 }
 
 pub async fn list_messages(call: Call, id: web::Path<String>, request: HttpRequest) -> Result<HttpResponse> {

@@ -5,11 +5,14 @@ use validator::Validate;
 
 use super::answer::{empty, write_once};
 use super::extract::{Body, Call};
+use super::messages::said_answer;
 use super::tickets::ticket_answer;
 use super::wire::{Line, Prose};
 use crate::error::Result;
+use crate::idempotency::Answer;
+use crate::tickets::acts::{Act, Done};
 use crate::tickets::lifecycle::Outcome;
-use crate::tickets::operations::{self, Resolution};
+use crate::tickets::operations;
 use crate::tickets::view;
 use crate::tx::Tx;
 
@@ -64,19 +67,75 @@ pub struct ResolveTicket {
     referred_to: Option<Line>,
 }
 
-/// Run an operation on a ticket once, under `If-Match`, and answer with the ticket as it is then.
+impl From<AssignTicket> for Act {
+    fn from(given: AssignTicket) -> Self {
+        Act::Assign {
+            assignee: given.assignee.0,
+        }
+    }
+}
+
+impl From<TransferTicket> for Act {
+    fn from(given: TransferTicket) -> Self {
+        Act::Transfer {
+            queue: given.queue.0,
+            reason: given.reason.0,
+        }
+    }
+}
+
+impl From<WaitTicket> for Act {
+    fn from(given: WaitTicket) -> Self {
+        Act::Wait {
+            message: given.message.0,
+        }
+    }
+}
+
+impl From<ResolveTicket> for Act {
+    fn from(given: ResolveTicket) -> Self {
+        Act::Resolve {
+            outcome: given.outcome,
+            message: given.message.0,
+            referred_to: given.referred_to.map(|agency| agency.0),
+        }
+    }
+}
+
+impl OptionalReason {
+    pub(super) fn text(self) -> Option<String> {
+        self.reason.map(|reason| reason.0)
+    }
+}
+
+impl Reason {
+    pub(super) fn text(self) -> String {
+        self.reason.0
+    }
+}
+
+/// Do this to the ticket, and answer with it as it is then, or with what was said.
+pub(super) fn carry_out(tx: &mut Tx<'_>, id: &str, versions: Option<&[i64]>, act: &Act) -> Result<Answer> {
+    operations::require_version(tx, id, versions)?;
+    match act.carry_out(tx, id)? {
+        Done::Ticket(ticket_id) => {
+            let view = view::get_view(tx.conn, tx.desk, ticket_id, tx.now)?;
+            ticket_answer(200, &view, tx.desk, tx.principal, tx.now)
+        }
+        Done::Said(said) => said_answer(id, said),
+    }
+}
+
+/// Once, under `If-Match`.
 pub(super) async fn operate(
     call: Call,
-    id: String,
+    id: web::Path<String>,
     body: &[u8],
-    operation: impl FnOnce(&mut Tx<'_>, &str) -> Result<i64> + Send + 'static,
+    act: Act,
 ) -> Result<HttpResponse> {
     let versions = call.if_match.clone();
     write_once(&call, body, move |tx| {
-        operations::require_version(tx, &id, versions.as_deref())?;
-        let ticket_id = operation(tx, &id)?;
-        let view = view::get_view(tx.conn, tx.desk, ticket_id, tx.now)?;
-        ticket_answer(200, &view, tx.desk, tx.principal, tx.now)
+        carry_out(tx, &id, versions.as_deref(), &act)
     })
     .await
 }
@@ -93,7 +152,7 @@ pub async fn claim_next(call: Call, id: web::Path<String>, body: Body<Nothing>) 
 }
 
 pub async fn claim_ticket(call: Call, id: web::Path<String>, body: Body<Nothing>) -> Result<HttpResponse> {
-    operate(call, id.into_inner(), &body.bytes, operations::claim).await
+    operate(call, id, &body.bytes, Act::Claim).await
 }
 
 pub async fn assign_ticket(
@@ -101,11 +160,7 @@ pub async fn assign_ticket(
     id: web::Path<String>,
     body: Body<AssignTicket>,
 ) -> Result<HttpResponse> {
-    let assignee = body.value.assignee.0;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        operations::assign(tx, id, &assignee)
-    })
-    .await
+    operate(call, id, &body.bytes, body.value.into()).await
 }
 
 pub async fn release_ticket(
@@ -113,11 +168,8 @@ pub async fn release_ticket(
     id: web::Path<String>,
     body: Body<OptionalReason>,
 ) -> Result<HttpResponse> {
-    let reason = body.value.reason.map(|reason| reason.0);
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        operations::release(tx, id, reason.as_deref())
-    })
-    .await
+    let reason = body.value.text();
+    operate(call, id, &body.bytes, Act::Release { reason }).await
 }
 
 pub async fn transfer_ticket(
@@ -125,19 +177,11 @@ pub async fn transfer_ticket(
     id: web::Path<String>,
     body: Body<TransferTicket>,
 ) -> Result<HttpResponse> {
-    let TransferTicket { queue, reason } = body.value;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        operations::transfer(tx, id, &queue.0, &reason.0)
-    })
-    .await
+    operate(call, id, &body.bytes, body.value.into()).await
 }
 
 pub async fn wait_ticket(call: Call, id: web::Path<String>, body: Body<WaitTicket>) -> Result<HttpResponse> {
-    let message = body.value.message.0;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        operations::wait(tx, id, &message)
-    })
-    .await
+    operate(call, id, &body.bytes, body.value.into()).await
 }
 
 pub async fn resume_ticket(
@@ -145,11 +189,8 @@ pub async fn resume_ticket(
     id: web::Path<String>,
     body: Body<OptionalReason>,
 ) -> Result<HttpResponse> {
-    let reason = body.value.reason.map(|reason| reason.0);
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        operations::resume(tx, id, reason.as_deref())
-    })
-    .await
+    let reason = body.value.text();
+    operate(call, id, &body.bytes, Act::Resume { reason }).await
 }
 
 pub async fn resolve_ticket(
@@ -157,24 +198,7 @@ pub async fn resolve_ticket(
     id: web::Path<String>,
     body: Body<ResolveTicket>,
 ) -> Result<HttpResponse> {
-    let ResolveTicket {
-        outcome,
-        message,
-        referred_to,
-    } = body.value;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        let referred_to = referred_to.as_ref().map(|agency| agency.0.as_str());
-        operations::resolve(
-            tx,
-            id,
-            &Resolution {
-                outcome,
-                message: &message.0,
-                referred_to,
-            },
-        )
-    })
-    .await
+    operate(call, id, &body.bytes, body.value.into()).await
 }
 
 pub async fn close_ticket(
@@ -182,25 +206,16 @@ pub async fn close_ticket(
     id: web::Path<String>,
     body: Body<OptionalReason>,
 ) -> Result<HttpResponse> {
-    let reason = body.value.reason.map(|reason| reason.0);
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        operations::close(tx, id, reason.as_deref())
-    })
-    .await
+    let reason = body.value.text();
+    operate(call, id, &body.bytes, Act::Close { reason }).await
 }
 
 pub async fn reopen_ticket(call: Call, id: web::Path<String>, body: Body<Reason>) -> Result<HttpResponse> {
-    let reason = body.value.reason.0;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        operations::reopen(tx, id, &reason)
-    })
-    .await
+    let reason = body.value.text();
+    operate(call, id, &body.bytes, Act::Reopen { reason }).await
 }
 
 pub async fn cancel_ticket(call: Call, id: web::Path<String>, body: Body<Reason>) -> Result<HttpResponse> {
-    let reason = body.value.reason.0;
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        operations::cancel(tx, id, &reason)
-    })
-    .await
+    let reason = body.value.text();
+    operate(call, id, &body.bytes, Act::Cancel { reason }).await
 }

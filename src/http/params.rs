@@ -30,14 +30,25 @@ pub struct Params {
 
 impl Params {
     pub fn read(request: &HttpRequest, allowed: &[&str]) -> Params {
+        Params::read_where(request, |name| allowed.contains(&name))
+    }
+
+    /// The same, with parameters that begin so besides.
+    pub fn read_with_prefix(request: &HttpRequest, allowed: &[&str], prefix: &str) -> Params {
+        Params::read_where(request, |name| {
+            allowed.contains(&name) || name.starts_with(prefix)
+        })
+    }
+
+    fn read_where(request: &HttpRequest, is_allowed: impl Fn(&str) -> bool) -> Params {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .map(web::Query::into_inner)
             .unwrap_or_default();
         let mut errors = Vec::new();
         for (name, value) in &pairs {
-            if !allowed.contains(&name.as_str()) {
+            if !is_allowed(name) {
                 errors.push(FieldError::parameter(name, FieldCode::UnknownField));
-            } else if value.chars().any(char::is_control) {
+            } else if name.chars().chain(value.chars()).any(char::is_control) {
                 errors.push(FieldError::parameter(name, FieldCode::ControlCharacter));
             } else if value.contains(char::REPLACEMENT_CHARACTER) {
                 errors.push(FieldError::parameter(
@@ -71,6 +82,18 @@ impl Params {
             .flat_map(|(_, value)| value.split(','))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// All values of a parameter that may be repeated, as they are.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let own = self.pairs.iter().filter(move |(given, _)| given == name);
+        own.map(|(_, value)| value.as_str())
+    }
+
+    /// The parameters that begin so: the rest of their names, with their values.
+    pub fn prefixed(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.pairs.iter();
+        pairs.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 
     pub fn parsed<T>(

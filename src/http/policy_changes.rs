@@ -170,7 +170,7 @@ impl PolicyIn {
         }
     }
 
-    fn into_draft(self) -> Result<PolicyDraft> {
+    pub(super) fn into_draft(self) -> Result<PolicyDraft> {
         self.check_lists()?;
         let pauses = self.pauses.0.into_iter();
         Ok(PolicyDraft {

@@ -7,7 +7,8 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHEN
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource};
+use crate::attachments::sniff::Refusal;
+use crate::error::{Conflict, Error, FieldCode, FieldError, Place, Resource, SignOnRefusal};
 use crate::language::Language;
 
 /// What a failure tells the caller.
@@ -67,6 +68,18 @@ fn kind_of(error: &Error) -> Kind {
             "Too many attempts",
         ),
         Error::Forbidden => kind("forbidden", S::FORBIDDEN, "Không được phép", "Not permitted"),
+        Error::SignOn(refusal) if is_forbidden(*refusal) => kind(
+            "sign-on-forbidden",
+            S::FORBIDDEN,
+            "Không được phép đăng nhập",
+            "Login not permitted",
+        ),
+        Error::SignOn(_) => kind(
+            "sign-on-failed",
+            S::UNAUTHORIZED,
+            "Đăng nhập không thành công",
+            "Login failed",
+        ),
         Error::NotFound(_) => kind("not-found", S::NOT_FOUND, "Không tìm thấy", "Not found"),
         Error::MethodNotAllowed { .. } => kind(
             "method-not-allowed",
@@ -80,6 +93,12 @@ fn kind_of(error: &Error) -> Kind {
             S::CONFLICT,
             "Thao tác không phù hợp trạng thái",
             "Wrong transition",
+        ),
+        Error::RolledBack => kind(
+            "rolled-back",
+            S::FAILED_DEPENDENCY,
+            "Không được thực hiện",
+            "Not carried out",
         ),
         Error::InProgress => kind(
             "request-in-progress",
@@ -105,11 +124,47 @@ fn kind_of(error: &Error) -> Kind {
             "Nội dung quá lớn",
             "Body too large",
         ),
+        Error::HeadTooLarge { .. } => kind(
+            "head-too-large",
+            S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Tiêu đề yêu cầu quá lớn",
+            "Request head too large",
+        ),
+        Error::AddressTooLong { .. } => kind(
+            "address-too-long",
+            S::URI_TOO_LONG,
+            "Địa chỉ quá dài",
+            "Address too long",
+        ),
+        Error::TooManyRequests { .. } => kind(
+            "too-many-requests",
+            S::TOO_MANY_REQUESTS,
+            "Quá nhiều yêu cầu",
+            "Too many requests",
+        ),
         Error::UnsupportedMediaType { .. } => kind(
             "unsupported-media-type",
             S::UNSUPPORTED_MEDIA_TYPE,
             "Kiểu nội dung không được hỗ trợ",
             "Unsupported media type",
+        ),
+        Error::AttachmentType(_) => kind(
+            "attachment-type",
+            S::UNSUPPORTED_MEDIA_TYPE,
+            "Loại tệp không được nhận",
+            "File type not taken",
+        ),
+        Error::RangeNotSatisfiable { .. } => kind(
+            "range-not-satisfiable",
+            S::RANGE_NOT_SATISFIABLE,
+            "Không có đoạn này",
+            "Range not satisfiable",
+        ),
+        Error::ContentMissing => kind(
+            "content-missing",
+            S::GONE,
+            "Nội dung tệp không còn",
+            "Content missing",
         ),
         Error::Invalid(_) => kind(
             "invalid-input",
@@ -186,6 +241,23 @@ pub fn render(error: &Error, language: Language, request_id: &str) -> String {
         },
     };
     serde_json::to_string(&problem).unwrap_or_default()
+}
+
+/// The status, and what is wrong in words, one text for each field, for other forms than problem+json.
+pub fn describe(error: &Error, language: Language) -> (StatusCode, Vec<String>) {
+    let texts = match error {
+        Error::Invalid(fields) => fields
+            .iter()
+            .map(|field| {
+                let place = match &field.place {
+                    Place::Pointer(name) | Place::Parameter(name) => name,
+                };
+                format!("{place}: {}", field_detail(&field.code, language))
+            })
+            .collect(),
+        _ => vec![detail(error, language)],
+    };
+    (kind_of(error).status, texts)
 }
 
 fn wire_field(field: &FieldError, language: Language) -> WireFieldError {
@@ -330,6 +402,13 @@ fn domain_text_vi(code: &str) -> Option<&'static str> {
         "escalation_cycle" => "Các bước nâng cấp chuyển câu hỏi vòng về hàng đợi cũ.",
         "overlapping_period" => "Cơ quan đã có thỏa thuận khác trong thời gian này.",
         "bad_period" => "Ngày cuối phải không sớm hơn ngày đầu và không muộn hơn ngày cuối hiện tại.",
+        // Of custom fields.
+        "unknown_choice" => "Không có lựa chọn này.",
+        "pattern_mismatch" => "Không đúng mẫu được yêu cầu.",
+        "not_for_type" => "Loại trường này không có thuộc tính này.",
+        "bad_range" => "Giá trị lớn nhất nhỏ hơn giá trị nhỏ nhất.",
+        "bad_pattern" => "Không phải biểu thức chính quy hợp lệ.",
+        "no_choices" => "Trường lựa chọn phải có ít nhất một lựa chọn.",
         "tickets_filed" => {
             "Cơ quan đã gửi câu hỏi trong thời gian này; thời hạn của chúng không đổi ngược về trước."
         }
@@ -366,6 +445,18 @@ fn detail(error: &Error, language: Language) -> String {
             format!("Nội dung vượt quá {limit} byte."),
             format!("The body is larger than {limit} bytes."),
         ),
+        Error::HeadTooLarge { limit } => language.choose(
+            format!("Dòng yêu cầu và các tiêu đề vượt quá {limit} byte."),
+            format!("The request line and headers are larger than {limit} bytes."),
+        ),
+        Error::AddressTooLong { limit } => language.choose(
+            format!("Đường dẫn và truy vấn vượt quá {limit} byte."),
+            format!("Path and query are longer than {limit} bytes."),
+        ),
+        Error::TooManyRequests { retry_after_seconds } => language.choose(
+            format!("Đã vượt số yêu cầu cho phép mỗi phút; hãy thử lại sau {retry_after_seconds} giây."),
+            format!("More requests than permitted in a minute; try again in {retry_after_seconds} s."),
+        ),
         Error::UnsupportedMediaType { expected } => language.choose(
             format!("Nội dung phải là {expected}, mã hóa UTF-8."),
             format!("The body must be {expected} in UTF-8."),
@@ -374,8 +465,49 @@ fn detail(error: &Error, language: Language) -> String {
             format!("Chỉ hỗ trợ: {allowed}."),
             format!("Supported here: {allowed}."),
         ),
+        Error::SignOn(refusal) => sign_on_detail(*refusal, language),
         other => plain_detail(other, language).to_owned(),
     }
+}
+
+/// Who somebody is, is known; they may not come in.
+fn is_forbidden(refusal: SignOnRefusal) -> bool {
+    matches!(
+        refusal,
+        SignOnRefusal::Denied | SignOnRefusal::UnknownPerson | SignOnRefusal::NoRole
+    )
+}
+
+fn sign_on_detail(refusal: SignOnRefusal, language: Language) -> String {
+    let (vi, en) = match refusal {
+        SignOnRefusal::UnknownLogin => (
+            "Lần đăng nhập này không có, đã hết hạn, đã dùng, hoặc bắt đầu ở trình duyệt khác; hãy đăng nhập lại.",
+            "This login is unknown, over, used already, or was begun in another browser; begin again.",
+        ),
+        SignOnRefusal::Provider(error) => {
+            return language.choose(
+                format!("Hệ thống xác thực báo lỗi: {error}. Hãy đăng nhập lại."),
+                format!("The identity provider says: {error}. Begin again."),
+            );
+        }
+        SignOnRefusal::Denied => (
+            "Hệ thống xác thực từ chối đăng nhập (access_denied).",
+            "The identity provider refused the login (access_denied).",
+        ),
+        SignOnRefusal::Unproven => (
+            "Không kiểm chứng được trả lời của hệ thống xác thực; hãy đăng nhập lại.",
+            "What the identity provider answered could not be verified; begin again.",
+        ),
+        SignOnRefusal::UnknownPerson => (
+            "Người này không có tài khoản đang hoạt động ở đây.",
+            "This person has no active account here.",
+        ),
+        SignOnRefusal::NoRole => (
+            "Hệ thống xác thực không cho người này vai trò nào ở đây.",
+            "The identity provider gives this person no role here.",
+        ),
+    };
+    language.choose(vi, en).to_owned()
 }
 
 fn plain_detail(error: &Error, language: Language) -> &'static str {
@@ -402,6 +534,19 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
         ),
         Error::NotFound(resource) => not_found_detail(*resource),
         Error::Conflict(conflict) => conflict_detail(*conflict),
+        Error::AttachmentType(refusal) => refusal_detail(*refusal),
+        Error::RangeNotSatisfiable { .. } => (
+            "Đoạn được yêu cầu nằm ngoài tệp; xem Content-Range.",
+            "The range that was asked for lies outside the file; see Content-Range.",
+        ),
+        Error::ContentMissing => (
+            "Nội dung của tệp đính kèm này không còn trong kho; quản trị viên đã được báo.",
+            "The content of this attachment is not in the store any more; the operators have been told.",
+        ),
+        Error::RolledBack => (
+            "Một mục khác của yêu cầu không thực hiện được nên mục này cũng không được thực hiện; chưa có gì được ghi.",
+            "Another item of the request failed, so this one was not carried out either; nothing was written.",
+        ),
         Error::InProgress => (
             "Một yêu cầu với cùng khóa chống lặp đang được xử lý; hãy thử lại sau giây lát.",
             "A request with the same idempotency key is still running; try again in a moment.",
@@ -438,6 +583,27 @@ fn plain_detail(error: &Error, language: Language) -> &'static str {
     language.choose(vi, en)
 }
 
+fn refusal_detail(refusal: Refusal) -> (&'static str, &'static str) {
+    match refusal {
+        Refusal::NotTaken => (
+            "Loại tệp này không được nhận ở đây.",
+            "Files of this type are not taken here.",
+        ),
+        Refusal::Runs => (
+            "Không nhận chương trình, mã lệnh, macro, HTML hoặc SVG.",
+            "Programs, scripts, macros, HTML and SVG are not taken.",
+        ),
+        Refusal::Contradiction => (
+            "Nội dung tệp không đúng với phần mở rộng của tên tệp.",
+            "The content is not what the name says.",
+        ),
+        Refusal::NotText => (
+            "Tệp văn bản phải mã hóa UTF-8 và không có ký tự điều khiển.",
+            "A text must be UTF-8 and without control characters.",
+        ),
+    }
+}
+
 fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
     match resource {
         Resource::Ticket => ("Không có câu hỏi này.", "There is no such ticket."),
@@ -460,7 +626,11 @@ fn not_found_detail(resource: Resource) -> (&'static str, &'static str) {
             "This queue has no operational target yet.",
         ),
         Resource::Delivery => ("Không có thư này.", "There is no such delivery."),
+        Resource::Attachment => ("Không có tệp đính kèm này.", "There is no such attachment."),
         Resource::User => ("Không có người dùng này.", "There is no such user."),
+        Resource::Client => ("Không có chương trình này.", "There is no such program."),
+        Resource::Key => ("Chương trình không có khóa này.", "The program has no such key."),
+        Resource::Requester => ("Không có người hỏi này.", "There is no such requester."),
         Resource::Session => ("Không có phiên đăng nhập này.", "There is no such session."),
         Resource::Token => ("Không có mã truy cập này.", "There is no such token."),
         Resource::Page => ("Không có trang này.", "There is no such page."),
@@ -490,6 +660,22 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
             "Chính sách này đã ngừng dùng nên không thể thay đổi.",
             "This policy is retired and cannot be changed any more.",
         ),
+        Conflict::KeyEnded => (
+            "Khóa này đã hết hiệu lực; hãy tạo khóa mới.",
+            "This key has ended; make a new one.",
+        ),
+        Conflict::TooManyKeys => (
+            "Chương trình đã có quá nhiều khóa còn hiệu lực; hãy thu hồi những khóa không dùng nữa.",
+            "The program has too many keys in force; revoke those that are not used any more.",
+        ),
+        Conflict::HasSuccessor => (
+            "Cơ quan này đã có cơ quan kế thừa khác; hãy gỡ bỏ trước.",
+            "The organisation has another successor; take that back first.",
+        ),
+        Conflict::Anonymised => (
+            "Thông tin của người này đã được xóa.",
+            "This person's data were erased.",
+        ),
         Conflict::NoPassword => (
             "Tài khoản này không có mật khẩu; quản trị viên có thể đặt mật khẩu.",
             "This account has no password; an administrator can set one.",
@@ -518,6 +704,14 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
             "Với tài khoản của chính mình, hãy dùng /me/password và /me/totp.",
             "For your own account use /me/password and /me/totp.",
         ),
+        Conflict::AttachmentUsed => (
+            "Tệp này đã thuộc về một câu hỏi nên không thể xóa riêng.",
+            "This file is part of a ticket and goes only with it.",
+        ),
+        Conflict::TooManyAttachments => (
+            "Câu hỏi này đã có đủ số tệp cho phép.",
+            "This ticket has as many files as it may have.",
+        ),
     }
 }
 
@@ -543,7 +737,7 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
         match self {
-            Error::Unauthenticated | Error::LoginFailed | Error::SecondFactorRequired => {
+            _ if self.status_code() == StatusCode::UNAUTHORIZED => {
                 response.insert_header((
                     WWW_AUTHENTICATE,
                     HeaderValue::from_static("Bearer realm=\"giaidap\""),
@@ -557,6 +751,12 @@ impl ResponseError for Error {
             }
             Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => {
                 response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
+            }
+            Error::RangeNotSatisfiable { size } => {
+                response.insert_header(("Content-Range", format!("bytes */{size}")));
+            }
+            Error::TooManyRequests { retry_after_seconds } => {
+                response.insert_header((RETRY_AFTER, retry_after_seconds.to_string()));
             }
             Error::MethodNotAllowed { allowed } => {
                 response.insert_header(("Allow", allowed.as_str()));

@@ -1,12 +1,16 @@
 //! `/queues` and `/topics`, except the claim, which is an operation on tickets.
+use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use serde_json::Value;
 
+use super::answer::{self, etag, matches_etag};
 use super::extract::Call;
 use super::messages::page_parameters;
 use super::wire::{self, WireInstant};
 use crate::calendars::Name;
 use crate::error::Result;
+use crate::idempotency::Answer;
 use crate::queues::{self, Queue, TopicView};
 use crate::sla::Priority;
 use crate::store::{Db, Uid};
@@ -50,6 +54,8 @@ struct TopicOut {
     external_owner: Option<String>,
     default_priority: Priority,
     legal_basis: Option<String>,
+    custom_fields: Value,
+    version: i64,
 }
 
 impl From<TopicView> for TopicOut {
@@ -67,8 +73,15 @@ impl From<TopicView> for TopicOut {
             external_owner: topic.external_owner,
             default_priority: Priority::of_rank(topic.default_priority),
             legal_basis: Some(topic.legal_basis).filter(|basis| !basis.is_empty()),
+            custom_fields: topic.custom_fields.0,
+            version: topic.version,
         }
     }
+}
+
+pub(super) fn topic_answer(topic: TopicView) -> Result<Answer> {
+    let headers = vec![(ETAG.to_string(), etag(topic.topic.version))];
+    answer::json(200, headers, &TopicOut::from(topic))
 }
 
 #[derive(Serialize)]
@@ -107,7 +120,7 @@ pub async fn show_queue(call: Call, id: web::Path<String>) -> Result<HttpRespons
         .store
         .read(move |conn| queues::get_queue(conn, &id))
         .await?;
-    Ok(HttpResponse::Ok().json(QueueOut::from(queue)))
+    answer::show(&call, &QueueOut::from(queue))
 }
 
 pub async fn summarise_queue(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
@@ -127,10 +140,17 @@ pub async fn list_topics(call: Call, request: HttpRequest) -> Result<HttpRespons
 }
 
 pub async fn show_topic(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let topic = call
-        .app
-        .store
-        .read(move |conn| queues::get_topic_view(conn, &id))
-        .await?;
-    Ok(HttpResponse::Ok().json(TopicOut::from(topic)))
+    let known = call.if_none_match.clone();
+    let work = move |conn: &mut Db| {
+        let topic = queues::get_topic_view(conn, &id)?;
+        let tag = etag(topic.topic.version);
+        match known.is_some_and(|known| matches_etag(&known, &tag)) {
+            true => Ok(Answer {
+                headers: vec![(ETAG.to_string(), tag)],
+                ..answer::empty(304)
+            }),
+            false => topic_answer(topic),
+        }
+    };
+    answer::send(call.app.store.read(work).await?)
 }

@@ -5,9 +5,11 @@ use actix_web::{Route as Handler, guard as on, web};
 
 use super::guard::guard;
 use super::{
-    agreements, calendar_changes, calendar_files, calendar_versions, calendars, credentials, deliveries, directory,
-    identity, matching, messages, operational_targets, operations, policies, policy_changes, queues, reports,
-    sign_in, site, sla, ticket_changes, tickets, users,
+    agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files,
+    calendar_versions, calendars, credentials, custom_fields, deliveries, directory, directory_files,
+    identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes,
+    queues, reports, requesters, sign_in, site, sla, successions, ticket_changes, ticket_list, tickets,
+    users,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -18,6 +20,8 @@ pub enum Access {
     Public,
     /// A principal that may do this to something; on what exactly, the operation decides.
     Needs(Action),
+    /// The same of the Open311 façade, which finds the key where GeoReport v2 has it and answers in its form.
+    NeedsKey(Action),
 }
 
 pub struct Route {
@@ -30,13 +34,13 @@ pub struct Route {
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal => $operation:ident = $module:ident::$handler:ident, $access:expr;)+) => {
+    ($($method:ident $path:literal => $operation:ident = $($handler:ident)::+, $access:expr;)+) => {
         &[$(Route {
             method: stringify!($method),
             path: $path,
             operation: stringify!($operation),
             access: $access,
-            handler: || routes!(@method $method).to($module::$handler),
+            handler: || routes!(@method $method).to($($handler)::+),
         }),+]
     };
     (@method GET) => { web::route().guard(on::Any(on::Get()).or(on::Head())) };
@@ -46,7 +50,7 @@ macro_rules! routes {
     (@method DELETE) => { web::delete() };
 }
 
-use Access::{Needs, Public};
+use Access::{Needs, NeedsKey, Public};
 use Action as A;
 
 pub const ROUTES: &[Route] = routes! {
@@ -57,6 +61,19 @@ pub const ROUTES: &[Route] = routes! {
     GET "/t/{token}" => show_status_page = site::show_status_page, Public;
 
     GET "/api/v1/me" => show_me = identity::show_me, Needs(A::ReadSelf);
+    POST "/api/v1/me/key/rotate" => rotate_own_key = api_keys::rotate_own_key, Needs(A::RotateOwnKey);
+
+    GET "/api/v1/api-clients" => list_api_clients = api_clients::list_api_clients, Needs(A::ReadClients);
+    POST "/api/v1/api-clients" => create_api_client = api_clients::create_api_client, Needs(A::ManageClients);
+    GET "/api/v1/api-clients/{id}" => show_api_client = api_clients::show_api_client, Needs(A::ReadClients);
+    PATCH "/api/v1/api-clients/{id}" => change_api_client = api_clients::change_api_client, Needs(A::ManageClients);
+    GET "/api/v1/api-clients/{id}/keys" => list_api_keys = api_keys::list_api_keys, Needs(A::ReadClients);
+    POST "/api/v1/api-clients/{id}/keys" => create_api_key = api_keys::create_api_key, Needs(A::ManageClients);
+    POST "/api/v1/api-clients/{id}/keys/{key}/rotate" => rotate_api_key = api_keys::rotate_api_key, Needs(A::ManageClients);
+    DELETE "/api/v1/api-clients/{id}/keys/{key}" => revoke_api_key = api_keys::revoke_api_key, Needs(A::ManageClients);
+
+    GET "/api/v1/auth/oidc/login" => begin_oidc_login = oidc::begin_oidc_login, Public;
+    GET "/api/v1/auth/oidc/callback" => finish_oidc_login = oidc::finish_oidc_login, Public;
 
     POST "/api/v1/auth/login" => log_in = sign_in::log_in, Public;
     POST "/api/v1/auth/logout" => log_out = sign_in::log_out, Needs(A::ManageSelf);
@@ -80,9 +97,21 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/api/v1/users/{id}/sessions" => end_user_sessions = credentials::end_user_sessions, Needs(A::ManageStaff);
 
     GET "/api/v1/organisations" => list_organisations = directory::list_organisations, Needs(A::ReadDirectory);
+    POST "/api/v1/organisations" => create_organisation = directory::create_organisation, Needs(A::ManageDirectory);
+    GET "/api/v1/organisations/export.csv" => export_organisations = directory_files::export_organisations, Needs(A::ReadDirectory);
+    POST "/api/v1/organisations/import" => import_organisations = directory_files::import_organisations, Needs(A::ManageDirectory);
+    PATCH "/api/v1/organisations/{id}" => change_organisation = directory::change_organisation, Needs(A::ManageDirectory);
+    POST "/api/v1/organisations/{id}/succession" => succeed_organisation = successions::succeed_organisation, Needs(A::ManageDirectory);
     GET "/api/v1/organisations/{id}" => show_organisation = directory::show_organisation, Needs(A::ReadDirectory);
+    GET "/api/v1/requesters" => list_requesters = requesters::list_requesters, Needs(A::ReadRequesters);
+    POST "/api/v1/requesters" => create_requester = requesters::create_requester, Needs(A::ManageRequesters);
+    GET "/api/v1/requesters/{id}" => show_requester = requesters::show_requester, Needs(A::ReadRequesters);
+    PATCH "/api/v1/requesters/{id}" => change_requester = requesters::change_requester, Needs(A::ManageRequesters);
+    POST "/api/v1/requesters/{id}/anonymise" => anonymise_requester = requesters::anonymise_requester, Needs(A::AnonymiseRequesters);
     GET "/api/v1/topics" => list_topics = queues::list_topics, Needs(A::ReadDirectory);
     GET "/api/v1/topics/{id}" => show_topic = queues::show_topic, Needs(A::ReadDirectory);
+    PUT "/api/v1/topics/{id}/custom-fields" => replace_custom_fields = custom_fields::replace_custom_fields, Needs(A::ManageDirectory);
+    GET "/api/v1/topics/{id}/custom-fields/schema" => show_custom_fields_schema = custom_fields::show_custom_fields_schema, Needs(A::ReadDirectory);
     GET "/api/v1/queues" => list_queues = queues::list_queues, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}" => show_queue = queues::show_queue, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}/summary" => summarise_queue = queues::summarise_queue, Needs(A::ReadQueueSummary);
@@ -120,7 +149,8 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/sla/simulate" => simulate_sla = sla::simulate_sla, Needs(A::ReadCalendars);
 
     POST "/api/v1/tickets" => file_ticket = tickets::file_ticket, Needs(A::FileTicket);
-    GET "/api/v1/tickets" => list_tickets = tickets::list_tickets, Needs(A::ReadTicket);
+    GET "/api/v1/tickets" => list_tickets = ticket_list::list_tickets, Needs(A::ReadTicket);
+    POST "/api/v1/tickets/bulk" => bulk_tickets = bulk::bulk_tickets, Needs(A::FileTicket);
     GET "/api/v1/tickets/{id}" => show_ticket = tickets::show_ticket, Needs(A::ReadTicket);
     PATCH "/api/v1/tickets/{id}" => change_ticket = ticket_changes::change_ticket, Needs(A::ChangeTicket);
     POST "/api/v1/tickets/{id}/messages" => post_message = messages::post_message, Needs(A::PostMessage);
@@ -130,6 +160,13 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/tickets/{id}/sla" => show_ticket_sla = sla::show_ticket_sla, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}/sla/explanation" => explain_ticket_sla = sla::explain_ticket_sla, Needs(A::ReadTicket);
     GET "/api/v1/tickets/{id}/events" => list_events = messages::list_events, Needs(A::ReadTicket);
+
+    POST "/api/v1/attachments" => upload_attachment = attachments::upload_attachment, Needs(A::SendAttachment);
+    GET "/api/v1/attachments/{id}" => show_attachment = attachments::show_attachment, Needs(A::ReadTicket);
+    DELETE "/api/v1/attachments/{id}" => delete_attachment = attachments::delete_attachment, Needs(A::SendAttachment);
+    GET "/api/v1/attachments/{id}/content" => download_attachment = attachments::download_attachment, Needs(A::ReadTicket);
+    POST "/api/v1/tickets/{id}/attachments" => attach_file = attachments::attach_file, Needs(A::PostMessage);
+    GET "/api/v1/tickets/{id}/attachments" => list_attachments = attachments::list_attachments, Needs(A::ReadTicket);
 
     POST "/api/v1/tickets/{id}/claim" => claim_ticket = operations::claim_ticket, Needs(A::Claim);
     POST "/api/v1/tickets/{id}/assign" => assign_ticket = operations::assign_ticket, Needs(A::Assign);
@@ -147,6 +184,13 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/deliveries/{id}/retry" => retry_delivery = deliveries::retry_delivery, Needs(A::RetryDelivery);
 
     GET "/api/v1/reports/sla" => report_sla = reports::report_sla, Needs(A::ReadReports);
+
+    GET "/open311/v2/services.{format}" => list_open311_services = open311::services::list_open311_services, Public;
+    GET "/open311/v2/services/{id}.{format}" => show_open311_service = open311::services::show_open311_service, Public;
+    POST "/open311/v2/requests.{format}" => file_open311_request = open311::requests::file_open311_request, NeedsKey(A::FileTicket);
+    GET "/open311/v2/requests.{format}" => list_open311_requests = open311::requests::list_open311_requests, NeedsKey(A::ReadTicket);
+    GET "/open311/v2/requests/{id}.{format}" => show_open311_request = open311::requests::show_open311_request, NeedsKey(A::ReadTicket);
+    GET "/open311/v2/tokens/{id}.{format}" => show_open311_token = open311::requests::show_open311_token, NeedsKey(A::ReadTicket);
 };
 
 /// The methods that a path has, as `Allow` names them. `HEAD` comes with `GET` (RFC 9110, section 9.1); the connection
@@ -185,6 +229,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 allowed,
             }))
         };
-        service.service(resource.default_service(web::to(refuse)));
+        let braked = from_fn(|request, next| guard(Public, request, next));
+        service.service(resource.default_service(web::route().to(refuse).wrap(braked)));
     }
 }

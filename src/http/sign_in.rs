@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header::USER_AGENT;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 use validator::{Validate, ValidateLength};
 
@@ -42,6 +42,13 @@ pub struct PasswordIn(pub Password);
 impl<'de> Deserialize<'de> for PasswordIn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| PasswordIn(Password::new(&text)))
+    }
+}
+
+/// What a failed validation keeps of it: as many letters, none of them.
+impl Serialize for PasswordIn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&"*".repeat(self.0.chars()))
     }
 }
 

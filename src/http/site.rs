@@ -2,9 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, PERMISSIONS_POLICY, REFERRER_POLICY};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
@@ -15,6 +13,9 @@ use crate::calendars::{self, Certainties};
 use crate::error::{Error, Result};
 use crate::store::{Db, pending_migrations};
 use crate::tickets::messages;
+
+/// A page of ours needs nothing of the machine that shows it.
+pub const NO_DEVICES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=()";
 
 /// The contract, as it was when this binary was built.
 pub const OPENAPI: &str = include_str!("../../openapi.yaml");
@@ -164,7 +165,7 @@ pub async fn show_status_page(
     response
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((PERMISSIONS_POLICY, NO_DEVICES))
         .insert_header((
             CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",

@@ -10,7 +10,8 @@ use super::tickets::{custom_fields, members, tags};
 use super::wire::Line;
 use crate::error::Result;
 use crate::sla::Priority;
-use crate::tickets::edit::{self, TicketChange};
+use crate::tickets::acts::Act;
+use crate::tickets::edit::TicketChange;
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
@@ -38,7 +39,7 @@ pub struct ChangeTicket {
 }
 
 /// What is there, null included where its type has that: absent is another thing.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
@@ -83,14 +84,16 @@ impl From<ChangeTicket> for TicketChange {
     }
 }
 
+impl From<ChangeTicket> for Act {
+    fn from(given: ChangeTicket) -> Self {
+        Act::Change(Box::new(given.into()))
+    }
+}
+
 pub async fn change_ticket(
     call: Call,
     id: web::Path<String>,
     body: Body<ChangeTicket>,
 ) -> Result<HttpResponse> {
-    let change = TicketChange::from(body.value);
-    operate(call, id.into_inner(), &body.bytes, move |tx, id| {
-        edit::change(tx, id, &change)
-    })
-    .await
+    operate(call, id, &body.bytes, body.value.into()).await
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix_web::http::header::ETAG;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -13,22 +13,21 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use super::answer::{self, etag, matches_etag};
+use super::attachments::FileOut;
 use super::extract::{Body, Call};
-use super::params::Params;
 use super::wire::{self, Line, Prose, WireInstant};
-use crate::directory::{self, RequesterInput};
-use crate::error::{Error, FieldCode, Result};
-use crate::idempotency::Answer;
+use crate::directory::RequesterInput;
+use crate::error::Result;
+use crate::idempotency::{Answer, Key};
 use crate::identity::Principal;
 use crate::identity::access::Action;
 use crate::language::Language;
-use crate::queues;
 use crate::sla::Priority;
 use crate::store::{Db, Uid};
 use crate::text::nfc;
 use crate::tickets::filing::{FileTicket, Filing};
 use crate::tickets::lifecycle::{Channel, Operation, Outcome, State};
-use crate::tickets::view::{self, AssigneeFilter, Reference, Sort, TicketFilter, TicketQuestion, TicketView};
+use crate::tickets::view::{self, Reference, TicketView};
 use crate::tickets::{db::ClockRow, db::ClockState, operations};
 use crate::tx::Desk;
 
@@ -214,12 +213,14 @@ pub struct TicketOut<'a> {
     external_ref: Option<&'a str>,
     tags: &'a Value,
     custom_fields: &'a Value,
+    attachments: Vec<FileOut>,
     filed_at: WireInstant,
     updated_at: WireInstant,
     first_response_at: Option<WireInstant>,
     resolved_at: Option<WireInstant>,
     closed_at: Option<WireInstant>,
     closes_at: Option<WireInstant>,
+    anonymised_at: Option<WireInstant>,
     status_link: String,
     possible_operations: Vec<Operation>,
     clocks: Vec<ClockOut<'a>>,
@@ -255,12 +256,14 @@ impl<'a> TicketOut<'a> {
             external_ref: ticket.external_ref.as_deref(),
             tags: &ticket.tags.0,
             custom_fields: &ticket.custom_fields.0,
+            attachments: FileOut::of_ticket(&view.attachments),
             filed_at: ticket.filed_at.into(),
             updated_at: ticket.updated_at.into(),
             first_response_at: ticket.first_response_at.map(Into::into),
             resolved_at: ticket.resolved_at.map(Into::into),
             closed_at: ticket.closed_at.map(Into::into),
             closes_at: ticket.closes_at.map(Into::into),
+            anonymised_at: ticket.anonymised_at.map(Into::into),
             status_link: desk.status_link(&ticket.link_token),
             possible_operations: view.possible_operations(principal, desk.open_desk),
             clocks: view
@@ -310,17 +313,21 @@ pub fn ticket_answer(
     answer::json(status, headers, &TicketOut::new(view, desk, principal, now))
 }
 
-pub async fn file_ticket(call: Call, body: Body<FileTicketIn>) -> Result<HttpResponse> {
-    let key = call.key(&body.bytes);
+/// A question of this caller, with the answer that it gets.
+pub(super) fn filing(call: &Call, question: FileTicketIn, key: Option<Key>) -> Filing {
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let answering = move |view: &TicketView| ticket_answer(201, view, &desk, &principal, now);
-    let filing = Filing {
+    Filing {
         principal: call.principal.clone(),
-        question: body.value.into(),
+        question: question.into(),
         key,
         filed_at: now,
         answering: Arc::new(answering),
-    };
+    }
+}
+
+pub async fn file_ticket(call: Call, body: Body<FileTicketIn>) -> Result<HttpResponse> {
+    let filing = filing(&call, body.value, call.key(&body.bytes));
     answer::send(call.app.intake.file(filing).await?)
 }
 
@@ -341,142 +348,4 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
         ticket_answer(200, &view, &desk, &principal, now)
     };
     answer::send(call.app.store.read_snapshot(work).await?)
-}
-
-const LIST_PARAMETERS: &[&str] = &[
-    "state",
-    "queue",
-    "topic",
-    "organisation",
-    "assignee",
-    "priority",
-    "external_ref",
-    "breached",
-    "filed_from",
-    "filed_to",
-    "due_before",
-    "sort",
-    "limit",
-    "cursor",
-];
-
-pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpResponse> {
-    let mut params = Params::read(&request, LIST_PARAMETERS);
-    let asked = AskedFilter::read(&mut params);
-    let sort = params
-        .parsed("sort", "-filed_at, filed_at, due_at or -updated_at", parse_sort)
-        .unwrap_or_default();
-    let (limit, cursor) = (params.limit(), params.cursor());
-    params.finish()?;
-    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
-    let work = move |conn: &mut Db| {
-        let filter = asked.look_up(conn, &principal)?;
-        let question = TicketQuestion {
-            filter,
-            sort,
-            cursor,
-            limit,
-        };
-        view::list_tickets(conn, &desk, &principal, &question, now)
-    };
-    let page = call.app.store.read_snapshot(work).await?;
-    let desk = &call.app.desk;
-    let items = page
-        .items
-        .iter()
-        .map(|view| TicketOut::new(view, desk, &call.principal, now))
-        .collect();
-    wire::list(
-        &call,
-        request.query_string(),
-        crate::store::page::Page {
-            items,
-            next_cursor: page.next_cursor,
-        },
-    )
-}
-
-fn parse_sort(text: &str) -> Option<Sort> {
-    match text {
-        "-filed_at" => Some(Sort::NewestFiled),
-        "filed_at" => Some(Sort::OldestFiled),
-        "due_at" => Some(Sort::SoonestDue),
-        "-updated_at" => Some(Sort::LatestUpdated),
-        _ => None,
-    }
-}
-
-/// Filters as they were asked, with codes that are not yet looked up.
-struct AskedFilter {
-    filter: TicketFilter,
-    queue: Option<String>,
-    topic: Option<String>,
-    organisation: Option<String>,
-    assignee: Option<String>,
-}
-
-impl AskedFilter {
-    fn read(params: &mut Params) -> Self {
-        let mut states = Vec::new();
-        for name in params.list("state") {
-            match State::parse(&name) {
-                Some(state) => states.push(state),
-                None => params.refuse("state", FieldCode::UnknownCode),
-            }
-        }
-        let filter = TicketFilter {
-            states,
-            priority: params.parsed("priority", "low, normal, high or urgent", Priority::parse),
-            external_ref: params.bounded("external_ref", 100),
-            breached: params.flag("breached"),
-            filed_from: params.instant("filed_from"),
-            filed_to: params.instant("filed_to"),
-            due_before: params.instant("due_before"),
-            ..TicketFilter::default()
-        };
-        AskedFilter {
-            filter,
-            queue: params.text("queue"),
-            topic: params.text("topic"),
-            organisation: params.text("organisation"),
-            assignee: params.text("assignee"),
-        }
-    }
-
-    fn look_up(self, conn: &mut Db, principal: &Principal) -> Result<TicketFilter> {
-        let unknown = |name: &str| Error::invalid_parameter(name, FieldCode::UnknownCode);
-        let mut filter = self.filter;
-        if let Some(code) = self.queue {
-            filter.queue_id = Some(
-                queues::find_queue(conn, &code)?
-                    .ok_or_else(|| unknown("queue"))?
-                    .id,
-            );
-        }
-        if let Some(code) = self.topic {
-            filter.topic_id = Some(
-                queues::find_topic(conn, &code)?
-                    .ok_or_else(|| unknown("topic"))?
-                    .id,
-            );
-        }
-        if let Some(code) = self.organisation {
-            let found = directory::find_organisation(conn, &code)?;
-            filter.organisation_id = Some(found.ok_or_else(|| unknown("organisation"))?.id);
-        }
-        filter.assignee = match self.assignee.as_deref() {
-            None => None,
-            Some("none") => Some(AssigneeFilter::Nobody),
-            Some("me") => {
-                let staff = principal.staff().ok_or_else(|| unknown("assignee"))?;
-                Some(AssigneeFilter::User(staff.user_id))
-            }
-            Some(id) => {
-                let uid = Uuid::parse_str(id).ok().ok_or_else(|| unknown("assignee"))?;
-                let user = crate::identity::db::find_user_by_uid(conn, Uid(uid))?;
-                Some(AssigneeFilter::User(user.ok_or_else(|| unknown("assignee"))?.id))
-            }
-        };
-        Ok(filter)
-    }
 }

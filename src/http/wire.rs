@@ -192,13 +192,25 @@ impl From<crate::store::Ts> for WireInstant {
 }
 
 #[derive(Serialize)]
-struct List<T> {
+struct List<T, C> {
     items: Vec<T>,
     next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<C>,
 }
 
 /// A page with its `Link: rel="next"` (RFC 8288).
 pub fn list<T: Serialize>(call: &Call, query: &str, page: Page<T>) -> Result<HttpResponse> {
+    counted_list(call, query, page, None::<()>)
+}
+
+/// The same with how many there are in all, where that was asked.
+pub fn counted_list<T: Serialize, C: Serialize>(
+    call: &Call,
+    query: &str,
+    page: Page<T>,
+    total: Option<C>,
+) -> Result<HttpResponse> {
     let mut response = HttpResponse::Ok();
     if let Some(cursor) = &page.next_cursor {
         let kept = query
@@ -216,5 +228,6 @@ pub fn list<T: Serialize>(call: &Call, query: &str, page: Page<T>) -> Result<Htt
     Ok(response.json(List {
         items: page.items,
         next_cursor: page.next_cursor,
+        total,
     }))
 }

@@ -14,11 +14,15 @@ pub enum Action {
     /// Programs of organisations and their keys.
     ReadClients,
     ManageClients,
+    /// A program changes over the key that it presents.
+    RotateOwnKey,
     ReadDirectory,
     ManageDirectory,
     /// Persons of organisations.
     ReadRequesters,
     ManageRequesters,
+    /// Erase who a person is.
+    AnonymiseRequesters,
     ReadCalendars,
     ManageCalendars,
     /// Who changed the rules, why, and what rests on them; what queues promise each other.
@@ -26,6 +30,8 @@ pub enum Action {
     FileTicket,
     ReadTicket,
     PostMessage,
+    /// Send a file, and take it back before it is used.
+    SendAttachment,
     ReadNotes,
     PostNote,
     Claim,
@@ -97,13 +103,15 @@ fn holders(action: Action) -> (&'static [Holder], Option<Scope>) {
         A::ManageSelf => (STAFF, Some(Scope::AccountWrite)),
         A::ManageStaff | A::ManageClients => (ADMIN, Some(Scope::IdentityWrite)),
         A::ReadClients => (&[H::Admin, H::Auditor], Some(Scope::IdentityWrite)),
+        A::RotateOwnKey => (&[H::Client], None),
+        A::AnonymiseRequesters => (HEADS, Some(Scope::DirectoryWrite)),
         A::ManageDirectory => (ADMIN, Some(Scope::DirectoryWrite)),
         A::ReadRequesters => (EVERYBODY, Some(Scope::TicketsRead)),
         A::ManageRequesters => (DESK_AND_CLIENTS, Some(Scope::TicketsWrite)),
         A::ManageCalendars => (ADMIN, Some(Scope::RulesWrite)),
         A::ReadTicket => (EVERYBODY, Some(Scope::TicketsRead)),
         A::ReadNotes | A::ReadQueueSummary => (STAFF, Some(Scope::TicketsRead)),
-        A::FileTicket | A::PostMessage | A::Close | A::Reopen | A::Cancel => {
+        A::FileTicket | A::PostMessage | A::SendAttachment | A::Close | A::Reopen | A::Cancel => {
             (DESK_AND_CLIENTS, Some(Scope::TicketsWrite))
         }
         A::PostNote

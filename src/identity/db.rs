@@ -50,11 +50,6 @@ pub struct User {
     pub active: bool,
 }
 
-pub enum Owner {
-    User(i64),
-    Client(i64),
-}
-
 /// A credential, of a key with its program.
 pub fn find_credential(conn: &mut Db, lookup: &str) -> Result<Option<(Credential, Option<ClientRow>)>> {
     Ok(credentials::table
@@ -72,18 +67,15 @@ pub fn touch_credential(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()
     Ok(())
 }
 
+/// A token or session of a person; programs' keys are made in `clients`.
 pub fn insert_credential(
     conn: &mut Db,
     secret: &Secret,
     name: &str,
-    owner: Owner,
+    user_id: i64,
     scopes: &str,
     life: Life,
 ) -> Result<()> {
-    let (user_id, client_id) = match owner {
-        Owner::User(id) => (Some(id), None),
-        Owner::Client(id) => (None, Some(id)),
-    };
     diesel::insert_into(credentials::table)
         .values((
             credentials::uid.eq(Uid::new()),
@@ -91,8 +83,7 @@ pub fn insert_credential(
             credentials::secret_hash.eq(secret.hash()),
             credentials::kind.eq(secret.kind()),
             credentials::name.eq(name),
-            credentials::user_id.eq(user_id),
-            credentials::client_id.eq(client_id),
+            credentials::user_id.eq(Some(user_id)),
             credentials::scopes.eq(scopes),
             credentials::created_at.eq(Ts::from(life.from)),
             credentials::expires_at.eq(life.to.map(Ts::from)),
@@ -129,33 +120,6 @@ pub fn insert_session(conn: &mut Db, secret: &Secret, new: &NewSession<'_>) -> R
         ))
         .execute(conn)?;
     Ok(uid)
-}
-
-/// The organisation's program of this name, added when new.
-pub fn ensure_client(conn: &mut Db, organisation_id: i64, name: &str, now: DateTime<Utc>) -> Result<i64> {
-    let row = (
-        clients::uid.eq(Uid::new()),
-        clients::organisation_id.eq(organisation_id),
-        clients::name.eq(name),
-        clients::networks.eq(Json(serde_json::json!([]))),
-        clients::include_units.eq(false),
-        clients::active.eq(true),
-        clients::created_at.eq(Ts::from(now)),
-        clients::updated_at.eq(Ts::from(now)),
-        clients::version.eq(1),
-    );
-    each_db!(conn, c => diesel::insert_into(clients::table)
-        .values(row)
-        .on_conflict_do_nothing()
-        .execute(c))?;
-    Ok(clients::table
-        .filter(
-            clients::organisation_id
-                .eq(organisation_id)
-                .and(clients::name.eq(name)),
-        )
-        .select(clients::id)
-        .first(conn)?)
 }
 
 pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {

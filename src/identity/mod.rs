@@ -4,9 +4,11 @@
 //! time. Decisions are made in `access` from (principal, action, resource) and nowhere else.
 pub mod access;
 pub mod accounts;
+pub mod clients;
 pub mod credentials;
 pub(crate) mod db;
 pub mod lockout;
+pub mod oidc;
 pub mod passwords;
 mod security_log;
 pub mod sessions;
@@ -179,6 +181,15 @@ impl Principal {
         }
     }
 
+    /// The public id, which says nothing of who it is to somebody without the database.
+    pub fn uid(&self) -> Option<Uid> {
+        match self {
+            Principal::Staff { staff } => Some(staff.uid),
+            Principal::Client { client } => Some(client.uid),
+            Principal::System => None,
+        }
+    }
+
     /// Whose `Idempotency-Key`s are meant.
     pub fn owner(&self) -> Option<Owner> {
         let kind = self.kind();
@@ -244,8 +255,11 @@ pub fn authenticate(conn: &mut Db, bearer: &str, here: Presentation) -> Result<A
     let alive = credential.revoked_at.is_none()
         && credential.expires_at.is_none_or(|at| at.0 > here.now)
         && !sessions::is_idle(&credential, here.session_idle, here.now);
-    if !(presented.matches(&credential.secret_hash) && presented.kind == credential.kind && alive) {
+    if !(presented.matches(&credential.secret_hash) && presented.kind == credential.kind) {
         return Err(Error::Unauthenticated);
+    }
+    if !alive {
+        return Err(refused("ended", presented.lookup));
     }
     let use_to_record = credential
         .last_used_at
@@ -259,7 +273,7 @@ pub fn authenticate(conn: &mut Db, bearer: &str, here: Presentation) -> Result<A
             };
             person(conn, user_id, scopes, Some(credential.id))?
         }
-        (None, Some(program)) => program_of(conn, program, &credential, here)?,
+        (None, Some(program)) => program_of(conn, program, &credential, presented.lookup, here)?,
         (None, None) => return Err(Error::internal("a credential without an owner", credential.id)),
     };
     Ok(Authenticated {
@@ -290,17 +304,27 @@ pub fn person(
     Ok(Principal::Staff { staff })
 }
 
+/// Whoever holds a true secret that opens nothing is worth knowing of; the caller is not told why.
+fn refused(reason: &'static str, lookup: &str) -> Error {
+    tracing::warn!(target: "security", event = "credential_refused", reason, key = lookup, "refused");
+    Error::Unauthenticated
+}
+
 fn program_of(
     conn: &mut Db,
     program: db::ClientRow,
     credential: &db::Credential,
+    lookup: &str,
     here: Presentation,
 ) -> Result<Principal> {
     let networks: Vec<IpNet> = serde_json::from_value(program.networks.0)
         .map_err(|cause| Error::internal("the networks of a program cannot be read", cause))?;
     let is_allowed = networks.is_empty() || networks.iter().any(|network| network.contains(&here.from));
-    if !(program.active && is_allowed) {
-        return Err(Error::Unauthenticated);
+    if !program.active {
+        return Err(refused("inactive", lookup));
+    }
+    if !is_allowed {
+        return Err(refused("network", lookup));
     }
     let reach = crate::directory::reach_of(conn, program.organisation_id, program.include_units, here.today)?;
     let client = Client {
@@ -370,7 +394,7 @@ pub fn create_token(conn: &mut Db, email: &str, name: &str, life: impl Into<Life
     let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?
         .ok_or(Error::NotFound(crate::error::Resource::User))?;
     let secret = Secret::generate(token::Kind::Token)?;
-    db::insert_credential(conn, &secret, name, db::Owner::User(user.id), "", life.into())?;
+    db::insert_credential(conn, &secret, name, user.id, "", life.into())?;
     Ok(secret)
 }
 
@@ -388,17 +412,10 @@ pub fn create_key(
     if scopes.iter().any(|scope| !Scope::OF_CLIENTS.contains(scope)) {
         return Err(Error::invalid_parameter("scope", FieldCode::NotAllowed));
     }
-    let secret = Secret::generate(token::Kind::Key)?;
     let life = life.into();
-    let client_id = db::ensure_client(conn, organisation.id, name, life.from)?;
-    db::insert_credential(
-        conn,
-        &secret,
-        name,
-        db::Owner::Client(client_id),
-        &Scope::write_all(scopes),
-        life,
-    )?;
+    let program_id = clients::db::ensure_program(conn, organisation.id, name, life.from)?;
+    let scopes = Scope::write_all(scopes);
+    let (_, secret) = clients::keys::insert(conn, program_id, name, &scopes, life, None)?;
     Ok(secret)
 }
 

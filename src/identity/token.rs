@@ -31,6 +31,11 @@ pub fn bare_lookup(text: &str) -> &str {
         .unwrap_or(text)
 }
 
+/// The public half with its prefix, as a person reads it at the beginning of the whole.
+pub fn public_half(kind: Kind, lookup: &str) -> String {
+    format!("{}{lookup}", kind.prefix())
+}
+
 /// A new credential; its text is shown once and never stored.
 pub struct Secret {
     kind: Kind,

@@ -212,3 +212,52 @@ pub fn count_by_state(conn: &mut Db) -> Result<Vec<(DeliveryState, i64)>> {
         .select((deliveries::state, diesel::dsl::count_star()))
         .load(conn)?)
 }
+
+/// Kinds that only people of the centre get.
+const TO_THE_DESK: [MailKind; 4] = [
+    MailKind::Assigned,
+    MailKind::Warning,
+    MailKind::Overdue,
+    MailKind::RequesterWrote,
+];
+
+/// Give up what has not left to an asking person at this address, those included that failed and could be tried again.
+pub fn withdraw_deliveries(conn: &mut Db, address: &str) -> Result<Vec<(i64, Uid)>> {
+    let waiting = deliveries::table
+        .filter(deliveries::state.eq_any([DeliveryState::Pending, DeliveryState::Dead]))
+        .filter(deliveries::recipient.eq(address))
+        .filter(deliveries::kind.ne_all(TO_THE_DESK));
+    let found: Vec<(i64, Uid)> = waiting.select((deliveries::id, deliveries::uid)).load(conn)?;
+    let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
+    diesel::update(deliveries::table.filter(deliveries::id.eq_any(ids)))
+        .set((
+            deliveries::state.eq(DeliveryState::Dead),
+            deliveries::next_attempt_at.eq(None::<Ts>),
+            deliveries::locked_until.eq(None::<Ts>),
+            deliveries::last_error.eq(Some("withdrawn: the asking person was made anonymous")),
+        ))
+        .execute(conn)?;
+    Ok(found)
+}
+
+/// What was written to this address about these tickets.
+pub fn list_delivery_uids_to(conn: &mut Db, address: &str, ticket_ids: &[i64]) -> Result<Vec<(i64, Uid)>> {
+    Ok(deliveries::table
+        .filter(deliveries::ticket_id.eq_any(ticket_ids.to_vec()))
+        .filter(deliveries::recipient.eq(address))
+        .filter(deliveries::kind.ne_all(TO_THE_DESK))
+        .select((deliveries::id, deliveries::uid))
+        .load(conn)?)
+}
+
+/// Forget to whom a delivery went, in the key against repetition too.
+pub fn erase_recipient(conn: &mut Db, id: i64, uid: Uid, address: &str) -> Result<()> {
+    diesel::update(deliveries::table.find(id))
+        .set((
+            deliveries::recipient.eq(address),
+            deliveries::recipient_name.eq(""),
+            deliveries::dedupe_key.eq(format!("erased:{uid}")),
+        ))
+        .execute(conn)?;
+    Ok(())
+}

@@ -124,8 +124,28 @@ pub fn list_deliveries(
 /// Send a dead or waiting delivery again, now.
 pub fn retry_delivery(conn: &mut Db, id: &str, now: DateTime<Utc>) -> Result<db::DeliveryView> {
     let found = get_delivery(conn, id)?;
+    if found.delivery.recipient == ERASED_ADDRESS {
+        return Err(Error::Conflict(Conflict::Anonymised));
+    }
     if !db::requeue_delivery(conn, found.delivery.id, now)? {
         return Err(Error::Conflict(Conflict::DeliveryNotRetryable));
     }
     get_delivery(conn, id)
+}
+
+/// The address that stands in the place of one that was erased (RFC 2606, section 2).
+pub const ERASED_ADDRESS: &str = "anonymised@example.invalid";
+
+/// Nothing more goes to an asking person at this address, and what was written to them about these tickets no longer
+/// names them. What a worker is sending at this moment may still arrive. Returns how many mails were withdrawn.
+pub fn forget_asker(conn: &mut Db, address: &str, ticket_ids: &[i64]) -> Result<usize> {
+    let withdrawn = db::withdraw_deliveries(conn, address)?;
+    let mut to_erase = withdrawn.clone();
+    for ids in ticket_ids.chunks(500) {
+        to_erase.extend(db::list_delivery_uids_to(conn, address, ids)?);
+    }
+    for (id, uid) in to_erase {
+        db::erase_recipient(conn, id, uid, ERASED_ADDRESS)?;
+    }
+    Ok(withdrawn.len())
 }

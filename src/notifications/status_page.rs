@@ -155,6 +155,7 @@ mod tests {
             closes_at: Some(at("2019-12-02T10:30:00Z")),
             status_update_at: None,
             status_updates: 0,
+            anonymised_at: None,
             version: 1,
         };
         let message = |author_kind, body: &str| MessageRow {

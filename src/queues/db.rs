@@ -31,7 +31,10 @@ pub struct Topic {
     pub co_queue_id: Option<i64>,
     pub external_owner: Option<String>,
     pub default_priority: i16,
+    pub keywords: String,
     pub legal_basis: String,
+    pub custom_fields: Json,
+    pub version: i64,
 }
 
 pub fn find_queue_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Queue>> {
@@ -87,6 +90,32 @@ pub fn find_topic_by_code(conn: &mut Db, code: &str) -> Result<Option<Topic>> {
         .select(Topic::as_select())
         .first(conn)
         .optional()?)
+}
+
+/// Lock a topic's own row for the rest of the transaction, not against those who only refer to it. SQLite needs no lock.
+pub fn lock_topic(conn: &mut Db, id: i64) -> Result<Topic> {
+    let topic = topics::table.find(id);
+    Ok(match conn {
+        Db::Pg(pg) => topic.select(Topic::as_select()).for_no_key_update().first(pg)?,
+        Db::Lite(lite) => topic.select(Topic::as_select()).first(lite)?,
+    })
+}
+
+pub fn set_custom_fields(
+    conn: &mut Db,
+    id: i64,
+    fields: Json,
+    version: i64,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    diesel::update(topics::table.find(id))
+        .set((
+            topics::custom_fields.eq(fields),
+            topics::version.eq(version),
+            topics::updated_at.eq(Ts::from(now)),
+        ))
+        .execute(conn)?;
+    Ok(())
 }
 
 pub fn list_topics(conn: &mut Db, after: &str, limit: i64) -> Result<Vec<Topic>> {
@@ -148,7 +177,10 @@ pub fn insert_topic(conn: &mut Db, new: &NewTopic<'_>, now: DateTime<Utc>) -> Re
             topics::default_priority.eq(new.default_priority.rank()),
             topics::keywords.eq(new.keywords),
             topics::legal_basis.eq(new.legal_basis),
+            topics::custom_fields.eq(Json(serde_json::json!([]))),
             topics::created_at.eq(Ts::from(now)),
+            topics::updated_at.eq(Ts::from(now)),
+            topics::version.eq(1),
         ))
         .execute(conn)?;
     Ok(())

@@ -1,6 +1,7 @@
 //! Queues of the expert groups, their members, and the topics that route to them. All data: the groups were
 //! re-organised three times in two years.
 pub(crate) mod db;
+pub mod fields;
 pub mod targets;
 
 use std::collections::HashMap;

@@ -40,6 +40,10 @@ diesel::table! {
         language -> Text,
         created_at -> TsUtc,
         updated_at -> TsUtc,
+        search_text -> Text,
+        anonymised_at -> Nullable<TsUtc>,
+        anonymise_reason -> Nullable<Text>,
+        version -> BigInt,
     }
 }
 
@@ -150,7 +154,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use crate::store::types::{DbUuid, TsUtc};
+    use crate::store::types::{DbJson, DbUuid, TsUtc};
     topics (id) {
         id -> BigInt,
         uid -> DbUuid,
@@ -163,7 +167,10 @@ diesel::table! {
         default_priority -> SmallInt,
         keywords -> Text,
         legal_basis -> Text,
+        custom_fields -> DbJson,
         created_at -> TsUtc,
+        updated_at -> TsUtc,
+        version -> BigInt,
     }
 }
 
@@ -175,6 +182,7 @@ diesel::table! {
         uid -> DbUuid,
         organisation_id -> BigInt,
         name -> Text,
+        search_text -> Text,
         networks -> DbJson,
         include_units -> Bool,
         requests_per_minute -> Nullable<Integer>,
@@ -202,6 +210,8 @@ diesel::table! {
         expires_at -> Nullable<TsUtc>,
         revoked_at -> Nullable<TsUtc>,
         last_used_at -> Nullable<TsUtc>,
+        life_seconds -> Nullable<BigInt>,
+        replaces_id -> Nullable<BigInt>,
         opened_from -> Nullable<Text>,
         user_agent -> Nullable<Text>,
     }
@@ -271,6 +281,7 @@ diesel::table! {
         closes_at -> Nullable<TsUtc>,
         status_update_at -> Nullable<TsUtc>,
         status_updates -> Integer,
+        anonymised_at -> Nullable<TsUtc>,
         version -> BigInt,
     }
 }
@@ -288,6 +299,27 @@ diesel::table! {
         author_name -> Text,
         body -> Text,
         created_at -> TsUtc,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::{DbUuid, TsUtc};
+    attachments (id) {
+        id -> BigInt,
+        uid -> DbUuid,
+        state -> Text,
+        owner_kind -> Text,
+        owner_id -> BigInt,
+        ticket_id -> Nullable<BigInt>,
+        message_id -> Nullable<BigInt>,
+        internal -> Bool,
+        name -> Text,
+        media_type -> Text,
+        bytes -> BigInt,
+        sha256 -> Text,
+        created_at -> TsUtc,
+        updated_at -> TsUtc,
     }
 }
 
@@ -449,6 +481,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::types::TsUtc;
+    oidc_logins (id) {
+        id -> BigInt,
+        state_hash -> Text,
+        binding_hash -> Text,
+        nonce -> Text,
+        code_verifier -> Text,
+        return_to -> Nullable<Text>,
+        expires_at -> TsUtc,
+    }
+}
+
 diesel::joinable!(requesters -> organisations (organisation_id));
 diesel::joinable!(calendar_versions -> calendars (calendar_id));
 diesel::joinable!(sla_policy_versions -> sla_policies (policy_id));
@@ -467,6 +513,7 @@ diesel::joinable!(tickets -> users (assignee_id));
 diesel::joinable!(tickets -> sla_policy_versions (policy_version_id));
 diesel::joinable!(messages -> tickets (ticket_id));
 diesel::joinable!(ticket_events -> tickets (ticket_id));
+diesel::joinable!(attachments -> tickets (ticket_id));
 diesel::joinable!(clocks -> tickets (ticket_id));
 diesel::joinable!(clocks -> calendar_versions (calendar_version_id));
 diesel::joinable!(clocks -> sla_policy_versions (policy_version_id));
@@ -482,6 +529,7 @@ diesel::joinable!(recounts -> calendar_versions (calendar_version_id));
 diesel::joinable!(recounts -> sla_policy_versions (policy_version_id));
 diesel::allow_tables_to_appear_in_same_query!(
     agreements,
+    attachments,
     operational_targets,
     recounts,
     calendar_versions,
@@ -493,6 +541,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     deliveries,
     idempotency_records,
     messages,
+    oidc_logins,
     organisations,
     queue_members,
     queues,

@@ -49,6 +49,7 @@ pub struct TicketRow {
     pub closes_at: Option<Ts>,
     pub status_update_at: Option<Ts>,
     pub status_updates: i32,
+    pub anonymised_at: Option<Ts>,
     pub version: i64,
 }
 
@@ -184,9 +185,12 @@ pub fn insert_segments(conn: &mut Db, rows: &[SegmentRow]) -> Result<()> {
     Ok(())
 }
 
-pub fn insert_message(conn: &mut Db, row: &MessageRow) -> Result<()> {
-    diesel::insert_into(messages::table).values(row).execute(conn)?;
-    Ok(())
+/// Insert one, and return its inside key.
+pub fn insert_message(conn: &mut Db, row: &MessageRow) -> Result<i64> {
+    Ok(diesel::insert_into(messages::table)
+        .values(row)
+        .returning(messages::id)
+        .get_result(conn)?)
 }
 
 /// A queue's figures at this moment.
@@ -241,6 +245,14 @@ pub fn find_ticket(conn: &mut Db, id: &str) -> Result<Option<TicketRow>> {
     Ok(query.first(conn).optional()?)
 }
 
+pub fn find_ticket_by_id(conn: &mut Db, id: i64) -> Result<Option<TicketRow>> {
+    Ok(tickets::table
+        .find(id)
+        .select(TicketRow::as_select())
+        .first(conn)
+        .optional()?)
+}
+
 pub fn find_ticket_by_link(conn: &mut Db, link_token: &str) -> Result<Option<TicketRow>> {
     Ok(tickets::table
         .filter(tickets::link_token.eq(link_token))
@@ -281,6 +293,27 @@ pub fn lock_ticket_named(conn: &mut Db, id: &str) -> Result<Option<TicketRow>> {
             .first(pg)
             .optional()?,
     })
+}
+
+/// Lock those of these tickets that there are, whoever may see them, in the order of their keys: two transactions that
+/// lock several cannot wait for each other. SQLite needs no lock: its writer is alone.
+pub fn lock_tickets_in_order(conn: &mut Db, ids: &[&str]) -> Result<()> {
+    let Db::Pg(pg) = conn else { return Ok(()) };
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let uids: Vec<Uid> = ids
+        .iter()
+        .filter_map(|id| uuid::Uuid::parse_str(id).ok())
+        .map(Uid)
+        .collect();
+    let _: Vec<i64> = tickets::table
+        .filter(tickets::uid.eq_any(uids).or(tickets::number.eq_any(ids)))
+        .order(tickets::id)
+        .select(tickets::id)
+        .for_update()
+        .load(pg)?;
+    Ok(())
 }
 
 /// Lock and return the most urgent question that waits in a queue, if any.

@@ -10,12 +10,12 @@ use super::db::TicketRow;
 use super::history::{EventKind, record};
 use super::lifecycle::{Operation, State};
 use super::operations::{self, Opened, follow_policies, retarget, save};
-use super::terms;
+use super::{search, terms};
 use crate::directory::{self, RequesterInput};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::identity::access::Action;
 use crate::identity::{Principal, Role};
-use crate::queues;
+use crate::queues::{self, fields};
 use crate::sla::Priority;
 use crate::store::Json;
 use crate::tx::Tx;
@@ -56,6 +56,7 @@ pub fn change(tx: &mut Tx<'_>, id: &str, change: &TicketChange) -> Result<i64> {
     )?;
     follow(tx, &mut opened, &changes)?;
     save(tx, &mut opened)?;
+    search::index(tx.conn, &opened.ticket)?;
     Ok(opened.ticket.id)
 }
 
@@ -119,9 +120,27 @@ fn apply(tx: &mut Tx<'_>, ticket: &mut TicketRow, change: &TicketChange) -> Resu
         changes.note("custom_fields", ticket.custom_fields.0.clone(), merged.clone());
         ticket.custom_fields = Json(merged);
     }
+    if ["topic", "custom_fields"]
+        .iter()
+        .any(|name| changes.made.contains_key(*name))
+    {
+        changes.errors.extend(wrong_fields(tx, ticket)?);
+    }
     match changes.errors.is_empty() {
         true => Ok(changes.made),
         false => Err(Error::Invalid(changes.errors)),
+    }
+}
+
+/// What the ticket's topic, as it is to be, finds wrong with its custom fields.
+fn wrong_fields(tx: &mut Tx<'_>, ticket: &TicketRow) -> Result<Vec<FieldError>> {
+    let topic = match ticket.topic_id {
+        Some(id) => queues::db::find_topic_by_id(tx.conn, id)?,
+        None => None,
+    };
+    match (topic, ticket.custom_fields.0.as_object()) {
+        (Some(topic), Some(values)) => Ok(fields::check(&topic.fields()?, values)),
+        _ => Ok(Vec::new()),
     }
 }
 

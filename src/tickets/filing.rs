@@ -13,9 +13,11 @@ use super::clocks::{Terms, start_all, urgency};
 use super::db::{self, ClockRow, TicketRow};
 use super::history::{EventKind, event};
 use super::lifecycle::{Channel, State};
+use super::search::{Document, store_documents};
 use super::terms::{Asked, valid_agreement};
 use super::view::{Reference, TicketView, remaining};
 use crate::agreements::{self, Agreement};
+use crate::attachments::{self, Attachment, Waiting};
 use crate::directory::{self, Organisation, Requester, RequesterInput};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::idempotency::{self, Answer, Key};
@@ -25,7 +27,7 @@ use crate::identity::token::random_base32;
 use crate::notifications::db::{DeliveryRow, insert_deliveries};
 use crate::notifications::outbox::{Addressee, Letter, Subject, mail};
 use crate::notifications::templates::MailKind;
-use crate::queues::{self, Queue, Topic};
+use crate::queues::{self, Queue, Topic, fields};
 use crate::rules::{CalendarVersion, PolicyVersion, pick};
 use crate::sla::Priority;
 use crate::sla::policy::TargetKind;
@@ -143,6 +145,7 @@ struct Batch<'a> {
     queues: HashMap<i64, Queue>,
     /// Persons by organisation and address, as they are now.
     requesters: HashMap<(i64, String), Requester>,
+    attachments: Waiting,
     drafts: Vec<Draft>,
 }
 
@@ -155,13 +158,16 @@ struct Draft {
     queue: Queue,
     topic: Option<Topic>,
     requester: Option<Requester>,
+    attachments: Vec<Attachment>,
 }
 
 impl<'a> Batch<'a> {
     /// Reads in one statement each what most of the batch needs.
     fn new<'f>(conn: &mut Db, desk: &'a Desk, filings: impl Iterator<Item = &'f Filing>) -> Result<Self> {
         let (mut asking, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        let mut files = Vec::new();
         for filing in filings {
+            files.extend_from_slice(&filing.question.attachments);
             let Some(client) = filing.principal.client() else {
                 continue;
             };
@@ -193,6 +199,7 @@ impl<'a> Batch<'a> {
             topics: HashMap::new(),
             queues,
             requesters: directory::list_requesters_by_email(conn, &asking, &addresses)?,
+            attachments: Waiting::lock(conn, &files)?,
             drafts: Vec::new(),
         })
     }
@@ -206,15 +213,23 @@ impl<'a> Batch<'a> {
         let mut errors = Vec::new();
         let organisation = self.organisation(conn, filing, &mut errors)?;
         let topic = self.topic(conn, question, &mut errors)?;
-        errors.extend(
-            question.attachments.iter().enumerate().map(|(index, _)| {
-                FieldError::pointer(format!("/attachments/{index}"), FieldCode::UnknownCode)
-            }),
-        );
+        if let Some(topic) = &topic {
+            errors.extend(fields::check(&topic.fields()?, &question.custom_fields));
+        }
         let (Some(organisation), true) = (organisation, errors.is_empty()) else {
             return Ok(Err(Error::Invalid(errors)));
         };
-        let draft = self.draft(position, filing, organisation, topic)?;
+        // Last, because what is taken here is this question's.
+        let most = self.desk.attachments.per_ticket;
+        let files = match self
+            .attachments
+            .take(&filing.principal, &question.attachments, most)
+        {
+            Ok(files) => files,
+            Err(errors) => return Ok(Err(Error::Invalid(errors))),
+        };
+        let mut draft = self.draft(position, filing, organisation, topic)?;
+        draft.attachments = files;
         self.drafts.push(draft);
         Ok(Ok(()))
     }
@@ -378,6 +393,7 @@ impl<'a> Batch<'a> {
             closes_at: None,
             status_update_at: None,
             status_updates: 0,
+            anonymised_at: None,
             version: 1,
         };
         Ok(Draft {
@@ -388,6 +404,7 @@ impl<'a> Batch<'a> {
             queue,
             topic,
             requester: None,
+            attachments: Vec::new(),
         })
     }
 
@@ -410,6 +427,7 @@ impl<'a> Batch<'a> {
             draft.ticket.id = id;
             draft.clocks.iter_mut().for_each(|clock| clock.ticket_id = id);
             clocks.extend(draft.clocks.iter().cloned());
+            draft.give_files(conn)?;
             let Some(filing) = filings.get(draft.position) else {
                 continue;
             };
@@ -423,6 +441,12 @@ impl<'a> Batch<'a> {
             mails.extend(draft.confirmation(self.desk, filed.uid, filing.filed_at)?);
             events.push(filed);
         }
+        let documents: Vec<Document> = self
+            .drafts
+            .iter()
+            .map(|draft| Document::new(&draft.ticket, []))
+            .collect();
+        store_documents(conn, &documents)?;
         db::insert_clocks(conn, &clocks)?;
         db::insert_events(conn, &events)?;
         insert_deliveries(conn, &mails)?;
@@ -497,6 +521,19 @@ fn remember(
 }
 
 impl Draft {
+    fn give_files(&mut self, conn: &mut Db) -> Result<()> {
+        if self.attachments.is_empty() {
+            return Ok(());
+        }
+        let files: Vec<i64> = self.attachments.iter().map(|file| file.id).collect();
+        let ticket_id = self.ticket.id;
+        attachments::db::give_to(conn, &files, ticket_id, None, false)?;
+        for file in &mut self.attachments {
+            file.ticket_id = Some(ticket_id);
+        }
+        Ok(())
+    }
+
     /// The mail that confirms the receipt, if the asking person gave an address.
     fn confirmation(&self, desk: &Desk, event: Uid, at: DateTime<Utc>) -> Result<Option<DeliveryRow>> {
         let Some(requester) = &self.requester else {
@@ -550,6 +587,7 @@ impl Draft {
             ticket: self.ticket,
             clocks: self.clocks,
             remaining,
+            attachments: self.attachments,
         })
     }
 }

@@ -25,12 +25,14 @@ text_enum! {
         Cancelled "ticket_cancelled",
         MessagePosted "message_posted",
         NotePosted "note_posted",
+        Attached "attachment_added",
         ClockWarning "clock_warning",
         ClockBreached "clock_breached",
         DueMoved "due_moved",
         Changed "ticket_changed",
         Escalated "ticket_escalated",
         StatusUpdated "status_updated",
+        Anonymised "anonymised",
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is said on a ticket: public messages of the asker and the centre, and notes that never leave the centre.
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::clocks::Clocks;
 use super::db::{self, EventRow, MessageRow, TicketRow};
@@ -8,7 +11,8 @@ use super::history::{EventKind, record};
 use super::lifecycle::{Operation, State};
 use super::notices::resolution_due;
 use super::operations::{self, Opened};
-use super::terms;
+use super::{search, terms};
+use crate::attachments::{self, Attachment};
 use crate::error::{Error, Result};
 use crate::identity::Principal;
 use crate::identity::access::Action;
@@ -22,26 +26,24 @@ use crate::tx::{Desk, Tx};
 /// The reason of what a message of the asker did.
 const REQUESTER_REPLIED: &str = "requester_replied";
 
+/// A message or a note with its files.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub message: MessageRow,
+    pub attachments: Vec<Attachment>,
+}
+
 /// A public message. The centre's first one stops the first-response clock; the asker's brings a waiting ticket back
 /// to its agent and reopens a resolved one.
-pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow> {
+pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str, files: &[Uuid]) -> Result<Said> {
     let mut opened = operations::open(tx, id, Action::PostMessage)?;
-    let ticket = &opened.ticket;
-    if !(ticket.state.is_open() || ticket.state == State::Resolved) {
-        return Err(Error::WrongTransition {
-            operation: "post_message",
-            state: ticket.state.as_str(),
-            possible: ticket
-                .state
-                .possible_operations()
-                .map(Operation::as_str)
-                .collect(),
-        });
-    }
-    let message = say(tx, ticket, false, body)?;
+    guard_talk(opened.ticket.state, "post_message")?;
+    let message = say(tx, &opened.ticket, false, body)?;
+    let ticket_id = opened.ticket.id;
+    let attachments = attachments::attach(tx, files, ticket_id, Some(message.id), false)?;
     let event = record(
         tx,
-        ticket.id,
+        ticket_id,
         EventKind::MessagePosted,
         json!({ "message_id": message.uid }),
     )?;
@@ -73,13 +75,45 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow>
         .to_handlers(tx, &opened.ticket)?;
     }
     operations::save(tx, &mut opened)?;
-    Ok(message)
+    Ok(Said { message, attachments })
+}
+
+/// Talk ends where the ticket does.
+fn guard_talk(state: State, operation: &'static str) -> Result<()> {
+    if state.is_open() || state == State::Resolved {
+        return Ok(());
+    }
+    Err(Error::WrongTransition {
+        operation,
+        state: state.as_str(),
+        possible: state.possible_operations().map(Operation::as_str).collect(),
+    })
+}
+
+/// A file put straight onto the ticket, by either side; both see it.
+pub fn attach_file(tx: &mut Tx<'_>, id: &str, file: Uuid) -> Result<Attachment> {
+    let mut opened = operations::open(tx, id, Action::PostMessage)?;
+    guard_talk(opened.ticket.state, "attach_file")?;
+    let ticket_id = opened.ticket.id;
+    let mut attached = attachments::attach(tx, &[file], ticket_id, None, false)?;
+    let attachment = attached
+        .pop()
+        .ok_or_else(|| Error::internal("a file was not attached", file))?;
+    let data = json!({
+        "attachment_id": attachment.uid,
+        "media_type": attachment.media_type,
+        "bytes": attachment.bytes,
+    });
+    record(tx, ticket_id, EventKind::Attached, data)?;
+    operations::save(tx, &mut opened)?;
+    Ok(attachment)
 }
 
 /// An internal note; possible in every state.
-pub fn post_note(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow> {
+pub fn post_note(tx: &mut Tx<'_>, id: &str, body: &str, files: &[Uuid]) -> Result<Said> {
     let mut opened = operations::open(tx, id, Action::PostNote)?;
     let note = say(tx, &opened.ticket, true, body)?;
+    let attachments = attachments::attach(tx, files, opened.ticket.id, Some(note.id), true)?;
     record(
         tx,
         opened.ticket.id,
@@ -87,11 +121,14 @@ pub fn post_note(tx: &mut Tx<'_>, id: &str, body: &str) -> Result<MessageRow> {
         json!({ "note_id": note.uid }),
     )?;
     operations::save(tx, &mut opened)?;
-    Ok(note)
+    Ok(Said {
+        message: note,
+        attachments,
+    })
 }
 
 pub(super) fn say(tx: &mut Tx<'_>, ticket: &TicketRow, internal: bool, body: &str) -> Result<MessageRow> {
-    let row = MessageRow {
+    let mut row = MessageRow {
         id: 0,
         uid: Uid::new(),
         ticket_id: ticket.id,
@@ -102,7 +139,10 @@ pub(super) fn say(tx: &mut Tx<'_>, ticket: &TicketRow, internal: bool, body: &st
         body: body.to_owned(),
         created_at: Ts::from(tx.now),
     };
-    db::insert_message(tx.conn, &row)?;
+    row.id = db::insert_message(tx.conn, &row)?;
+    if !internal {
+        search::index(tx.conn, ticket)?;
+    }
     Ok(row)
 }
 
@@ -126,7 +166,7 @@ pub fn list_messages(
     internal: bool,
     cursor: Option<&str>,
     limit: i64,
-) -> Result<Page<MessageRow>> {
+) -> Result<Page<Said>> {
     let action = if internal {
         Action::ReadNotes
     } else {
@@ -139,7 +179,15 @@ pub fn list_messages(
         .transpose()?
         .unwrap_or(0);
     let rows = db::list_messages(conn, ticket.id, internal, after, limit + 1)?;
-    Page::from_rows(rows, limit, &binding, |row| row.id)
+    let page = Page::from_rows(rows, limit, &binding, |row| row.id)?;
+    let mut files: HashMap<Option<i64>, Vec<Attachment>> = HashMap::new();
+    for file in attachments::db::list_of_tickets(conn, &[ticket.id])? {
+        files.entry(file.message_id).or_default().push(file);
+    }
+    Ok(page.map(|message| Said {
+        attachments: files.remove(&Some(message.id)).unwrap_or_default(),
+        message,
+    }))
 }
 
 /// A page of a ticket's history, oldest first; an organisation sees neither internal events nor why the centre moved

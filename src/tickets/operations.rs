@@ -32,6 +32,14 @@ pub struct Opened {
 pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
     let mut ticket = db::lock_ticket_named(tx.conn, id)?.ok_or(Error::NotFound(Resource::Ticket))?;
     tx.authorise(action, ticket.target())?;
+    if ticket.anonymised_at.is_some() {
+        // Nothing is left to talk about or to work on.
+        return Err(Error::WrongTransition {
+            operation: "change_ticket",
+            state: ticket.state.as_str(),
+            possible: Vec::new(),
+        });
+    }
     not_before(tx, &ticket);
     // A ticket whose time to close has come is closed, also where no worker has been by.
     if let Some(closes_at) = closing_overdue(&ticket, tx.now) {

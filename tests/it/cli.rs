@@ -166,6 +166,61 @@ fn people_tokens_and_keys_are_made_while_a_server_runs_and_work_at_once() {
 }
 
 #[test]
+fn a_key_is_changed_over_and_a_program_is_granted_networks_and_units() {
+    let app = TestApp::start();
+    let binary = Binary::on(&app.database.url);
+    let create = ["key", "create", "--organisation", "H49", "--name", "LGSP"];
+    let made = binary.out(
+        &[
+            &create[..],
+            &["--expires-in-days", "400", "--scope", "tickets:read"],
+        ]
+        .concat(),
+    );
+    let old = Client::new(&app.url, Some(last_line(&made)));
+    let public = last_line(&made).split('_').nth(1).unwrap().to_owned();
+    let rotated = binary.out(&["key", "rotate", &public, "--overlap-hours", "48"]);
+    assert!(rotated.contains(&format!("{public} ends at")), "{rotated}");
+    let new = Client::new(&app.url, Some(last_line(&rotated)));
+    for caller in [&old, &new] {
+        let me = caller.get("/api/v1/me").expect(200).body;
+        assert_eq!(me["scopes"], serde_json::json!(["tickets:read"]));
+        assert!(me["key_expires_at"].is_string());
+    }
+    let half = last_line(&rotated).split('_').nth(1).unwrap().to_owned();
+    binary.out(&["key", "rotate", &half, "--overlap-hours", "0"]);
+    new.get("/api/v1/me").expect(200); // by the application's clock, which stands in 2019
+    assert!(
+        binary
+            .failure(&["key", "rotate", "aaaaaaaaaaaaaaaa"])
+            .contains("PUBLIC")
+    );
+    let too_long = binary.run(&["key", "rotate", &public, "--overlap-hours", "721"]);
+    assert_eq!(too_long.status.code(), Some(2));
+
+    let grants = [
+        "--network",
+        "10.1.2.3/8",
+        "--network",
+        "127.0.0.1",
+        "--include-units",
+    ];
+    let granted = binary.out(&[&create[..], &grants].concat());
+    let granted = Client::new(&app.url, Some(last_line(&granted)));
+    let me = granted.get("/api/v1/me").expect(200).body;
+    assert_eq!(me["networks"], serde_json::json!(["10.0.0.0/8", "127.0.0.1/32"]));
+    assert_eq!(me["include_units"], true);
+    binary.out(&create);
+    assert_eq!(
+        granted.get("/api/v1/me").expect(200).body,
+        me,
+        "a further key takes nothing away"
+    );
+    let no_network = binary.run(&[&create[..], &["--network", "10.1"]].concat());
+    assert_eq!(no_network.status.code(), Some(2));
+}
+
+#[test]
 fn a_revoked_key_and_the_tokens_of_who_left_open_nothing_from_that_moment_on() {
     let app = TestApp::start();
     let binary = Binary::on(&app.database.url);
@@ -692,6 +747,7 @@ fn every_command_explains_itself() {
         &["organisation"],
         &["organisation", "import"],
         &["key", "create"],
+        &["key", "rotate"],
         &["calendar"],
         &["calendar", "list"],
         &["calendar", "show"],

@@ -2,9 +2,10 @@
 //! look like is held by the client of every test (`support::client`).
 use std::collections::BTreeSet;
 
+use actix_web::http::StatusCode;
 use giaidap::http::routes::{Access, ROUTES};
 use giaidap::http::site::OPENAPI;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::client::Reply;
 use crate::support::contract::Contract;
@@ -16,6 +17,8 @@ fn concrete(path: &str) -> String {
     path.replace("{id}", "GD-2019-000001")
         .replace("{token}", "x")
         .replace("{version}", "1")
+        .replace("{format}", "json")
+        .replace("{key}", "00000000-0000-7000-8000-000000000000")
 }
 
 fn as_text(problem: &Reply) -> (u16, Value, Option<String>, Option<String>) {
@@ -46,6 +49,22 @@ fn the_route_table_and_the_contract_name_the_same_operations() {
         undeclared.is_empty() && unserved.is_empty(),
         "not in openapi.yaml: {undeclared:?}; not served: {unserved:?}"
     );
+}
+
+#[test]
+fn every_limited_operation_declares_how_it_refuses() {
+    let contract = Contract::global();
+    let probes = ["/healthz", "/readyz", "/metrics"];
+    for route in ROUTES.iter().filter(|route| !probes.contains(&route.path)) {
+        let statuses = contract.statuses(route.method, route.path).unwrap();
+        for refusal in ["414", "429", "431"] {
+            assert!(
+                statuses.iter().any(|status| status == refusal),
+                "{} does not declare {refusal}: run bin/complete-contract",
+                route.operation
+            );
+        }
+    }
 }
 
 #[test]
@@ -88,7 +107,10 @@ fn a_caller_without_a_valid_token_learns_nothing_else() {
         ),
         ("a token with a NUL escape", with("Bearer gdt_%00_%00".into())),
     ];
-    for route in ROUTES.iter().filter(|route| route.access != Access::Public) {
+    for route in ROUTES
+        .iter()
+        .filter(|route| matches!(route.access, Access::Needs(_)))
+    {
         let path = concrete(route.path);
         let bare = app.anonymous().send(route.method, &path, None, None).expect(401);
         assert_eq!(bare.problem(), "unauthenticated", "{path}");
@@ -351,4 +373,92 @@ fn a_server_that_begins_to_go_away_is_not_ready() {
     assert_eq!(leaving.body["checks"][0]["status"], "failed");
     assert!(leaving.header("retry-after").is_some());
     app.anonymous().get("/healthz").expect(200);
+}
+
+/// The table of `src/http/problem.rs`: code and status, as they are written there.
+fn problems_of_the_source() -> BTreeSet<(String, u16)> {
+    let statuses: Vec<(String, u16)> = (400..600)
+        .filter_map(|code| {
+            let reason = StatusCode::from_u16(code).unwrap().canonical_reason()?;
+            Some((reason.to_uppercase().replace([' ', '-'], "_"), code))
+        })
+        .collect();
+    let status_of = |name: &str| statuses.iter().find(|(known, _)| known == name).unwrap().1;
+    let source = include_str!("../../src/http/problem.rs");
+    let calls = source.split("=> kind(").skip(1);
+    calls
+        .map(|call| {
+            let code = call.split('"').nth(1).unwrap();
+            let status = call.split("S::").nth(1).unwrap().split(',').next().unwrap();
+            (code.to_owned(), status_of(status))
+        })
+        .collect()
+}
+
+/// The rows of a Markdown table of problems; those that are reserved are left out.
+fn problems_of_the_table(text: &str) -> BTreeSet<(String, u16)> {
+    let table = text.split("| `urn:giaidap:problem:` +").nth(1);
+    let table = table
+        .or_else(|| text.split("| `type` = `urn:giaidap:problem:` +").nth(1))
+        .unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .map(str::trim)
+        .take_while(|row| row.starts_with('|'));
+    rows.filter(|row| !row.contains("| reserved;"))
+        .map(|row| {
+            let mut cells = row.split('|').map(str::trim).skip(1);
+            let code = cells.next().unwrap().trim_matches('`').to_owned();
+            (code, cells.next().unwrap().parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_list_of_problems_is_the_servers_own() {
+    let own = problems_of_the_source();
+    assert!(own.len() >= 17, "{own:?}");
+    assert_eq!(
+        problems_of_the_table(include_str!("../../docs/API.md")),
+        own,
+        "docs/API.md"
+    );
+    assert_eq!(problems_of_the_table(OPENAPI), own, "the head of openapi.yaml");
+    let document: Value = serde_saphyr::from_str(OPENAPI).unwrap();
+    let listed = &document["components"]["schemas"]["Problem"]["properties"]["type"]["x-extensible-enum"];
+    let listed: BTreeSet<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|code| {
+            code.as_str()
+                .unwrap()
+                .strip_prefix("urn:giaidap:problem:")
+                .unwrap()
+        })
+        .filter(|code| *code != "too-many-requests" || own.iter().any(|(known, _)| known == code))
+        .collect();
+    assert_eq!(
+        listed,
+        own.iter().map(|(code, _)| code.as_str()).collect(),
+        "Problem.type"
+    );
+}
+
+#[test]
+fn a_wrong_type_is_named_in_words_of_json() {
+    let app = TestApp::start();
+    let wrong = json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": "x" });
+    let reply = app
+        .admin()
+        .with("Accept-Language", "en")
+        .post("/api/v1/calendars/vn-government/due", &wrong);
+    reply.clone().expect(422);
+    assert_eq!(
+        reply.field_errors(),
+        [("/business_seconds".to_owned(), "wrong_type".to_owned())]
+    );
+    let detail = &reply.body["errors"][0]["detail"];
+    assert_eq!(detail, "Wrong type; expected an integer.");
 }

@@ -112,3 +112,117 @@ fn what_a_later_question_leaves_out_of_a_known_person_stays() {
     );
     assert_eq!(file(&hue)["requester"]["language"], "vi", "new and nothing said");
 }
+
+#[test]
+fn an_organisation_is_added_shown_and_changed_under_its_version() {
+    const PATH: &str = "/api/v1/organisations";
+    let app = TestApp::start();
+    let admin = app.admin();
+    let name = json!({ "vi": "Sở Thông tin và Truyền thông", "en": "Department" });
+    let new =
+        json!({ "code": "000.00.14.H57", "kind": "agency", "name": name, "egov_code": "000.00.14.H57" });
+    let made = admin.post(PATH, &new).expect(201);
+    assert_eq!(made.header("location"), Some("/api/v1/organisations/H57.14"));
+    assert_eq!(
+        (&made.body["code"], &made.body["egov_code"]),
+        (&json!("H57.14"), &json!("H57.14"))
+    );
+    assert_eq!(
+        (&made.body["short_name"], &made.body["parent"]["code"]),
+        (&name["vi"], &json!("H57"))
+    );
+    assert_eq!(admin.post(PATH, &new).expect(409).problem(), "conflict");
+    let mut apart = new.clone();
+    apart["code"] = json!("H57.15");
+    apart["parent"] = Value::Null;
+    assert_eq!(admin.post(PATH, &apart).expect(201).body["parent"], Value::Null);
+    let units = |query: &str| {
+        let page = admin.get(&format!("{PATH}?{query}")).expect(200).body;
+        let items = page["items"].as_array().unwrap().iter();
+        items
+            .map(|item| item["code"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(units("parent=000.00.00.H57"), ["H57.14"]);
+    assert_eq!(units("q=so%20thong%20tin"), ["H57.14", "H57.15"]);
+
+    let path = format!("{PATH}/000.00.14.H57");
+    let shown = admin.get(&path).expect(200);
+    assert_eq!((shown.header("etag"), &shown.body), (Some("\"1\""), &made.body));
+    admin.with("If-None-Match", "\"1\"").get(&path).expect(304);
+    admin.patch(&path, &json!({ "pilot": true })).expect(428);
+    admin
+        .with("If-Match", "\"2\"")
+        .patch(&path, &json!({ "pilot": true }))
+        .expect(412);
+    let changes = json!({ "pilot": true, "short_name": "Sở KH&CN", "parent": "H57.15", "egov_code": null });
+    let changed = admin.with("If-Match", "\"1\"").patch(&path, &changes).expect(200);
+    assert_eq!(changed.header("etag"), Some("\"2\""));
+    let body = &changed.body;
+    assert_eq!(
+        (&body["pilot"], &body["egov_code"], &body["name"]),
+        (&json!(true), &Value::Null, &name)
+    );
+    assert_eq!(units("q=so%20kh%20cn"), ["H57.14"]);
+    let refusals = [
+        ("H57.15", json!({ "parent": "H57.14" }), "/parent", "parent_cycle"),
+        ("H57.15", json!({ "parent": "H57.15" }), "/parent", "parent_cycle"),
+        ("H57.15", json!({ "parent": "H99" }), "/parent", "unknown_code"),
+        ("H57.15", json!({ "kind": "village" }), "/kind", "out_of_range"),
+        (
+            "H57.15",
+            json!({ "valid_from": "2020-02-01", "valid_to": "2020-01-01" }),
+            "/valid_to",
+            "ends_before_it_begins",
+        ),
+    ];
+    for (code, body, place, error) in refusals {
+        let refused = admin
+            .with("If-Match", "*")
+            .patch(&format!("{PATH}/{code}"), &body)
+            .expect(422);
+        assert_eq!(
+            refused.field_errors(),
+            [(place.to_owned(), error.to_owned())],
+            "{body}"
+        );
+    }
+    let mut bad = new;
+    bad["code"] = json!("H57/14");
+    let refused = admin.post(PATH, &bad).expect(422);
+    assert_eq!(
+        refused.field_errors(),
+        [("/code".to_owned(), "bad_code".to_owned())]
+    );
+}
+
+#[test]
+fn another_kind_of_organisation_is_held_against_its_agreements() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    // Works one hour a week, which is too little for ten years of it to hold what is agreed.
+    let hours = json!({
+        "code": "one-hour",
+        "time_zone": "Asia/Ho_Chi_Minh",
+        "patterns": [{ "valid_from": "2019-01-01", "weekly": { "mon": [["08:00", "09:00"]] } }],
+    });
+    admin.post("/api/v1/calendars", &hours).expect(201);
+    let mut policy = crate::support::desk::policy("others", 10, json!({ "kind": ["other"] }));
+    policy["calendar"] = json!("one-hour");
+    policy["targets"] = json!({ "first_response": { "normal": { "business_minutes": 30 } } });
+    admin.post("/api/v1/sla-policies", &policy).expect(201);
+    let mut agreed = crate::support::desk::agreement("H57", "2020-01-01");
+    agreed["targets"] = json!({ "first_response": { "normal": { "business_minutes": 100_000 } } });
+    admin.post("/api/v1/agreements", &agreed).expect(201);
+    let change = admin.with("If-Match", "*");
+    let refused = change
+        .patch("/api/v1/organisations/H57", &json!({ "kind": "other" }))
+        .expect(422);
+    assert_eq!(
+        refused.field_errors(),
+        [("/kind".to_owned(), "too_little_working_time".to_owned())]
+    );
+    change
+        .patch("/api/v1/organisations/H57", &json!({ "kind": "agency" }))
+        .expect(200);
+}

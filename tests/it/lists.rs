@@ -298,3 +298,19 @@ fn the_status_page_shows_the_newest_messages_and_says_that_there_are_earlier_one
     let place = |number: usize| page.find(&format!("Bổ sung số {number}.")).unwrap();
     assert!(place(2) < place(3) && place(3) < place(200) && place(200) < place(201));
 }
+
+#[test]
+fn a_topic_and_a_queue_are_sent_once_to_who_keeps_their_tag() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    for path in ["/api/v1/topics/NGSP", "/api/v1/queues/technology"] {
+        let first = hue.get(path).expect(200);
+        let tag = first.header("etag").unwrap().to_owned();
+        assert_eq!(hue.with("If-None-Match", &tag).get(path).expect(304).text, "");
+        hue.with("If-None-Match", "\"other\"").get(path).expect(200);
+        app.sql("UPDATE topics SET name_en = 'Another name', version = version + 1");
+        app.sql("UPDATE queues SET name_en = 'Another name'");
+        let changed = hue.with("If-None-Match", &tag).get(path).expect(200);
+        assert_ne!(changed.header("etag"), Some(tag.as_str()));
+    }
+}

@@ -13,6 +13,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use giaidap::store::Db;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::support::database::Backend;
 use crate::support::desk::agreement;
@@ -21,8 +22,9 @@ use crate::support::{Client, TestApp, file};
 const CALENDAR: &str = "/api/v1/calendars/vn-government";
 
 /// Tables that grow without end.
-const LARGE: [&str; 8] = [
+const LARGE: [&str; 9] = [
     "tickets",
+    "ticket_texts",
     "clocks",
     "clock_segments",
     "agreements",
@@ -138,6 +140,28 @@ fn seed(app: &TestApp) {
              SELECT 'client', 1, 'key-' || n, 'x', 201, '[]', '', {soon} FROM {series} WHERE n % 5 = 0"
         ),
     ];
+    // Every text has `chung` and `thuong`, a hundred have `hiem`; half of them one tag, fifty another.
+    let mark = |tag: &str| {
+        let digest = Sha256::digest(format!("{tag}\0").as_bytes());
+        digest[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let texts = pick(
+        "INSERT INTO ticket_texts (rowid, words) SELECT n, 'chung thuong' || CASE WHEN n % 1000 = 0 THEN ' hiem' ELSE '' END \
+         || CASE WHEN n % 2 = 0 THEN ' §tCOMMON' ELSE '' END || CASE WHEN n % 2000 = 0 THEN ' §tSELDOM' ELSE '' END \
+         || ' §p' || topic_id || ' §o' || (1 + n % 120) || ' §r' || requester_id FROM tickets, SERIES WHERE id = 1",
+        "INSERT INTO ticket_texts (ticket_id, words) SELECT n, ('''chung'':1 ''thuong'':2' || CASE WHEN n % 1000 = 0 \
+         THEN ' ''hiem'':3' ELSE '' END || CASE WHEN n % 2 = 0 THEN ' ''§tCOMMON''' ELSE '' END || CASE WHEN n % 2000 = 0 \
+         THEN ' ''§tSELDOM''' ELSE '' END || ' ''§p' || topic_id || ''' ''§o' || (1 + n % 120) || ''' ''§r' || requester_id \
+         || '''')::tsvector FROM tickets, SERIES WHERE id = 1",
+    );
+    let texts = texts
+        .replace("SERIES", &series)
+        .replace("COMMON", &mark("common"))
+        .replace("SELDOM", &mark("seldom"));
+    let statements: Vec<String> = statements.into_iter().chain([texts]).collect();
     // Without the checks of foreign keys, which take longer than everything else: these rows name what exists, or what
     // no plan depends on.
     if sqlite {
@@ -279,7 +303,7 @@ fn plan(conn: &mut Db, sql: &str) -> Vec<String> {
 }
 
 /// What is wrong with a plan, if anything.
-fn fault(sql: &str, plan: &[String], backend: Backend) -> Option<String> {
+fn fault(what: &str, sql: &str, plan: &[String], backend: Backend) -> Option<String> {
     let is_large = |line: &str, before: &str| {
         let table = line
             .split(before)
@@ -317,10 +341,7 @@ fn fault(sql: &str, plan: &[String], backend: Backend) -> Option<String> {
                 return Some(format!("reads a whole table: {line}"));
             }
             // SQLite tells no numbers: a sort is small where an equality with few rows comes first.
-            // For a whole queue it is not; there SQLite, which has no statistics, prefers the sort to walking the index
-            // of the order. Its sorter keeps one page only, so this costs a look at each ticket of the queue.
             let few = [
-                "queue_id=?",
                 "ticket_id=?",
                 "rowid=?",
                 "external_ref=?",
@@ -335,7 +356,9 @@ fn fault(sql: &str, plan: &[String], backend: Backend) -> Option<String> {
             let sorts = plan
                 .iter()
                 .any(|line| line.contains("USE TEMP B-TREE FOR ORDER BY"));
-            (sorts && !is_few).then(|| "sorts what may be a large part".to_owned())
+            // The application counts, and lets a state or queue lead only where it has few tickets.
+            let is_counted = what.contains("state=merged") || what.contains("queue=resources");
+            (sorts && !is_few && !is_counted).then(|| "sorts what may be a large part".to_owned())
         }
     }
 }
@@ -347,9 +370,9 @@ fn walks_from_the_start(plan: &[String]) -> Option<String> {
         let conditional = lines.peek().is_some_and(|next| next.starts_with("Index Cond:"));
         let on_postgres =
             line.contains("Index Scan") && LARGE.iter().any(|table| line.contains(&format!(" on {table} ")));
-        let on_sqlite = LARGE
-            .iter()
-            .any(|table| line.starts_with(&format!("SCAN {table}")));
+        let on_sqlite = LARGE.iter().any(|table| {
+            line.starts_with(&format!("SCAN {table}")) && !line.contains(" VIRTUAL TABLE INDEX ")
+        });
         if on_sqlite || (on_postgres && !conditional) {
             return Some(format!("walks past all earlier pages: {line}"));
         }
@@ -367,7 +390,11 @@ struct Observer<'a> {
 impl Observer<'_> {
     fn watch<T>(&mut self, what: &str, request: impl FnOnce() -> T) -> T {
         RECORDED.lock().unwrap().clear();
+        let began = std::time::Instant::now();
         let answer = request();
+        if began.elapsed().as_millis() > 300 {
+            println!("{what}: {:?}", began.elapsed());
+        }
         let backend = self.app.database.backend;
         let place = self.app.database.url.trim_start_matches("sqlite://");
         let recorded = std::mem::take(&mut *RECORDED.lock().unwrap());
@@ -401,7 +428,7 @@ impl Observer<'_> {
             let walks = (what.ends_with(NEXT_PAGE) && sql.contains("LIMIT"))
                 .then(|| walks_from_the_start(&lines.1))
                 .flatten();
-            if let Some(fault) = fault(&sql, &lines.1, backend).or(walks) {
+            if let Some(fault) = fault(what, &sql, &lines.1, backend).or(walks) {
                 let shown = lines
                     .0
                     .split_once(" FROM ")
@@ -435,6 +462,9 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
         app.agent("lan", &["technology", "standing"]),
     );
     let (sup, admin) = (app.supervisor(), app.admin());
+    let reaching = app.organisation("H26");
+    app.sql("UPDATE organisations SET parent_id = (SELECT id FROM organisations WHERE code = 'H26') WHERE code IN ('H23', 'H50')");
+    app.sql("UPDATE clients SET include_units = true WHERE organisation_id = (SELECT id FROM organisations WHERE code = 'H26')");
     let filed = file(&hue);
     // What is counted by an earlier version is little; the clocks of all that is seeded name the second one.
     let closed =
@@ -464,7 +494,15 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
         explained: 0,
     };
 
-    for sort in ["-filed_at", "filed_at", "due_at", "-updated_at"] {
+    // No ticket of the seed is in this queue.
+    app.sql(
+        "UPDATE tickets SET queue_id = 1 WHERE queue_id = (SELECT id FROM queues WHERE code = 'resources')",
+    );
+    let sorts = ["filed_at", "due_at", "updated_at", "priority"];
+    for sort in sorts
+        .iter()
+        .flat_map(|sort| [(*sort).to_owned(), format!("-{sort}")])
+    {
         for client in [&sup, &lan, &hue] {
             observer.list(client, &format!("/api/v1/tickets?sort={sort}"));
         }
@@ -475,6 +513,46 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
         );
         observer.list(&sup, &format!("/api/v1/tickets?sort={sort}&queue=technology"));
         observer.list(&lan, &format!("/api/v1/tickets?sort={sort}&assignee=me"));
+        // Each order in one direction: the other walks the same index backwards.
+        if !["-filed_at", "due_at", "-updated_at", "-priority"].contains(&sort.as_str()) {
+            continue;
+        }
+        for filter in [
+            "state=closed",
+            "state=merged",
+            "state=queued",
+            "queue=resources",
+            "queue=technology&state=closed&priority=high",
+            "priority=urgent",
+            "priority=urgent,low",
+            "breached=true",
+            "topic=NGSP",
+            "topic=SUCO",
+            "channel=api",
+            "channel=email",
+            "requester=lan@hue.example",
+            "requester=nobody@hue.example",
+            "tag=common",
+            "tag=seldom",
+            "tag=none",
+            "q=chung",
+            "q=hiem",
+            "q=chung%20thuong&tag=seldom",
+            "q=chung&queue=technology",
+            "q=hiem&queue=technology&state=closed",
+            "q=hiem&organisation=H57",
+            "custom_field.a=b",
+        ] {
+            observer.list(&sup, &format!("/api/v1/tickets?sort={sort}&{filter}&limit=5"));
+        }
+        for filter in ["q=chung", "q=hiem", "tag=common&state=closed", "topic=NGSP"] {
+            observer.list(&hue, &format!("/api/v1/tickets?sort={sort}&{filter}&limit=5"));
+            observer.list(
+                &reaching,
+                &format!("/api/v1/tickets?sort={sort}&{filter}&limit=5"),
+            );
+        }
+        observer.list(&reaching, &format!("/api/v1/tickets?sort={sort}"));
     }
     for filter in [
         "external_ref=ref-4711",
@@ -531,6 +609,24 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
     let described = json!({ "organisation": "H57", "filed_at": "2019-12-14T08:30:00+07:00" });
     observer.watch("simulation", || {
         sup.post("/api/v1/sla/simulate", &described).expect(200)
+    });
+    for client in [&sup, &hue] {
+        observer.list(client, "/api/v1/requesters?limit=1");
+    }
+    let ahead = json!({ "successor": "H27", "last_day": "2030-12-31", "preview": true });
+    observer.watch("succession", || {
+        admin
+            .post("/api/v1/organisations/H26/succession", &ahead)
+            .expect(200)
+    });
+    let asker = sup
+        .get("/api/v1/requesters?email=lan@hue.example")
+        .expect(200)
+        .body;
+    let asker = asker["items"][0]["id"].as_str().unwrap().to_owned();
+    observer.watch("anonymising", || {
+        let path = format!("/api/v1/requesters/{asker}/anonymise");
+        sup.post(&path, &json!({ "reason": "x" })).expect(200)
     });
     observer.watch("workers", || app.settle());
     println!("{} statements explained", observer.explained);

@@ -1,19 +1,30 @@
-//! The README's walk of a new user, run as it stands there against the built binary.
+//! What the README and docs/API.md tell a newcomer to type, run as it stands there against the built binary.
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::database::TestDatabase;
 
-/// The `sh` blocks of the README, in order.
-fn walk() -> String {
-    let readme = include_str!("../../README.md");
-    let mut blocks = Vec::new();
-    for block in readme.split("```sh\n").skip(1) {
-        blocks.push(block.split("```").next().unwrap());
+/// `cargo run` and `giaidap` stand for the binary that is built already; curl fails where the server refuses.
+const PRELUDE: &str = r#"set -euo pipefail
+giaidap() { "$BINARY" "$@"; }
+cargo() { while [ "$1" != -- ]; do shift; done; shift; "$BINARY" "$@"; }
+curl() { command curl --fail-with-body "$@" || return; echo; }
+"#;
+
+/// The `sh` blocks of a document, in order. One that is called `sh refused` has to be.
+fn walk(document: &str) -> String {
+    let mut script = PRELUDE.to_owned();
+    for block in document.split("```sh").skip(1) {
+        let (kind, rest) = block.split_once('\n').unwrap();
+        let commands = rest.split("```").next().unwrap();
+        script += &match kind {
+            "" => commands.to_owned(),
+            " refused" => format!("if {{ {commands} }}; then echo 'it was not refused' >&2; exit 1; fi\n"),
+            other => panic!("a block of `sh{other}`"),
+        };
     }
-    assert!(blocks.len() >= 4, "the README lost its walk");
-    blocks.join("\n")
+    script
 }
 
 struct Server(Child);
@@ -25,8 +36,8 @@ impl Drop for Server {
     }
 }
 
-#[test]
-fn the_walk_of_the_readme_works_as_it_is_written() {
+/// Run the walk against a server of its own and look for these words in what it prints.
+fn take(document: &str, expected: &[&str]) {
     let database = TestDatabase::from_template("empty", |_| {});
     let folder = tempfile::tempdir().unwrap();
     let listen = TcpListener::bind("127.0.0.1:0")
@@ -36,6 +47,7 @@ fn the_walk_of_the_readme_works_as_it_is_written() {
         .to_string();
     let binary = env!("CARGO_BIN_EXE_giaidap");
     let settings = [
+        ("BINARY", binary),
         ("GIAIDAP_DATABASE", database.url.as_str()),
         ("GIAIDAP_LISTEN", listen.as_str()),
         ("GIAIDAP_LOG", "error"),
@@ -50,12 +62,7 @@ fn the_walk_of_the_readme_works_as_it_is_written() {
     let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().contains(&listen));
 
-    // `cargo run` stands for the binary that is built already; curl fails where the server refuses.
-    let prelude = format!(
-        "set -euo pipefail\ncargo() {{ while [ \"$1\" != -- ]; do shift; done; shift; '{binary}' \"$@\"; }}\n\
-         curl() {{ command curl --fail-with-body \"$@\"; echo; }}\n"
-    );
-    let script = prelude + &walk().replace("127.0.0.1:8080", &listen);
+    let script = walk(document).replace("127.0.0.1:8080", &listen);
     let output = Command::new("bash")
         .arg("-c")
         .arg(&script)
@@ -68,7 +75,14 @@ fn the_walk_of_the_readme_works_as_it_is_written() {
         String::from_utf8(output.stderr).unwrap(),
     );
     assert!(output.status.success(), "{script}\n{out}\n{err}");
-    for expected in [
+    for expected in expected {
+        assert!(out.contains(expected), "no {expected} in\n{out}\n{err}");
+    }
+}
+
+#[test]
+fn the_walk_of_the_readme_works_as_it_is_written() {
+    let expected = [
         "\"state\":\"queued\"",
         "\"state\":\"assigned\"",
         "\"state\":\"resolved\"",
@@ -76,7 +90,31 @@ fn the_walk_of_the_readme_works_as_it_is_written() {
         "\"kind\":\"ticket_resolved\"",
         "\"due_at\":\"2019-11-25T04:00:00Z\"",
         "2019-11-25T11:00:00+07:00",
-    ] {
-        assert!(out.contains(expected), "no {expected} in\n{out}\n{err}");
-    }
+    ];
+    take(include_str!("../../README.md"), &expected);
+}
+
+#[test]
+fn every_command_of_the_guide_for_integrators_works_as_it_is_written() {
+    let guide = include_str!("../../docs/API.md");
+    let expected = [
+        "\"scopes\":[\"tickets:read\",\"tickets:write\"]",
+        "\"external_ref\":\"1234/STTTT-CNTT\"",
+        "idempotency-replayed: true",
+        "\"target\":\"first_response\"",
+        "\"due_at\":\"2019-11-25T04:00:00Z\"",
+        "Bổ sung: tỉnh đã có LGSP phiên bản 2.",
+        "\"kind\":\"ticket_filed\"",
+        "\"name\":\"packets.csv\"",
+        "\nmã gói tin,thời điểm\n",
+        "\"next_cursor\":null",
+        "HTTP/1.1 304 Not Modified",
+        "\"state\":\"cancelled\"",
+        "urn:giaidap:problem:invalid-input",
+        "\"pointer\":\"/body\",\"code\":\"required\"",
+    ];
+    take(guide, &expected);
+    // A curl line outside the blocks that are run would rot.
+    let outside = guide.split("```").step_by(2).collect::<String>();
+    assert!(!outside.contains("curl"), "a curl line that nobody runs");
 }

@@ -89,11 +89,18 @@ fn picture_of_database(url: &str) -> Picture {
     for column in columns
         .into_iter()
         .filter(|column| column.table_name != "__diesel_schema_migrations")
+        .filter(|column| !is_text_index(&column.table_name))
     {
         let told = (column.column_name, column.kind, column.nullable);
         tables.entry(column.table_name).or_default().push(told);
     }
     tables
+}
+
+/// The index of texts is each database's own: a `tsvector` with its key, and an FTS5 table with what it keeps behind it.
+/// Diesel knows of neither; `tickets::search` writes its statements out.
+fn is_text_index(table: &str) -> bool {
+    table.starts_with("ticket_texts")
 }
 
 /// The type that a column of this Diesel type has in the database under test.
@@ -173,6 +180,25 @@ fn statements(backend: &str) -> Vec<String> {
 #[test]
 fn both_backends_have_the_same_tables_constraints_and_indexes() {
     let (sqlite, postgres) = (statements("sqlite"), statements("postgres"));
+    let without_text_index = |statements: Vec<String>, own: &[&str]| {
+        let (index, rest): (Vec<String>, Vec<String>) = statements
+            .into_iter()
+            .partition(|statement| statement.contains("ticket_texts"));
+        assert_eq!(index.len(), own.len());
+        for (statement, beginning) in index.iter().zip(own) {
+            assert!(statement.starts_with(beginning), "{statement}");
+        }
+        rest
+    };
+    // The one difference, which docs/decisions/0016 tells of.
+    let sqlite = without_text_index(sqlite, &["CREATE VIRTUAL TABLE ticket_texts USING fts5 ("]);
+    let postgres = without_text_index(
+        postgres,
+        &[
+            "CREATE TABLE ticket_texts (",
+            "CREATE INDEX ticket_texts_words ON ticket_texts USING gin (",
+        ],
+    );
     assert!(sqlite.len() > 30);
     for (sqlite, postgres) in sqlite.iter().zip(&postgres) {
         assert_eq!(sqlite, postgres);

@@ -322,6 +322,9 @@ paths:
       responses:
         200:
           description: the ticket
+          headers:
+            ETag: { required: true, schema: { type: string, pattern: '^".+"$' } }
+            Age: { schema: { type: integer } }
           content: { application/json: { schema: { $ref: "#/components/schemas/Ticket" } } }
         304: { description: not changed }
         default: { $ref: "#/components/responses/Problem" }
@@ -512,6 +515,38 @@ components:
             contract.check_request("GET", "/healthz", json, b"{}"),
             "no body declared",
         );
+    }
+
+    #[test]
+    fn a_request_is_held_as_the_server_reads_it() {
+        let contract = contract();
+        let claim = |media_type: &str| {
+            contract.check_request(
+                "POST",
+                "/api/v1/tickets/next",
+                Some(media_type),
+                br#"{"queue": "e"}"#,
+            )
+        };
+        claim("application/vnd.giaidap+json").unwrap();
+        fails(claim("text/json"), "not declared");
+    }
+
+    #[test]
+    fn the_headers_of_an_answer_are_part_of_the_promise() {
+        let contract = contract();
+        let answer = |headers: &[(&str, &str)]| {
+            let headers: Vec<(String, String)> = headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect();
+            contract.check_headers("GET", "/api/v1/tickets/1", 200, &headers)
+        };
+        answer(&[("etag", "\"3\""), ("age", "7"), ("server", "x")]).unwrap();
+        fails(answer(&[("age", "7")]), "no ETag");
+        fails(answer(&[("etag", "3")]), "ETag");
+        fails(answer(&[("etag", "\"3\""), ("age", "old")]), "no number");
+        contract.check_headers("GET", "/healthz", 200, &[]).unwrap();
     }
 
     #[test]

@@ -1,4 +1,5 @@
+DROP TABLE oidc_logins;
 DROP TABLE idempotency_records, deliveries, clock_segments, clocks, recounts, agreements,
-  ticket_events, messages, tickets, ticket_numbers,
+  attachments, ticket_events, messages, ticket_texts, tickets, ticket_numbers,
   login_failures, recovery_codes, credentials, clients, topics, queue_members, operational_targets, queues, sla_policy_versions, sla_policies, calendar_versions, calendars,
   users, requesters, organisations;

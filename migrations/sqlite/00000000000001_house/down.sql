@@ -1,11 +1,14 @@
+DROP TABLE oidc_logins;
 DROP TABLE idempotency_records;
 DROP TABLE deliveries;
 DROP TABLE clock_segments;
 DROP TABLE clocks;
 DROP TABLE recounts;
 DROP TABLE agreements;
+DROP TABLE attachments;
 DROP TABLE ticket_events;
 DROP TABLE messages;
+DROP TABLE ticket_texts;
 DROP TABLE tickets;
 DROP TABLE ticket_numbers;
 DROP TABLE login_failures;

@@ -39,10 +39,16 @@ CREATE TABLE requesters (
   phone TEXT,
   language TEXT NOT NULL,
   created_at TEXT NOT NULL,
-  updated_at TEXT NOT NULL
+  updated_at TEXT NOT NULL,
+  search_text TEXT NOT NULL,            -- name and unit folded without marks
+  anonymised_at TEXT,                   -- name, address, telephone and unit are erased; the row stays for counting
+  anonymise_reason TEXT,                -- as whoever did it gave it; never shown to programs
+  version BIGINT NOT NULL               -- the ETag
 );
 CREATE UNIQUE INDEX requesters_email ON requesters (organisation_id, email) WHERE email IS NOT NULL;
+CREATE INDEX requesters_by_email ON requesters (email) WHERE email IS NOT NULL;
 CREATE INDEX requesters_name ON requesters (organisation_id, name);
+CREATE INDEX requesters_organisation ON requesters (organisation_id, id);
 
 -- Staff of the centre.
 CREATE TABLE users (
@@ -179,7 +185,10 @@ CREATE TABLE topics (
   default_priority SMALLINT NOT NULL,
   keywords TEXT NOT NULL,
   legal_basis TEXT NOT NULL,
-  created_at TEXT NOT NULL
+  custom_fields TEXT NOT NULL,         -- what a question on it is asked besides: a list of queues::fields::CustomField
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  version BIGINT NOT NULL               -- the ETag
 );
 
 -- Operational targets: how long a queue may hold a ticket, in business minutes by priority.
@@ -197,6 +206,7 @@ CREATE TABLE clients (
   uid TEXT NOT NULL UNIQUE,
   organisation_id BIGINT NOT NULL REFERENCES organisations (id),
   name TEXT NOT NULL,
+  search_text TEXT NOT NULL,            -- the name folded without marks
   networks TEXT NOT NULL,             -- where its keys may come from, as CIDR; empty: from anywhere
   include_units BOOLEAN NOT NULL,       -- also sees the tickets of the organisation's units
   requests_per_minute INTEGER,          -- its own limit; null: the server's
@@ -222,6 +232,8 @@ CREATE TABLE credentials (
   expires_at TEXT,
   revoked_at TEXT,
   last_used_at TEXT,             -- to the minute: at most one write a minute
+  life_seconds BIGINT,                  -- of a key: for how long it was given; null: until it is ended
+  replaces_id BIGINT REFERENCES credentials (id),   -- of a key made by rotation: the one before it
   opened_from TEXT,                     -- of a session: the address and
   user_agent TEXT,                      -- the program that it was opened with
   CHECK ((client_id IS NULL) <> (user_id IS NULL)),
@@ -229,6 +241,19 @@ CREATE TABLE credentials (
 );
 CREATE INDEX credentials_user ON credentials (user_id, kind) WHERE user_id IS NOT NULL;
 CREATE INDEX credentials_client ON credentials (client_id) WHERE client_id IS NOT NULL;
+CREATE INDEX credentials_replaces ON credentials (replaces_id) WHERE replaces_id IS NOT NULL;
+
+-- Logins by the OpenID provider that have begun: whichever replica they come back to ends them, each once.
+CREATE TABLE oidc_logins (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  state_hash TEXT NOT NULL UNIQUE,      -- SHA-256 of what the provider gives back, hex
+  binding_hash TEXT NOT NULL,           -- SHA-256 of the cookie of the browser in which it began, hex
+  nonce TEXT NOT NULL,                  -- stands in the ID token of this login and of no other
+  code_verifier TEXT NOT NULL,          -- the secret of PKCE (RFC 7636); useless without the code
+  return_to TEXT,                       -- local path that the program asked to be given back
+  expires_at TEXT NOT NULL
+);
+CREATE INDEX oidc_logins_expiry ON oidc_logins (expires_at);
 
 -- What a person logs in with who has lost their second factor; each works once.
 CREATE TABLE recovery_codes (
@@ -285,6 +310,7 @@ CREATE TABLE tickets (
   closes_at TEXT,                -- when a resolved ticket closes by itself
   status_update_at TEXT,                -- when the asker of a late question is next told how it stands
   status_updates INTEGER NOT NULL,      -- how often they were told
+  anonymised_at TEXT,             -- when retention took its texts and persons away; its figures stay
   version BIGINT NOT NULL               -- the ETag; grows with every change
 );
 CREATE INDEX tickets_filed ON tickets (filed_at DESC, id DESC);
@@ -292,12 +318,22 @@ CREATE INDEX tickets_updated ON tickets (updated_at DESC, id DESC);
 CREATE INDEX tickets_urgency ON tickets (urgency_at, id);
 CREATE INDEX tickets_organisation ON tickets (organisation_id, filed_at DESC, id DESC);
 CREATE INDEX tickets_queue ON tickets (queue_id, filed_at DESC, id DESC);
+CREATE INDEX tickets_queue_urgency ON tickets (queue_id, urgency_at, id);
+CREATE INDEX tickets_priority ON tickets (priority, urgency_at, id);
+CREATE INDEX tickets_state ON tickets (state, filed_at DESC, id DESC);
+CREATE INDEX tickets_breached ON tickets (filed_at DESC, id DESC) WHERE breached;
 CREATE INDEX tickets_assignee ON tickets (assignee_id, filed_at DESC, id DESC) WHERE assignee_id IS NOT NULL;
 CREATE INDEX tickets_waiting_in_queue ON tickets (queue_id, urgency_at, priority DESC, id) WHERE state = 'queued';
 CREATE INDEX tickets_policy ON tickets (policy_version_id, id) WHERE state IN ('queued', 'assigned', 'waiting');
 CREATE INDEX tickets_closing ON tickets (closes_at) WHERE closes_at IS NOT NULL;
 CREATE INDEX tickets_status_update ON tickets (status_update_at) WHERE status_update_at IS NOT NULL;
+CREATE INDEX tickets_retention ON tickets (closed_at) WHERE closed_at IS NOT NULL AND anonymised_at IS NULL;
 CREATE INDEX tickets_external_ref ON tickets (external_ref, organisation_id) WHERE external_ref IS NOT NULL;
+
+-- What lists search by, one row per ticket: the folded words of its subject, body and public messages, and marks of its
+-- organisation, topic, requester, channel, tags and custom fields. The words are made by the product (tickets::search).
+-- Keeps no copy of the text. The `ascii` tokenizer parts words at spaces only, because there is nothing else between them.
+CREATE VIRTUAL TABLE ticket_texts USING fts5 (words, content = '', contentless_delete = 1, tokenize = 'ascii');
 
 -- What was said: public messages and internal notes.
 CREATE TABLE messages (
@@ -312,6 +348,28 @@ CREATE TABLE messages (
   created_at TEXT NOT NULL
 );
 CREATE INDEX messages_ticket ON messages (ticket_id, internal, id);
+
+-- Files. The row is there before the bytes and goes after them, so that no byte is without a row
+-- (docs/decisions/0017). Bytes lie in a folder or an S3-compatible store under a key of our own making.
+CREATE TABLE attachments (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  uid TEXT NOT NULL UNIQUE,
+  state TEXT NOT NULL CHECK (state IN ('uploading', 'stored', 'removing')),
+  owner_kind TEXT NOT NULL CHECK (owner_kind IN ('staff', 'client')),
+  owner_id BIGINT NOT NULL,             -- users.id or clients.id of who sent it; theirs alone until it is used
+  ticket_id BIGINT REFERENCES tickets (id),     -- null: not used yet
+  message_id BIGINT REFERENCES messages (id),   -- of which message or note; null: of the ticket itself
+  internal BOOLEAN NOT NULL,            -- true: of a note, never shown to an organisation
+  name TEXT NOT NULL,                   -- as the sender called it, cleaned; only ever shown
+  media_type TEXT NOT NULL,             -- found in the content
+  bytes BIGINT NOT NULL,                -- 0 while it is uploading
+  sha256 TEXT NOT NULL,                 -- hex; empty while it is uploading
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL       -- when its state last changed, or its removal last failed
+);
+CREATE INDEX attachments_ticket ON attachments (ticket_id, id) WHERE ticket_id IS NOT NULL;
+CREATE INDEX attachments_unused ON attachments (created_at) WHERE ticket_id IS NULL AND state <> 'removing';
+CREATE INDEX attachments_removing ON attachments (updated_at) WHERE state = 'removing';
 
 -- History: one fact each, append only.
 CREATE TABLE ticket_events (

@@ -5,6 +5,8 @@ use chrono_tz::Asia::Ho_Chi_Minh;
 use diesel::prelude::*;
 
 use super::*;
+use crate::attachments::Vault;
+use crate::config::AttachmentStore;
 use crate::config::Overrides;
 use crate::directory::RequesterInput;
 use crate::idempotency::Answer;
@@ -93,7 +95,9 @@ impl House {
     }
 
     async fn settle(&self, carrier: &Carrier) {
-        settle(&self.store, &self.desk, &self.clock, carrier)
+        let place = AttachmentStore::Folder(self.folder.path().join("attachments"));
+        let vault = Vault::open(&place).unwrap();
+        settle(&self.store, &self.desk, &self.clock, carrier, &vault)
             .await
             .unwrap();
     }

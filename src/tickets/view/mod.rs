@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::db::{ClockRow, TicketRow, list_clocks, vanished};
-use super::lifecycle::{Operation, State};
+use super::lifecycle::Operation;
+use crate::attachments::{self, Attachment};
 use crate::calendars::Name;
 use crate::directory::Requester;
 use crate::error::Result;
 use crate::identity::Principal;
 use crate::identity::access::{Action, Target, authorise};
 use crate::sla::Priority;
-use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
 use crate::tx::Desk;
 
@@ -54,6 +54,8 @@ pub struct TicketView {
     pub clocks: Vec<ClockRow>,
     /// Business seconds left on each clock as of the time of asking, in the order of `clocks`.
     pub remaining: Vec<i64>,
+    /// All that is on it and on what was said; answers show of these what their reader may see.
+    pub attachments: Vec<Attachment>,
 }
 
 impl TicketView {
@@ -63,6 +65,9 @@ impl TicketView {
 
     /// What the ticket's state allows this principal.
     pub fn possible_operations(&self, principal: &Principal, open_desk: bool) -> Vec<Operation> {
+        if self.ticket.anonymised_at.is_some() {
+            return Vec::new();
+        }
         let target = self.ticket.target();
         self.ticket
             .state
@@ -124,6 +129,13 @@ fn complete(
     for clock in list_clocks(conn, &ids)? {
         clocks_of.entry(clock.ticket_id).or_default().push(clock);
     }
+    let mut files_of: HashMap<i64, Vec<Attachment>> = HashMap::new();
+    for file in attachments::db::list_of_tickets(conn, &ids)? {
+        files_of
+            .entry(file.ticket_id.unwrap_or_default())
+            .or_default()
+            .push(file);
+    }
     let mut views = Vec::with_capacity(rows.len());
     for row in rows {
         let clocks = clocks_of.remove(&row.ticket.id).unwrap_or_default();
@@ -148,6 +160,7 @@ fn complete(
                     language,
                 }),
             assignee: row.assignee.map(|(uid, name)| Assignee { uid, name }),
+            attachments: files_of.remove(&row.ticket.id).unwrap_or_default(),
             ticket: row.ticket,
             clocks,
             remaining,
@@ -167,75 +180,13 @@ pub fn remaining(conn: &mut Db, desk: &Desk, clocks: &[ClockRow], now: DateTime<
         .collect()
 }
 
-/// How a list is sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sort {
-    #[default]
-    NewestFiled,
-    OldestFiled,
-    SoonestDue,
-    LatestUpdated,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AssigneeFilter {
-    Nobody,
-    User(i64),
-}
-
-/// Filters of a list; inside keys, already looked up.
-#[derive(Debug, Clone, Default)]
-pub struct TicketFilter {
-    pub states: Vec<State>,
-    pub queue_id: Option<i64>,
-    pub topic_id: Option<i64>,
-    pub organisation_id: Option<i64>,
-    pub assignee: Option<AssigneeFilter>,
-    pub priority: Option<Priority>,
-    pub external_ref: Option<String>,
-    pub breached: Option<bool>,
-    pub filed_from: Option<DateTime<Utc>>,
-    pub filed_to: Option<DateTime<Utc>>,
-    pub due_before: Option<DateTime<Utc>>,
-}
-
-/// Which page of which list.
-#[derive(Debug, Clone, Default)]
-pub struct TicketQuestion {
-    pub filter: TicketFilter,
-    pub sort: Sort,
-    pub cursor: Option<String>,
-    pub limit: i64,
-}
-
-/// A page of the tickets that the principal may see.
-pub fn list_tickets(
-    conn: &mut Db,
-    desk: &Desk,
-    principal: &Principal,
-    question: &TicketQuestion,
-    now: DateTime<Utc>,
-) -> Result<Page<TicketView>> {
-    let TicketQuestion {
-        filter,
-        sort,
-        cursor,
-        limit,
-    } = question;
-    let binding = format!("tickets {filter:?} {sort:?}");
-    let after = cursor
-        .as_deref()
-        .map(|cursor| decode_cursor::<(DateTime<Utc>, i64)>(&binding, cursor))
-        .transpose()?;
-    let rows = db::list_rows(conn, desk, principal, filter, *sort, after, limit + 1)?;
-    let page = Page::from_rows(rows, *limit, &binding, |row| match sort {
-        Sort::NewestFiled | Sort::OldestFiled => (row.ticket.filed_at.0, row.ticket.id),
-        Sort::SoonestDue => (row.ticket.urgency_at.0, row.ticket.id),
-        Sort::LatestUpdated => (row.ticket.updated_at.0, row.ticket.id),
-    })?;
-    let items = complete(conn, desk, page.items, now)?;
-    Ok(Page {
-        items,
-        next_cursor: page.next_cursor,
-    })
+/// The tickets with these inside keys, in the order of the keys.
+pub fn list_views(conn: &mut Db, desk: &Desk, ids: &[i64], now: DateTime<Utc>) -> Result<Vec<TicketView>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let place: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    let mut rows = db::list_rows(conn, ids)?;
+    rows.sort_by_key(|row| place.get(&row.ticket.id));
+    complete(conn, desk, rows, now)
 }

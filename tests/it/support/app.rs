@@ -72,6 +72,9 @@ fn config(url: &str, storage: &std::path::Path, smtp_port: u16, overrides: &Over
     given.mail_transport = given
         .mail_transport
         .or(Some(format!("smtp://127.0.0.1:{smtp_port}")));
+    // Tests ask often; those of the limits set their own.
+    let limit = &mut given.limits.anonymous_requests_per_minute;
+    *limit = limit.or(Some(1_000_000));
     given.public_url = given.public_url.or(Some("https://giaidap.example".into()));
     Config::load(&given).unwrap()
 }
@@ -96,12 +99,16 @@ impl TestApp {
 
     /// A second instance on the same database, mail server and clock: another replica.
     pub fn replica(&self) -> TestApp {
+        self.replica_with(&Overrides::default())
+    }
+
+    pub fn replica_with(&self, overrides: &Overrides) -> TestApp {
         TestApp::launch(
             Arc::clone(&self.database),
             Arc::clone(&self.smtp),
             Arc::clone(&self.storage),
             self.app.clock.clone(),
-            &Overrides::default(),
+            overrides,
         )
     }
 

@@ -131,6 +131,12 @@ impl Client {
         )
     }
 
+    /// Ask as a browser does before it sends what it was told to.
+    #[track_caller]
+    pub fn preflight(&self, path: &str) -> Reply {
+        self.send("OPTIONS", path, None, None)
+    }
+
     /// POST without a body.
     #[track_caller]
     pub fn call(&self, path: &str) -> Reply {
@@ -149,6 +155,18 @@ impl Client {
         let body = body.to_string();
         self.try_send("POST", path, Some("application/json"), Some(body.as_bytes()))
             .ok()
+    }
+
+    /// GET from a server that may be away.
+    #[track_caller]
+    pub fn try_get(&self, path: &str) -> Option<Reply> {
+        self.try_send("GET", path, None, None).ok()
+    }
+
+    /// The same with bytes as they are.
+    #[track_caller]
+    pub fn try_post_raw(&self, path: &str, content_type: &str, body: &[u8]) -> Option<Reply> {
+        self.try_send("POST", path, Some(content_type), Some(body)).ok()
     }
 
     #[track_caller]
@@ -177,6 +195,7 @@ impl Client {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
+        let sent = body.unwrap_or_default();
         let mut answer = match body {
             Some(body) => self.agent.run(request.body(body).unwrap())?,
             None => self.agent.run(request.body(()).unwrap())?,
@@ -198,6 +217,9 @@ impl Client {
             body,
         };
         hold_against_contract(method, path, &reply);
+        if (200..300).contains(&reply.status) {
+            hold_request_against_contract(method, path, content_type, sent);
+        }
         Ok(reply)
     }
 }
@@ -211,21 +233,40 @@ fn hold_against_contract(method: &str, path: &str, reply: &Reply) {
         "{method} {path} has no X-Request-Id"
     );
     let path = path.split('?').next().unwrap();
-    if path == "/" || path == "/docs" || path.starts_with("/docs/") {
+    // What browsers ask before they ask (Fetch, section 3.2.2) is between them and the server.
+    let is_preflight = reply.header("access-control-allow-methods").is_some();
+    if is_preflight || path == "/" || path == "/docs" || path.starts_with("/docs/") {
         return;
     }
     let contract = Contract::global();
-    if reply.status == 404 && !contract.knows(path) {
+    if matches!(reply.status, 404 | 414 | 429 | 431) && !contract.knows(path) {
         return;
     }
-    if reply.status == 405 && !contract.has(method, path) {
+    if matches!(reply.status, 405 | 414 | 429 | 431) && !contract.has(method, path) {
         return;
     }
     let content_type = reply.header("content-type");
-    if let Err(breach) = contract.check(method, path, reply.status, content_type, reply.text.as_bytes()) {
+    let body = reply.text.as_bytes();
+    let held = contract
+        .check(method, path, reply.status, content_type, body)
+        .and_then(|()| contract.check_headers(method, path, reply.status, &reply.headers));
+    if let Err(breach) = held {
         panic!(
             "{method} {path} breaks the contract: {breach}\n{} {}",
             reply.status, reply.text
         );
+    }
+}
+
+/// What the server accepts is what the file allows: a client that keeps to the file can do all that our tests do.
+#[track_caller]
+fn hold_request_against_contract(method: &str, path: &str, content_type: Option<&str>, body: &[u8]) {
+    let contract = Contract::global();
+    let path = path.split('?').next().unwrap();
+    if !contract.has(method, path) {
+        return;
+    }
+    if let Err(breach) = contract.check_request(method, path, content_type, body) {
+        panic!("accepted what the contract does not allow: {breach}");
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use jsonschema::{Draft, Registry, Validator};
 use serde_json::{Value, json};
+use unicode_normalization::UnicodeNormalization;
 
 /// Where the document is registered; never fetched.
 const DOCUMENT: &str = "https://contract.test/openapi.yaml";
@@ -34,6 +35,23 @@ struct Operation {
     operation_id: String,
     pointer: String,
 }
+
+/// Headers that mean something to a caller: none may come undeclared.
+const MEANT: [&str; 13] = [
+    "allow",
+    "etag",
+    "idempotency-replayed",
+    "link",
+    "location",
+    "ratelimit-limit",
+    "ratelimit-policy",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "retry-after",
+    "traceparent",
+    "www-authenticate",
+    "x-request-id",
+];
 
 impl Contract {
     /// The project's contract, read once per process.
@@ -88,22 +106,8 @@ impl Contract {
         content_type: Option<&str>,
         body: &[u8],
     ) -> Result<(), String> {
-        let operation = self.operation(method, path)?;
+        let (operation, pointer, response) = self.response(method, path, status)?;
         let said = |what: String| format!("{} answered {status}: {what}", operation.operation_id);
-        let responses = follow(&self.document, &format!("{}/responses", operation.pointer))?.1;
-        let exact = status.to_string();
-        let declared = if responses.get(&exact).is_some() {
-            exact.as_str()
-        } else {
-            "default"
-        };
-        if responses.get(declared).is_none() {
-            return Err(said("status not declared".to_owned()));
-        }
-        let (pointer, response) = follow(
-            &self.document,
-            &format!("{}/responses/{declared}", operation.pointer),
-        )?;
         // RFC 9110: an answer to HEAD has the headers of GET and no body.
         if method.eq_ignore_ascii_case("head") && body.is_empty() {
             return Ok(());
@@ -112,7 +116,113 @@ impl Contract {
             .map_err(said)
     }
 
-    /// Is this request one that the contract allows? For tests that mean to send a valid one.
+    /// Has this answer the headers that its status requires, are those that are declared as they are declared, and is none
+    /// there undeclared of those that mean something to a caller?
+    pub fn check_headers(
+        &self,
+        method: &str,
+        path: &str,
+        status: u16,
+        headers: &[(String, String)],
+    ) -> Result<(), String> {
+        let (operation, pointer, response) = self.response(method, path, status)?;
+        let said = |what: String| format!("{} answered {status}: {what}", operation.operation_id);
+        let declared = response.get("headers").and_then(Value::as_object);
+        for name in declared.into_iter().flat_map(|declared| declared.keys()) {
+            let (header, definition) =
+                follow(&self.document, &format!("{pointer}/headers/{}", escape(name)))?;
+            let given = headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+            match given {
+                Some((_, value)) => self
+                    .check_header(&format!("{header}/schema"), value)
+                    .map_err(|breach| said(format!("{name}: {breach}")))?,
+                None if definition.get("required") == Some(&Value::Bool(true)) => {
+                    return Err(said(format!("no {name}")));
+                }
+                None => {}
+            }
+        }
+        let is_declared = |name: &str| {
+            let mut names = declared.into_iter().flat_map(|declared| declared.keys());
+            names.any(|declared| declared.eq_ignore_ascii_case(name))
+        };
+        let undeclared = headers
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .find(|name| MEANT.contains(&name.as_str()) && !is_declared(name));
+        match undeclared {
+            Some(name) => Err(said(format!("with the header {name}, which is not declared"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The names of the headers and parameters that an operation declares to take.
+    pub fn parameters(&self, method: &str, path: &str) -> Result<Vec<String>, String> {
+        let pointer = format!("{}/parameters", self.operation(method, path)?.pointer);
+        let count = self
+            .document
+            .pointer(&pointer)
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
+        (0..count)
+            .map(|at| {
+                let (_, parameter) = follow(&self.document, &format!("{pointer}/{at}"))?;
+                Ok(parameter["name"].as_str().unwrap_or_default().to_owned())
+            })
+            .collect()
+    }
+
+    /// The statuses that an operation declares.
+    pub fn statuses(&self, method: &str, path: &str) -> Result<Vec<String>, String> {
+        let pointer = format!("{}/responses", self.operation(method, path)?.pointer);
+        let (_, responses) = follow(&self.document, &pointer)?;
+        let names = responses.as_object().into_iter().flatten();
+        Ok(names.map(|(name, _)| name.clone()).collect())
+    }
+
+    /// A header is text; where its schema wants a number, the text must be one (RFC 9110, section 5.5).
+    fn check_header(&self, schema: &str, value: &str) -> Result<(), String> {
+        let kind = self.document.pointer(&format!("{schema}/type"));
+        let instance = match kind.and_then(Value::as_str) {
+            Some("integer" | "number") => {
+                serde_json::from_str(value).map_err(|cause| format!("{value} is no number: {cause}"))?
+            }
+            _ => Value::from(value),
+        };
+        match self.validator(schema)?.validate(&instance) {
+            Ok(()) => Ok(()),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    /// What is declared for this status of the operation, else for `default`, and where.
+    fn response(
+        &self,
+        method: &str,
+        path: &str,
+        status: u16,
+    ) -> Result<(&Operation, String, &Value), String> {
+        let operation = self.operation(method, path)?;
+        let responses = follow(&self.document, &format!("{}/responses", operation.pointer))?.1;
+        let exact = status.to_string();
+        let declared = match responses.get(&exact) {
+            Some(_) => exact.as_str(),
+            None => "default",
+        };
+        if responses.get(declared).is_none() {
+            return Err(format!(
+                "{} answered {status}: status not declared",
+                operation.operation_id
+            ));
+        }
+        let (pointer, response) = follow(
+            &self.document,
+            &format!("{}/responses/{declared}", operation.pointer),
+        )?;
+        Ok((operation, pointer, response))
+    }
+
+    /// Is this request one that the contract allows?
     pub fn check_request(
         &self,
         method: &str,
@@ -134,7 +244,17 @@ impl Contract {
         if body.is_empty() && request.get("required") != Some(&Value::Bool(true)) {
             return Ok(());
         }
-        self.check_content(&pointer, request, content_type, body)
+        // The file says both under "Requests": any JSON type is read as JSON, and lengths count what is stored.
+        let is_declared = |name: &str| request.pointer(&format!("/content/{}", escape(name))).is_some();
+        let content_type = match content_type {
+            Some(other) if other.ends_with("+json") && !is_declared(other) => Some("application/json"),
+            named => named,
+        };
+        let stored = match serde_json::from_slice(body) {
+            Ok(value) => as_stored(value).to_string().into_bytes(),
+            Err(_) => body.to_vec(),
+        };
+        self.check_content(&pointer, request, content_type, &stored)
             .map_err(said)
     }
 
@@ -270,6 +390,19 @@ fn operations_in(document: &Value) -> Result<Vec<Operation>, String> {
         }
     }
     Ok(operations)
+}
+
+/// Texts as the server keeps them: NFC, lines ended by a line feed, nothing white around them.
+fn as_stored(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.nfc().collect::<String>().trim().replace("\r\n", "\n")),
+        Value::Array(items) => items.into_iter().map(as_stored).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, member)| (name, as_stored(member)))
+            .collect(),
+        plain => plain,
+    }
 }
 
 /// The path of the first server's URL, without a closing slash.

@@ -8,8 +8,9 @@ use super::TestApp;
 use super::client::Client;
 
 /// Tables that a request may write to. A refused request leaves all of them as they were.
-pub const WRITTEN_TABLES: [&str; 16] = [
+pub const WRITTEN_TABLES: [&str; 19] = [
     "agreements",
+    "attachments",
     "calendar_versions",
     "calendars",
     "clock_segments",
@@ -18,12 +19,14 @@ pub const WRITTEN_TABLES: [&str; 16] = [
     "idempotency_records",
     "messages",
     "operational_targets",
+    "organisations",
     "recounts",
     "requesters",
     "sla_policies",
     "sla_policy_versions",
     "ticket_events",
     "ticket_numbers",
+    "ticket_texts",
     "tickets",
 ];
 

@@ -7,9 +7,11 @@ pub mod contract;
 pub mod database;
 pub mod desk;
 pub mod mail;
+pub mod oidc;
 pub mod policies;
 pub mod postgres;
 pub mod process;
+pub mod raw;
 pub mod smtp;
 pub mod threads;
 

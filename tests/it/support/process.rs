@@ -16,6 +16,10 @@ pub struct ServerProcess {
 
 /// The program with the settings of a test: this database, this folder, nothing from the environment.
 pub fn giaidap(database: &str, storage: &Path) -> Command {
+    logging(database, storage, "warn")
+}
+
+fn logging(database: &str, storage: &Path, log: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_giaidap"));
     command
         .env_clear()
@@ -25,7 +29,7 @@ pub fn giaidap(database: &str, storage: &Path) -> Command {
             "--pool-size",
             "4",
             "--log",
-            "warn",
+            log,
             "--storage",
         ])
         .arg(storage)
@@ -38,7 +42,13 @@ pub fn giaidap(database: &str, storage: &Path) -> Command {
 impl ServerProcess {
     /// Serves when this returns.
     pub fn start(database: &str, storage: &Path) -> ServerProcess {
-        let mut child = giaidap(database, storage)
+        ServerProcess::start_with(database, storage, "warn", &[])
+    }
+
+    /// The same with another log filter and further settings, as the environment has them.
+    pub fn start_with(database: &str, storage: &Path, log: &str, settings: &[(&str, &str)]) -> ServerProcess {
+        let mut child = logging(database, storage, log)
+            .envs(settings.iter().copied())
             .args(["--listen", "127.0.0.1:0", "serve"])
             .spawn()
             .unwrap();

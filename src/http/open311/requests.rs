@@ -1,0 +1,476 @@
+//! `POST requests`, `GET requests`, `GET requests/{service_request_id}` and `GET tokens/{token}`.
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Duration, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::caller::{Caller, fields, find, respond};
+use super::format::{Format, Names};
+use crate::app::App;
+use crate::error::{Error, FieldCode, Resource, Result};
+use crate::http::extract::{Upload, parse_json};
+use crate::http::tickets::FileTicketIn;
+use crate::http::wire::WireInstant;
+use crate::idempotency::{Answer, Key};
+use crate::identity::Principal;
+use crate::identity::access::Action;
+use crate::language::Language;
+use crate::store::Db;
+use crate::tickets::filing::{FileTicket, Filing};
+use crate::tickets::lifecycle::State;
+use crate::tickets::list::{self, TicketFilter, TicketQuestion};
+use crate::tickets::operations::get_for_reading;
+use crate::tickets::view::{self, TicketView};
+
+static IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+const REQUESTS: Names = Names {
+    list: "service_requests",
+    item: "request",
+};
+
+#[derive(Serialize)]
+struct Filed {
+    service_request_id: String,
+    /// What happens next, in words.
+    service_notice: String,
+    account_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RequestOut {
+    service_request_id: String,
+    status: &'static str,
+    status_notes: String,
+    service_name: Option<String>,
+    service_code: Option<String>,
+    description: String,
+    agency_responsible: String,
+    service_notice: Option<String>,
+    requested_datetime: WireInstant,
+    updated_datetime: WireInstant,
+    expected_datetime: Option<WireInstant>,
+    address: Option<String>,
+    address_id: Option<String>,
+    zipcode: Option<String>,
+    lat: Option<f64>,
+    long: Option<f64>,
+    media_url: Option<String>,
+}
+
+impl RequestOut {
+    fn new(view: &TicketView, language: Language) -> RequestOut {
+        let ticket = &view.ticket;
+        RequestOut {
+            service_request_id: ticket.number.clone(),
+            status: if OPEN.contains(&ticket.state) {
+                "open"
+            } else {
+                "closed"
+            },
+            status_notes: state_in_words(ticket.state, language).to_owned(),
+            service_name: view
+                .topic
+                .as_ref()
+                .map(|topic| language.choose(topic.name.vi.clone(), topic.name.en.clone())),
+            service_code: view.topic.as_ref().map(|topic| topic.code.clone()),
+            description: ticket.body.clone(),
+            agency_responsible: language.choose(view.queue.name.vi.clone(), view.queue.name.en.clone()),
+            service_notice: None,
+            requested_datetime: ticket.filed_at.into(),
+            updated_datetime: ticket.updated_at.into(),
+            expected_datetime: expected(view).map(WireInstant),
+            address: None,
+            address_id: None,
+            zipcode: None,
+            lat: None,
+            long: None,
+            media_url: None,
+        }
+    }
+}
+
+/// When the answer is due: of the last resolution clock, while it has one.
+fn expected(view: &TicketView) -> Option<DateTime<Utc>> {
+    let resolution = view.clocks.iter().filter(|clock| clock.target == "resolution");
+    let newest = resolution.max_by_key(|clock| clock.cycle)?;
+    newest.due_at.map(|due| due.0)
+}
+
+const OPEN: [State; 3] = [State::Queued, State::Assigned, State::Waiting];
+const CLOSED: [State; 4] = [State::Resolved, State::Closed, State::Cancelled, State::Merged];
+
+fn state_in_words(state: State, language: Language) -> &'static str {
+    match state {
+        State::Queued => language.choose("Đã tiếp nhận", "Received"),
+        State::Assigned => language.choose("Đang xử lý", "In progress"),
+        State::Waiting => language.choose("Chờ bổ sung thông tin", "Waiting for information from the asker"),
+        State::Resolved => language.choose("Đã trả lời", "Answered"),
+        State::Closed => language.choose("Đã kết thúc", "Closed"),
+        State::Cancelled => language.choose("Đã hủy", "Cancelled"),
+        State::Merged => language.choose("Đã gộp vào câu hỏi khác", "Merged into another question"),
+    }
+}
+
+pub async fn file_open311_request(
+    app: web::Data<App>,
+    request: HttpRequest,
+    ending: web::Path<String>,
+    form: Result<Upload>,
+) -> HttpResponse {
+    respond(app, &request, &ending, async |caller, format| {
+        let answer = file(caller, format, form).await?;
+        let mut response = format.answer(StatusCode::CREATED, answer.body);
+        if answer.replayed {
+            let told = HeaderValue::from_static("true");
+            response.headers_mut().insert(IDEMPOTENCY_REPLAYED.clone(), told);
+        }
+        Ok(response)
+    })
+    .await
+}
+
+async fn file(caller: &Caller, format: Format, form: Result<Upload>) -> Result<Answer> {
+    let form = form?;
+    if form.media_type.as_deref() != Some("application/x-www-form-urlencoded") {
+        return Err(Error::UnsupportedMediaType {
+            expected: "application/x-www-form-urlencoded",
+        });
+    }
+    let given = fields(&form.bytes);
+    let principal = caller.admit(&given, Action::FileTicket).await?;
+    let question = question(&given, caller.language)?;
+    let key = idempotency_key(caller, &principal, &given)?;
+    let (language, account) = (caller.language, find(&given, "account_id").map(str::to_owned));
+    let answering = move |view: &TicketView| {
+        let filed = Filed {
+            service_request_id: view.ticket.number.clone(),
+            service_notice: state_in_words(view.ticket.state, language).to_owned(),
+            account_id: account.clone(),
+        };
+        Ok(Answer {
+            status: StatusCode::CREATED.as_u16(),
+            headers: Vec::new(),
+            body: format.list(REQUESTS, &[filed])?,
+            replayed: false,
+        })
+    };
+    let filing = Filing {
+        principal,
+        question,
+        key,
+        filed_at: caller.now,
+        answering: Arc::new(answering),
+    };
+    caller.app.intake.file(filing).await
+}
+
+/// The same key with the same form is the same request; GeoReport itself knows no such thing. The credential is no part
+/// of the question: a program that changed over to a new one repeats with that.
+fn idempotency_key(caller: &Caller, principal: &Principal, form: &[(String, String)]) -> Result<Option<Key>> {
+    let Some(given) = crate::http::extract::idempotency_key(caller.headers())? else {
+        return Ok(None);
+    };
+    let owner = principal.owner().ok_or(Error::Unauthenticated)?;
+    let asked: Vec<_> = form.iter().filter(|(name, _)| name != "api_key").collect();
+    let body = serde_urlencoded::to_string(asked)
+        .map_err(|cause| Error::internal("a form cannot be written", cause))?;
+    Ok(Some(Key::new(
+        owner,
+        &given,
+        "POST",
+        caller.path(),
+        body.as_bytes(),
+    )))
+}
+
+/// The form as a question of the API, so that the same checks apply; their errors are named as the form names them.
+fn question(given: &[(String, String)], language: Language) -> Result<FileTicket> {
+    let code = find(given, "service_code").ok_or_else(|| required("service_code"))?;
+    let description = find(given, "description").ok_or_else(|| required("description"))?;
+    let text = [description, &place_of(given, language)].concat();
+    let mut body = json!({
+        "subject": subject_of(description),
+        "body": text,
+        "topic": code,
+    });
+    if let Some(members) = body.as_object_mut() {
+        if let Some(person) = requester(given) {
+            members.insert("requester".into(), person);
+        }
+        if let Some(account) = find(given, "account_id") {
+            members.insert("external_ref".into(), json!(account));
+        }
+        let custom = attributes(given);
+        if !custom.is_empty() {
+            members.insert("custom_fields".into(), Value::Object(custom));
+        }
+    }
+    let question: Result<FileTicketIn> = parse_json(body.to_string().as_bytes());
+    Ok(question?.into())
+}
+
+fn required(field: &str) -> Error {
+    Error::invalid_parameter(field, FieldCode::Required)
+}
+
+/// A request has no subject: the first line of its description, shortened at a word.
+fn subject_of(description: &str) -> String {
+    const LONGEST: usize = 120;
+    let line = description.lines().next().unwrap_or_default().trim();
+    if line.chars().count() <= LONGEST {
+        return line.to_owned();
+    }
+    let cut: String = line.chars().take(LONGEST).collect();
+    let whole_words = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
+    format!("{whole_words} …")
+}
+
+/// Where it is and what it shows, as lines below the text: questions of offices have no place on a map.
+fn place_of(given: &[(String, String)], language: Language) -> String {
+    let coordinates = match (find(given, "lat"), find(given, "long")) {
+        (Some(lat), Some(long)) => Some(format!("{lat}, {long}")),
+        _ => None,
+    };
+    let text = |name: &str| find(given, name).map(str::to_owned);
+    let lines = [
+        (language.choose("Địa chỉ", "Address"), text("address_string")),
+        (language.choose("Mã địa chỉ", "Address id"), text("address_id")),
+        (language.choose("Tọa độ", "Coordinates"), coordinates),
+        (language.choose("Tệp phương tiện", "Media"), text("media_url")),
+    ];
+    let lines: Vec<String> = lines
+        .into_iter()
+        .filter_map(|(label, value)| Some(format!("{label}: {}", value?)))
+        .collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!("\n\n{}", lines.join("\n")),
+    }
+}
+
+/// A person needs a name; the family name comes first.
+fn requester(given: &[(String, String)]) -> Option<Value> {
+    let names: Vec<&str> = ["last_name", "first_name"]
+        .into_iter()
+        .filter_map(|field| find(given, field))
+        .collect();
+    let email = find(given, "email");
+    let name = match names.is_empty() {
+        false => names.join(" "),
+        true => email?.to_owned(),
+    };
+    Some(json!({ "name": name, "email": email, "phone": find(given, "phone") }))
+}
+
+/// `attribute[code]=value`: the topic's own fields.
+fn attributes(given: &[(String, String)]) -> Map<String, Value> {
+    let code_of = |name: &str| Some(name.strip_prefix("attribute[")?.strip_suffix(']')?.to_owned());
+    given
+        .iter()
+        .filter(|(_, value)| !value.trim().is_empty())
+        .filter_map(|(name, value)| Some((code_of(name)?, json!(value.trim()))))
+        .collect()
+}
+
+pub async fn show_open311_request(
+    app: web::Data<App>,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> HttpResponse {
+    let (id, ending) = path.into_inner();
+    respond(app, &request, &ending, async |caller, format| {
+        let found = find_requests(caller, vec![id]).await?;
+        show(format, caller.language, &found)
+    })
+    .await
+}
+
+fn show(format: Format, language: Language, found: &[TicketView]) -> Result<HttpResponse> {
+    let requests: Vec<RequestOut> = found.iter().map(|view| RequestOut::new(view, language)).collect();
+    Ok(format.ok(format.list(REQUESTS, &requests)?))
+}
+
+/// By number or id, in the order asked; what is foreign or unknown is an error, as it is for one.
+async fn find_requests(caller: &Caller, ids: Vec<String>) -> Result<Vec<TicketView>> {
+    let principal = caller.admit(&[], Action::ReadTicket).await?;
+    let (desk, now) = (caller.app.desk.clone(), caller.now);
+    let work = move |conn: &mut Db| {
+        let one = |id: &String| {
+            let ticket = get_for_reading(conn, &desk, &principal, id, Action::ReadTicket)?;
+            view::get_view(conn, &desk, ticket.id, now)
+        };
+        ids.iter().map(one).collect::<Result<Vec<_>>>()
+    };
+    caller.app.store.read_snapshot(work).await
+}
+
+pub async fn list_open311_requests(
+    app: web::Data<App>,
+    request: HttpRequest,
+    ending: web::Path<String>,
+) -> HttpResponse {
+    respond(app, &request, &ending, async |caller, format| {
+        let found = match caller.asked("service_request_id") {
+            Some(ids) => find_requests(caller, split(ids)).await?,
+            None => newest(caller).await?,
+        };
+        show(format, caller.language, &found)
+    })
+    .await
+}
+
+fn split(list: &str) -> Vec<String> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .take(MOST_REQUESTS)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// GeoReport v2: a span of 90 days or the first 1,000 requests, whichever is smaller.
+const LONGEST_SPAN_DAYS: i64 = 90;
+const MOST_REQUESTS: usize = 1000;
+
+async fn newest(caller: &Caller) -> Result<Vec<TicketView>> {
+    let principal = caller.admit(&[], Action::ReadTicket).await?;
+    let (states, codes) = (
+        states(caller.asked("status"))?,
+        caller.asked("service_code").map(split),
+    );
+    let (from, to) = span(caller)?;
+    let (desk, now) = (caller.app.desk.clone(), caller.now);
+    let work = move |conn: &mut Db| {
+        let topic_ids = match &codes {
+            None => vec![None],
+            Some(codes) => codes
+                .iter()
+                .map(|code| {
+                    let topic = crate::queues::find_topic(conn, code)?;
+                    topic
+                        .map(|topic| Some(topic.id))
+                        .ok_or(Error::NotFound(Resource::Topic))
+                })
+                .collect::<Result<_>>()?,
+        };
+        let mut found = Vec::new();
+        for topic_id in topic_ids {
+            let filter = TicketFilter {
+                states: states.clone(),
+                topic_id,
+                filed_from: Some(from),
+                filed_to: Some(to),
+                ..TicketFilter::default()
+            };
+            found.extend(all(conn, &desk, &principal, filter, now)?);
+        }
+        found.sort_by_key(|view| std::cmp::Reverse((view.ticket.filed_at, view.ticket.id)));
+        found.truncate(MOST_REQUESTS);
+        Ok(found)
+    };
+    caller.app.store.read_snapshot(work).await
+}
+
+/// The newest requests that a filter admits, at most as many as are shown.
+fn all(
+    conn: &mut Db,
+    desk: &crate::tx::Desk,
+    principal: &Principal,
+    filter: TicketFilter,
+    now: DateTime<Utc>,
+) -> Result<Vec<TicketView>> {
+    let mut question = TicketQuestion {
+        filter,
+        limit: crate::store::page::MAX_LIMIT,
+        ..TicketQuestion::default()
+    };
+    let mut found = Vec::new();
+    while found.len() < MOST_REQUESTS {
+        let (page, _) = list::list_tickets(conn, desk, principal, &question, now)?;
+        found.extend(page.items);
+        question.cursor = page.next_cursor;
+        if question.cursor.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn states(asked: Option<&str>) -> Result<Vec<State>> {
+    let Some(asked) = asked else { return Ok(Vec::new()) };
+    let mut states = Vec::new();
+    for status in split(asked) {
+        match status.as_str() {
+            "open" => states.extend(OPEN),
+            "closed" => states.extend(CLOSED),
+            _ => return Err(Error::invalid_parameter("status", FieldCode::UnknownCode)),
+        }
+    }
+    Ok(states)
+}
+
+/// From `start_date` to `end_date`, at most 90 days; where one is missing, that long before or after the other.
+fn span(caller: &Caller) -> Result<(DateTime<Utc>, DateTime<Utc>)> {
+    let longest = Duration::days(LONGEST_SPAN_DAYS);
+    let from = instant(caller, "start_date")?;
+    let to = instant(caller, "end_date")?;
+    let to = to.unwrap_or_else(|| from.map_or(caller.now + Duration::seconds(1), |from| from + longest));
+    let from = from.unwrap_or(to - longest);
+    if to - from > longest || to < from {
+        let expected = format!("start_date before end_date, at most {LONGEST_SPAN_DAYS} days apart");
+        return Err(Error::invalid_parameter(
+            "end_date",
+            FieldCode::OutOfRange { expected },
+        ));
+    }
+    Ok((from, to))
+}
+
+fn instant(caller: &Caller, name: &str) -> Result<Option<DateTime<Utc>>> {
+    let Some(text) = caller.asked(name) else {
+        return Ok(None);
+    };
+    let read: std::result::Result<WireInstant, _> = serde_json::from_value(json!(text));
+    match read {
+        Ok(at) => Ok(Some(at.0)),
+        Err(_) => {
+            let expected = "2019-11-22T16:30:00+07:00";
+            Err(Error::invalid_parameter(
+                name,
+                FieldCode::InvalidFormat { expected },
+            ))
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TokenOut {
+    service_request_id: String,
+    token: String,
+}
+
+/// A request has its number at once, so no answer of ours carries a token; its id is taken for one.
+pub async fn show_open311_token(
+    app: web::Data<App>,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> HttpResponse {
+    let (token, ending) = path.into_inner();
+    respond(app, &request, &ending, async |caller, format| {
+        let found = find_requests(caller, vec![token.clone()]).await?;
+        let tokens: Vec<TokenOut> = found
+            .into_iter()
+            .map(|view| TokenOut {
+                service_request_id: view.ticket.number,
+                token: token.clone(),
+            })
+            .collect();
+        Ok(format.ok(format.list(REQUESTS, &tokens)?))
+    })
+    .await
+}

@@ -1,0 +1,197 @@
+//! People whom an OpenID provider answers for: the login by its authorization code, and its access tokens as bearer
+//! tokens. What it signs is believed only as `verify` says; whom that lets in and as what, `admit` and `bearer` decide.
+//!
+//! A person is known by issuer and subject. The first time they are found by an address that the provider has verified,
+//! never by one that it has not. The role is what the claims map to, at every login and in every bearer token; somebody
+//! without one does not come in and loses their sessions. No call to the provider is made inside a transaction.
+pub(crate) mod db;
+mod fetch;
+mod keys;
+pub mod login;
+pub mod provider;
+mod roles;
+mod verify;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+pub use provider::Provider;
+pub use verify::looks_like_jwt;
+
+use self::roles::role_of;
+use self::verify::{Purpose, subject_of};
+use super::{Principal, Role, Scope};
+use crate::config::Oidc;
+use crate::error::{Error, Result, SignOnRefusal};
+use crate::language::Language;
+use crate::store::Db;
+use crate::text::{breaks_a_line, nfc};
+
+/// What the provider says of somebody.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub issuer: String,
+    pub subject: String,
+    /// Lower case; only where the provider has verified it.
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub role: Option<Role>,
+}
+
+impl Identity {
+    fn read(settings: &Oidc, claims: &Value) -> Option<Identity> {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let is_verified = claims.get("email_verified").and_then(Value::as_bool) == Some(true);
+        let email = text("email")
+            .filter(|email| is_verified && email.parse::<lettre::Address>().is_ok())
+            .map(str::to_lowercase);
+        let name = text("name").map(|name| {
+            let plain: String = name.chars().filter(|letter| !breaks_a_line(*letter)).collect();
+            nfc(plain.trim()).chars().take(LONGEST_NAME).collect::<String>()
+        });
+        Some(Identity {
+            issuer: settings.issuer.clone(),
+            subject: subject_of(claims)?.to_owned(),
+            email,
+            name: name.filter(|name| !name.is_empty()),
+            role: role_of(settings, claims),
+        })
+    }
+}
+
+/// In characters, of a name that the provider gives.
+const LONGEST_NAME: usize = 200;
+
+/// Who came in, or why nobody did: then what else was done (sessions that ended) stands.
+pub type Admission = std::result::Result<super::db::User, SignOnRefusal>;
+
+/// Find or add the person, take over their role. `Ok(Err(…))` is to be committed like `Ok(Ok(…))`.
+pub fn admit(
+    conn: &mut Db,
+    identity: &Identity,
+    create_users: bool,
+    now: DateTime<Utc>,
+) -> Result<Admission> {
+    let known = db::find_user(conn, &identity.issuer, &identity.subject)?;
+    let Some(role) = identity.role else {
+        if let Some(user) = known {
+            db::end_sessions(conn, user.id, now)?;
+        }
+        return Ok(Err(SignOnRefusal::NoRole));
+    };
+    let user = match known {
+        Some(user) => Some(user),
+        None => adopt(conn, identity, role, create_users, now)?,
+    };
+    let Some(user) = user.filter(|user| user.active) else {
+        return Ok(Err(SignOnRefusal::UnknownPerson));
+    };
+    if user.role != role {
+        db::change_role(conn, user.id, role, now)?;
+    }
+    Ok(Ok(super::db::User { role, ..user }))
+}
+
+/// Somebody who comes this way for the first time.
+fn adopt(
+    conn: &mut Db,
+    identity: &Identity,
+    role: Role,
+    create_users: bool,
+    now: DateTime<Utc>,
+) -> Result<Option<super::db::User>> {
+    let Some(email) = &identity.email else {
+        return Ok(None);
+    };
+    let user = match super::db::find_user_by_email(conn, email)? {
+        Some(user) => user,
+        None if create_users => {
+            let name = identity.name.as_deref().unwrap_or(email);
+            let added = super::db::insert_user(conn, email, name, role, Language::default(), now)?;
+            added.ok_or_else(|| Error::unavailable("the database is busy", "two first logins at once"))?
+        }
+        None => return Ok(None),
+    };
+    // Somebody else of the same provider may have had the address before: they do not become that person.
+    let linked = db::link(conn, user.id, &identity.issuer, &identity.subject, now)?;
+    Ok(linked.then_some(user))
+}
+
+/// An access token that the provider signed for us: for whom, as what, limited to which scopes.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    issuer: String,
+    subject: String,
+    role: Role,
+    scopes: Option<Vec<Scope>>,
+}
+
+impl Provider {
+    /// What an access token says, or `Unauthenticated`; `Unavailable` where that cannot be found out now.
+    pub async fn bearer(&self, token: &str, now: DateTime<Utc>) -> Result<Bearer> {
+        let audience = self.settings.bearer_audience.as_deref();
+        let audience = audience.ok_or(Error::Unauthenticated)?;
+        let claims = match self.verify(token, Purpose::Bearer { audience }, now).await? {
+            Ok(claims) => claims,
+            Err(refusal) => {
+                tracing::debug!(reason = %refusal, "an access token was refused");
+                return Err(Error::Unauthenticated);
+            }
+        };
+        let role = role_of(&self.settings, &claims).ok_or(Error::Unauthenticated)?;
+        let subject = subject_of(&claims).ok_or(Error::Unauthenticated)?;
+        Ok(Bearer {
+            issuer: self.settings.issuer.clone(),
+            subject: subject.to_owned(),
+            role,
+            scopes: scopes_of(&claims),
+        })
+    }
+}
+
+/// A token with scopes may what those of ours among them allow; one without, all that the role may.
+fn scopes_of(claims: &Value) -> Option<Vec<Scope>> {
+    let named: Vec<&str> = match claims.get("scope").or_else(|| claims.get("scp"))? {
+        Value::String(names) => names.split(' ').collect(),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let is_named = |scope: &Scope| named.contains(&scope.as_str());
+    Some(Scope::ALL.into_iter().filter(is_named).collect())
+}
+
+/// The person behind an access token, with the role that the token gives. Only reads: a login writes the role down.
+pub fn principal(conn: &mut Db, bearer: Bearer) -> Result<Principal> {
+    let user = db::find_user(conn, &bearer.issuer, &bearer.subject)?.ok_or(Error::Unauthenticated)?;
+    let mut principal = super::person(conn, user.id, bearer.scopes, None)?;
+    if let Principal::Staff { staff } = &mut principal {
+        staff.role = bearer.role;
+    }
+    Ok(principal)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn scopes_of_a_token_limit_it_and_unknown_ones_open_nothing() {
+        for (claims, scopes) in [
+            (json!({}), None),
+            (
+                json!({ "scope": "openid tickets:read" }),
+                Some(vec![Scope::TicketsRead]),
+            ),
+            (
+                json!({ "scp": ["reports:read", "x"] }),
+                Some(vec![Scope::ReportsRead]),
+            ),
+            (json!({ "scope": "openid profile" }), Some(Vec::new())),
+            (json!({ "scope": null }), Some(Vec::new())),
+        ] {
+            assert_eq!(scopes_of(&claims), scopes, "{claims}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The directory as a file over the API: shown first, carried out whole or not at all, and written out so that reading it
+//! again changes nothing.
+use serde_json::{Value, json};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::support::client::Reply;
+use crate::support::{Client, TestApp};
+
+const IMPORT: &str = "/api/v1/organisations/import";
+
+fn import(caller: &Client, query: &str, file: &[u8]) -> Reply {
+    caller.post_raw(&format!("{IMPORT}{query}"), "text/csv", file)
+}
+
+#[test]
+fn the_whole_directory_goes_out_and_comes_back_unchanged() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let exported = app
+        .organisation("H57")
+        .get("/api/v1/organisations/export.csv")
+        .expect(200);
+    assert_eq!(exported.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(exported.text.lines().count(), 124);
+    for query in ["", "?apply=false", "?apply=true"] {
+        let told = import(&admin, query, exported.text.as_bytes()).expect(200).body;
+        assert_eq!(
+            (&told["added"], &told["changed"]),
+            (&json!([]), &json!([])),
+            "{query}"
+        );
+        assert_eq!(told["unchanged"], 123);
+    }
+    let version = admin.get("/api/v1/organisations/H57").expect(200);
+    assert_eq!(
+        version.header("etag"),
+        Some("\"1\""),
+        "what is the same is not written"
+    );
+}
+
+#[test]
+fn an_import_is_shown_first_and_then_carried_out_whole() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    // As a spreadsheet in Việt Nam writes it: byte order mark, semicolons, CRLF, decomposed letters, an empty line.
+    let decomposed: String = "Sở Thông tin và Truyền thông".nfd().collect();
+    let file = format!(
+        "\u{feff}CODE;kind;name_vi;successor_code;valid_to\r\n000.00.14.H57;agency;{decomposed};;\r\n\r\nH26;province;Tỉnh Hải Dương mới;H50;2020-12-31\r\n"
+    );
+    let preview = import(&admin, "", file.as_bytes()).expect(200).body;
+    assert_eq!(preview["applied"], false);
+    assert_eq!(
+        preview["added"],
+        json!([{ "line": 2, "code": "H57.14", "name": "Sở Thông tin và Truyền thông" }])
+    );
+    assert_eq!(
+        (&preview["changed"][0]["line"], &preview["changed"][0]["code"]),
+        (&json!(4), &json!("H26"))
+    );
+    let fields = preview["changed"][0]["fields"].as_array().unwrap();
+    let columns: Vec<&Value> = fields.iter().map(|field| &field["column"]).collect();
+    assert_eq!(
+        columns,
+        ["name_vi", "valid_to", "successor_code"],
+        "what the file has no column for stays"
+    );
+    assert_eq!(
+        (&fields[1]["new"], &fields[2]["new"]),
+        (&json!("2020-12-31"), &json!("H50"))
+    );
+    admin.get("/api/v1/organisations/H57.14").expect(404);
+
+    let caller = admin.with("Idempotency-Key", "k");
+    let applied = import(&caller, "?apply=true", file.as_bytes()).expect(200);
+    let again = import(&caller, "?apply=true", file.as_bytes()).expect(200);
+    assert_eq!(
+        (&again.text, again.header("idempotency-replayed")),
+        (&applied.text, Some("true"))
+    );
+    let mut expected = preview.clone();
+    expected["applied"] = json!(true);
+    assert_eq!(applied.body, expected);
+    let added = admin.get("/api/v1/organisations/000.00.14.H57").expect(200).body;
+    assert_eq!(
+        (&added["name"]["vi"], &added["parent"]["code"]),
+        (&json!("Sở Thông tin và Truyền thông"), &json!("H57"))
+    );
+    let changed = admin.get("/api/v1/organisations/H26").expect(200);
+    assert_eq!(
+        (&changed.body["successor"]["code"], changed.header("etag")),
+        (&json!("H50"), Some("\"2\""))
+    );
+    let third = import(&admin, "?apply=true", file.as_bytes()).expect(200).body;
+    assert_eq!((&third["unchanged"], &third["changed"]), (&json!(2), &json!([])));
+}
+
+#[test]
+fn all_that_is_wrong_with_a_file_is_named_by_line_and_column_and_nothing_is_written() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let header = "code,kind,name_vi,valid_from,valid_to,successor_code,parent_code,pilot\n";
+    let whole = [
+        "X1,other,Một,,,,,",
+        "X 2,other,Hai,,,,,",
+        "X3,village,,2020-13-01,,,,",
+        "X1,other,Bốn,2020-02-01,2020-01-01,,,maybe",
+        "X5,other,a\tb,,,,,",
+    ]
+    .join("\n");
+    let told = |file: &[u8]| {
+        let before = app.footprint();
+        let mut errors = Vec::new();
+        for query in ["", "?apply=true"] {
+            let refused = import(&admin, query, file).expect(422);
+            errors = refused.field_errors();
+            assert!(refused.text.contains("detail"));
+        }
+        assert_eq!(app.footprint(), before);
+        errors
+    };
+    let named = |errors: &[(&str, &str)]| -> Vec<(String, String)> {
+        errors
+            .iter()
+            .map(|(place, code)| ((*place).to_owned(), (*code).to_owned()))
+            .collect()
+    };
+    assert_eq!(
+        told(format!("{header}{whole}").as_bytes()),
+        named(&[
+            ("/lines/3/code", "bad_code"),
+            ("/lines/4/kind", "unknown_value"),
+            ("/lines/4/name_vi", "empty_name"),
+            ("/lines/4/valid_from", "bad_date"),
+            ("/lines/5/valid_to", "ends_before_it_begins"),
+            ("/lines/5/pilot", "unknown_value"),
+            ("/lines/5/code", "duplicate_code"),
+            ("/lines/6/name_vi", "control_character"),
+        ])
+    );
+    for (lines, errors) in [
+        (
+            "X1,other,Một,,,H99,H98,",
+            named(&[
+                ("/lines/2/successor_code", "unknown_organisation"),
+                ("/lines/2/parent_code", "unknown_organisation"),
+            ]),
+        ),
+        (
+            "X1,other,Một,,,X2,,\nX2,other,Hai,,,X1,,",
+            named(&[("/lines/2/successor_code", "succession_cycle")]),
+        ),
+        (
+            "X1,other,Một,,,,X2,\nX2,other,Hai,,,,X1,",
+            named(&[("/lines/2/parent_code", "parent_cycle")]),
+        ),
+        ("H57.14,agency,Một\n", named(&[("/lines/2", "bad_line")])),
+        ("X1,other,\"Một,,,,,\nX2", named(&[("/lines/2", "bad_line")])),
+    ] {
+        assert_eq!(told(format!("{header}{lines}").as_bytes()), errors, "{lines}");
+    }
+    assert_eq!(told(b""), named(&[("/lines/1", "missing_header")]));
+    assert_eq!(
+        told(b"code,name_vi,colour\nX1,x,y\n"),
+        named(&[
+            ("/lines/1", "unknown_column"),
+            ("/lines/1/kind", "missing_header")
+        ])
+    );
+    assert_eq!(
+        told(b"code,kind,name_vi\nX1,other,Hu\xe9\n"),
+        named(&[("/lines/2", "bad_encoding")])
+    );
+    admin.post_raw(IMPORT, "application/json", b"{}").expect(415);
+    let refused = import(&admin, "?apply=yes", b"code,kind,name_vi\n").expect(422);
+    assert_eq!(refused.field_errors(), named(&[("apply", "invalid_format")]));
+}

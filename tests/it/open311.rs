@@ -1,0 +1,213 @@
+//! The Open311 façade: the same tickets, in the form of GeoReport v2.
+use giaidap::http::routes::{Access, ROUTES};
+use giaidap::identity::Scope;
+use serde_json::json;
+
+use crate::support::client::Reply;
+use crate::support::desk::path_of;
+use crate::support::{Client, TestApp, question};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn form(fields: &[(&str, &str)]) -> Vec<u8> {
+    serde_urlencoded::to_string(fields).unwrap().into_bytes()
+}
+
+fn file(caller: &Client, fields: &[(&str, &str)]) -> Reply {
+    caller.post_raw("/open311/v2/requests.json", FORM, &form(fields))
+}
+
+#[test]
+fn a_request_is_filed_with_a_key_in_the_form_and_read_by_its_number() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let nobody = app.anonymous();
+    let description = "Đề nghị hướng dẫn đăng ký dịch vụ.\nTỉnh cần gửi kế hoạch về đâu?";
+    let filed = file(
+        &nobody,
+        &[
+            ("api_key", hue.token()),
+            ("service_code", "NGSP"),
+            ("description", description),
+            ("last_name", "Trần Thị"),
+            ("first_name", "Lan"),
+            ("email", "lan@hue.example"),
+            ("address_string", "16 Lê Lợi, Huế"),
+            ("lat", "16.46"),
+            ("long", "107.59"),
+            ("account_id", "HUE-7"),
+        ],
+    )
+    .expect(201);
+    let number = filed.body[0]["service_request_id"].as_str().unwrap();
+
+    let ticket = hue.get(&format!("/api/v1/tickets/{number}")).expect(200).body;
+    assert_eq!(ticket["subject"], "Đề nghị hướng dẫn đăng ký dịch vụ.");
+    assert_eq!(
+        ticket["body"],
+        format!("{description}\n\nĐịa chỉ: 16 Lê Lợi, Huế\nTọa độ: 16.46, 107.59")
+    );
+    assert_eq!(ticket["requester"]["name"], "Trần Thị Lan");
+    assert_eq!(ticket["external_ref"], "HUE-7");
+    assert_eq!(ticket["queue"]["code"], "technology");
+
+    let path = format!("/open311/v2/requests/{number}.json?api_key={}", hue.token());
+    let shown = nobody.get(&path).expect(200).body;
+    assert_eq!(shown[0]["status"], "open");
+    assert_eq!(shown[0]["service_code"], "NGSP");
+    assert_eq!(shown[0]["expected_datetime"], ticket["clocks"][1]["due_at"]);
+    let token = ticket["id"].as_str().unwrap();
+    let by_token = hue
+        .get(&format!("/open311/v2/tokens/{token}.json"))
+        .expect(200)
+        .body;
+    assert_eq!(
+        by_token,
+        json!([{ "service_request_id": number, "token": token }])
+    );
+}
+
+#[test]
+fn xml_says_the_same_and_escapes_what_people_write() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    file(
+        &hue,
+        &[
+            ("service_code", "NGSP"),
+            ("description", "A < B & C? </description>"),
+        ],
+    )
+    .expect(201);
+    let shown = hue.get("/open311/v2/requests.xml").expect(200);
+    assert_eq!(shown.header("content-type"), Some("text/xml; charset=utf-8"));
+    assert!(
+        shown
+            .text
+            .starts_with("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<service_requests><request>")
+    );
+    assert!(
+        shown
+            .text
+            .contains("<description>A &lt; B &amp; C? &lt;/description&gt;</description>"),
+        "{}",
+        shown.text
+    );
+    let services = app.anonymous().get("/open311/v2/services.xml").expect(200);
+    assert!(services.text.contains("<service_code>NGSP</service_code>"));
+    let refused = app.anonymous().get("/open311/v2/requests.xml").expect(403);
+    assert!(
+        refused
+            .text
+            .contains("<errors><error><code>403</code><description>")
+    );
+}
+
+#[test]
+fn lists_are_bounded_by_90_days_and_filtered() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let lan = app.agent("lan", &["technology"]);
+    let first = hue.post("/api/v1/tickets", &question()).expect(201).body;
+    let path = path_of(&first);
+    lan.call(&format!("{path}/claim")).expect(200);
+    let answer = json!({ "outcome": "answered", "message": "Trả lời." });
+    lan.post(&format!("{path}/resolve"), &answer).expect(200);
+    app.at("2020-02-20T09:00:00+07:00");
+    file(&hue, &[("service_code", "DIEMMAU"), ("description", "Hỏi.")]).expect(201);
+    let count = |query: &str| {
+        let shown = hue.get(&format!("/open311/v2/requests.json{query}")).expect(200);
+        shown.body.as_array().unwrap().len()
+    };
+    assert_eq!(count(""), 2);
+    assert_eq!(count("?status=open"), 1);
+    assert_eq!(count("?status=closed"), 1);
+    assert_eq!(count("?status=open,closed"), 2);
+    assert_eq!(count("?service_code=DIEMMAU"), 1);
+    assert_eq!(count("?service_code=DIEMMAU,NGSP"), 2);
+    app.at("2020-03-20T09:00:00+07:00");
+    assert_eq!(count(""), 1, "the first was filed more than 90 days ago");
+    assert_eq!(count("?start_date=2019-11-01T00:00:00Z"), 1);
+    for (query, status) in [
+        ("?status=half", 400),
+        ("?start_date=yesterday", 400),
+        (
+            "?start_date=2019-01-01T00:00:00Z&end_date=2019-12-01T00:00:00Z",
+            400,
+        ),
+        (
+            "?start_date=2019-12-01T00:00:00Z&end_date=2019-11-01T00:00:00Z",
+            400,
+        ),
+        ("?service_code=NONE", 404),
+        ("?service_code=%00", 400),
+        ("?service_request_id=GD-2019-999999", 404),
+        ("?service_request_id=%00", 400),
+    ] {
+        hue.get(&format!("/open311/v2/requests.json{query}"))
+            .expect(status);
+    }
+}
+
+#[test]
+fn a_form_that_is_wrong_files_nothing_and_is_told_by_field() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    for (form, named) in [
+        ("description=a", "service_code"),
+        ("service_code=NGSP", "description"),
+        ("service_code=NONE&description=a", "/topic"),
+        ("service_code=NGSP&description=a%00", "/body"),
+        ("service_code=NGSP&description=a&email=x", "/requester/email"),
+    ] {
+        let path = "/open311/v2/requests.json";
+        let refused = hue.post_raw(path, FORM, form.as_bytes()).expect(400);
+        let text = refused.body[0]["description"].as_str().unwrap();
+        assert!(text.contains(named), "{text}");
+    }
+    hue.post_raw("/open311/v2/requests.json", "application/json", b"{}")
+        .expect(415);
+    hue.post_raw("/open311/v2/requests.yaml", FORM, b"x=1")
+        .expect(404);
+    let all = hue.get("/api/v1/tickets").expect(200).body;
+    assert_eq!(all["items"], json!([]));
+}
+
+#[test]
+fn the_same_form_with_the_same_key_is_one_question() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let fields = [("service_code", "NGSP"), ("description", "Hỏi.")];
+    let again = hue.with("Idempotency-Key", "k-1");
+    let first = file(&again, &fields).expect(201);
+    let second = file(&again, &fields).expect(201);
+    assert_eq!(first.text, second.text);
+    assert_eq!(second.header("idempotency-replayed"), Some("true"));
+    file(&again, &[("service_code", "NGSP"), ("description", "Khác.")]).expect(400);
+    let all = hue.get("/api/v1/tickets").expect(200).body;
+    assert_eq!(all["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn no_key_and_a_wrong_key_are_forbidden_on_every_route_that_needs_one() {
+    let app = TestApp::start();
+    let reader = app.key("H57", &[Scope::TicketsRead]);
+    file(&reader, &[("service_code", "NGSP"), ("description", "Hỏi.")]).expect(403);
+    for route in ROUTES
+        .iter()
+        .filter(|route| matches!(route.access, Access::NeedsKey(_)))
+    {
+        let path = route
+            .path
+            .replace("{id}", "GD-2019-000001")
+            .replace("{format}", "json");
+        for query in ["", "?api_key=x", "?api_key="] {
+            let path = format!("{path}{query}");
+            let reply = match route.method {
+                "POST" => app.anonymous().post_raw(&path, FORM, b"service_code=NGSP"),
+                _ => app.anonymous().get(&path),
+            };
+            assert_eq!(reply.expect(403).body[0]["code"], 403, "{path}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! `ETag`, `If-None-Match` and `If-Match` over the whole route table: a new route without a row here fails. Which POSTs
+//! take `Idempotency-Key` stands in `idempotency.rs`.
+use std::collections::BTreeSet;
+
+use giaidap::http::routes::{ROUTES, Route};
+use serde_json::Value;
+
+use crate::isolation::body_for;
+use crate::support::contract::Contract;
+use crate::support::desk::{agreement, path_of};
+use crate::support::{Client, TestApp, file};
+
+/// GETs of one thing that changes: `ETag`, and 304 to who has it.
+const TAGGED: &[&str] = &[
+    "show_operational_target",
+    "show_calendar",
+    "export_calendar",
+    "show_sla_policy",
+    "show_agreement",
+    "show_ticket",
+];
+
+/// GETs without a tag, and why.
+const UNTAGGED: &[(&str, &str)] = &[
+    ("health", "of this moment"),
+    ("readiness", "of this moment"),
+    ("metrics", "of this moment"),
+    ("openapi_file", "changes with the binary only"),
+    ("show_status_page", "may not be kept anywhere"),
+    ("show_me", "made of the credential, not stored as one thing"),
+    ("show_organisation", "no route changes it"),
+    ("show_topic", "no route changes it"),
+    ("show_queue", "no route changes it"),
+    ("summarise_queue", "computed"),
+    ("show_calendar_version", "never changes"),
+    ("show_sla_policy_version", "never changes"),
+    ("show_ticket_sla", "computed as of now"),
+    ("explain_ticket_sla", "computed as of now"),
+    ("show_delivery", "nobody decides on it by its version"),
+    ("report_sla", "computed"),
+];
+
+/// What a change demands of `If-Match`.
+#[derive(Clone, Copy, PartialEq)]
+enum Demand {
+    Optional,
+    Required,
+    /// Required where there is something to overwrite.
+    FromTheSecondOn,
+}
+
+/// PUTs, PATCHes and DELETEs.
+const CHANGES: &[(&str, Demand)] = &[
+    ("replace_operational_target", Demand::FromTheSecondOn),
+    ("replace_calendar", Demand::Required),
+    ("change_calendar", Demand::Required),
+    ("replace_sla_policy", Demand::Required),
+    ("change_ticket", Demand::Optional),
+];
+
+/// POSTs on one thing that take no version, and why.
+const UNVERSIONED: &[(&str, &str)] = &[
+    ("claim_next", "which ticket it will be is not known before"),
+    ("import_calendar", "only compares"),
+    ("compute_due", "only computes"),
+    ("compute_elapsed", "only computes"),
+    ("post_message", "adds, and clashes with nothing"),
+    ("post_note", "adds, and clashes with nothing"),
+    ("retry_delivery", "asks for the same again"),
+];
+
+/// One of everything that a path may name.
+struct Things {
+    app: TestApp,
+    admin: Client,
+    agreement: String,
+    delivery: String,
+}
+
+impl Things {
+    fn new() -> Things {
+        let app = TestApp::start();
+        let admin = app.admin();
+        app.agent("colleague", &["technology"]);
+        let target = body_for("replace_operational_target", "admin").unwrap();
+        admin
+            .put("/api/v1/queues/technology/operational-target", &target)
+            .expect(200);
+        let made = admin
+            .post("/api/v1/agreements", &agreement("H57", "2029-01-01"))
+            .expect(201);
+        file(&app.organisation("H57"));
+        let deliveries = admin.get("/api/v1/deliveries").expect(200).body;
+        Things {
+            agreement: made.body["id"].as_str().unwrap().to_owned(),
+            delivery: deliveries["items"][0]["id"].as_str().unwrap().to_owned(),
+            admin,
+            app,
+        }
+    }
+
+    /// The path of a route with something that is there in it; tickets are fresh.
+    fn path(&self, route: &Route) -> String {
+        let id = match route.path.split('/').nth(3).unwrap_or_default() {
+            "organisations" => "H57".to_owned(),
+            "topics" => "NGSP".to_owned(),
+            "queues" => "technology".to_owned(),
+            "calendars" => "vn-government".to_owned(),
+            "sla-policies" => "default".to_owned(),
+            "agreements" => self.agreement.clone(),
+            "deliveries" => self.delivery.clone(),
+            "tickets" => {
+                let path = path_of(&file(&self.app.organisation("H57")));
+                path.rsplit('/').next().unwrap().to_owned()
+            }
+            other => panic!("no example of {other}: add one here"),
+        };
+        route.path.replace("{id}", &id).replace("{version}", "1")
+    }
+
+    fn send(&self, caller: &Client, route: &Route, path: &str, body: Option<&Value>) -> u16 {
+        let body = body.map(Value::to_string);
+        let content_type = body.as_ref().map(|_| "application/json");
+        let reply = caller.send(
+            route.method,
+            path,
+            content_type,
+            body.as_ref().map(String::as_bytes),
+        );
+        if reply.status == 412 {
+            assert_eq!(reply.problem(), "precondition-failed");
+        }
+        reply.status
+    }
+}
+
+fn is_list(route: &Route) -> bool {
+    route.operation.starts_with("list_")
+}
+
+#[test]
+fn every_read_of_something_that_changes_is_tagged() {
+    let named: BTreeSet<&str> = TAGGED
+        .iter()
+        .copied()
+        .chain(UNTAGGED.iter().map(|(name, _)| *name))
+        .collect();
+    let served: BTreeSet<&str> = ROUTES
+        .iter()
+        .filter(|route| route.method == "GET" && !is_list(route))
+        .map(|route| route.operation)
+        .collect();
+    assert_eq!(named, served, "a read without a row, or the reverse");
+    let things = Things::new();
+    for route in ROUTES.iter().filter(|route| TAGGED.contains(&route.operation)) {
+        let (path, admin) = (things.path(route), &things.admin);
+        let first = admin.get(&path).expect(200);
+        let tag = first
+            .header("etag")
+            .unwrap_or_else(|| panic!("{} has no ETag", route.operation));
+        for known in [tag, "*", &format!("\"x\", {tag}"), &format!("W/{tag}")] {
+            let again = admin.with("If-None-Match", known).get(&path);
+            assert_eq!(
+                (again.status, again.text.as_str()),
+                (304, ""),
+                "{} {known}",
+                route.operation
+            );
+            assert_eq!(again.header("etag"), Some(tag), "{}", route.operation);
+        }
+        let other = admin.with("If-None-Match", "\"other\"").get(&path).expect(200);
+        assert_eq!(other.body, first.body, "{}", route.operation);
+    }
+}
+
+#[test]
+fn every_change_can_be_bound_to_a_version() {
+    let named: BTreeSet<&str> = CHANGES.iter().map(|(name, _)| *name).collect();
+    let changing = ["PUT", "PATCH", "DELETE"];
+    let served: BTreeSet<&str> = ROUTES
+        .iter()
+        .filter(|route| changing.contains(&route.method))
+        .map(|route| route.operation)
+        .collect();
+    assert_eq!(named, served, "a change without a row, or the reverse");
+    let things = Things::new();
+    for (operation, demand) in CHANGES {
+        let route = ROUTES.iter().find(|route| route.operation == *operation).unwrap();
+        let (path, body) = (things.path(route), body_for(operation, "admin"));
+        let before = (things.app.footprint(), things.admin.get(&path).expect(200).body);
+        let stale = things.admin.with("If-Match", "\"99\"");
+        assert_eq!(
+            things.send(&stale, route, &path, body.as_ref()),
+            412,
+            "{operation}"
+        );
+        if *demand != Demand::Optional {
+            assert_eq!(
+                things.send(&things.admin, route, &path, body.as_ref()),
+                428,
+                "{operation}"
+            );
+        }
+        let after = (things.app.footprint(), things.admin.get(&path).expect(200).body);
+        assert_eq!(before, after, "{operation}");
+        let tag = things.admin.get(&path).expect(200);
+        let fresh = things.admin.with("If-Match", tag.header("etag").unwrap());
+        assert_eq!(
+            things.send(&fresh, route, &path, body.as_ref()),
+            200,
+            "{operation}"
+        );
+    }
+}
+
+#[test]
+fn every_operation_on_one_thing_can_be_bound_to_its_version() {
+    let things = Things::new();
+    let contract = Contract::global();
+    for route in ROUTES
+        .iter()
+        .filter(|route| route.method == "POST" && route.path.contains("{id}"))
+    {
+        let takes = contract.parameters(route.method, route.path).unwrap();
+        let is_free = UNVERSIONED.iter().any(|(name, _)| *name == route.operation);
+        let takes_version = takes.iter().any(|name| name == "If-Match");
+        assert_ne!(
+            takes_version, is_free,
+            "{}: takes If-Match, or stands in UNVERSIONED",
+            route.operation
+        );
+        if is_free {
+            continue;
+        }
+        let path = things.path(route);
+        let before = things.app.footprint();
+        let stale = things.admin.with("If-Match", "\"99\"");
+        let body = body_for(route.operation, "admin");
+        assert_eq!(
+            things.send(&stale, route, &path, body.as_ref()),
+            412,
+            "{}",
+            route.operation
+        );
+        assert_eq!(things.app.footprint(), before, "{}", route.operation);
+    }
+}
