@@ -25,12 +25,15 @@ impl FromRequest for Visitor {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let user_agent = request.headers().get(USER_AGENT);
-        let visitor = request.extensions().get::<RequestContext>().map(|context| Visitor {
-            address: context.address,
-            user_agent: user_agent
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned),
-        });
+        let visitor = request
+            .extensions()
+            .get::<RequestContext>()
+            .map(|context| Visitor {
+                address: context.address,
+                user_agent: user_agent
+                    .and_then(|value| value.to_str().ok())
+                    .map(str::to_owned),
+            });
         ready(visitor.ok_or_else(|| Error::internal("a request without its context", request.path())))
     }
 }
@@ -238,7 +241,9 @@ pub async fn remove_totp(call: Call, visitor: Visitor, body: Body<RemoveTotp>) -
     let store = &call.app.store;
     let asked = ("/password", &password);
     let proof = sign_in::prove(store, call.staff()?, visitor.address, asked, call.now).await?;
-    let compared = call.fingerprint(&json!({ "code": code }), Some(&password)).await?;
+    let compared = call
+        .fingerprint(&json!({ "code": code }), Some(&password))
+        .await?;
     let (used, settings) = (proof.clone(), call.app.config.sign_in.clone());
     let response = write_once(&call, &compared, move |tx| {
         sign_in::remove(tx, &settings, &used, &code)?;

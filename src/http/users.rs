@@ -156,7 +156,13 @@ pub async fn create_user(call: Call, body: Body<CreateUser>) -> Result<HttpRespo
     let compared = call.fingerprint(&rest, password.as_ref()).await?;
     let hash = match &password {
         Some(password) => {
-            sign_in::check_new(&call.app.config.sign_in, "/password", password, &new.email, &new.name)?;
+            sign_in::check_new(
+                &call.app.config.sign_in,
+                "/password",
+                password,
+                &new.email,
+                &new.name,
+            )?;
             Some(passwords::hash(password).await?)
         }
         None => None,
