@@ -1,7 +1,7 @@
 //! Answers that may be stored and given again, and the transaction around every POST.
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::ETAG;
+use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -128,7 +128,7 @@ pub async fn reveal_once(
         })?;
         Ok(shown.unwrap_or(kept))
     };
-    send(call.app.store.write(work).await?)
+    send(call.app.store.write(work).await?).map(no_store)
 }
 
 /// A POST that only computes: without an idempotency key it needs no transaction, with one its answer is kept.
@@ -150,4 +150,11 @@ pub async fn compute_once<T: Serialize + Send + 'static>(
         .read(move |conn| json(200, Vec::new(), &computation(conn, &desk)?))
         .await?;
     send(answer)
+}
+
+/// Of an answer with a secret: no cache keeps it (RFC 9111, section 5.2.2.5).
+pub fn no_store(mut response: HttpResponse) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

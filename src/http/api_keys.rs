@@ -83,10 +83,9 @@ struct NewKeyOut {
 }
 
 fn revealing(mut out: NewKeyOut) -> Result<Revealing> {
-    let headers = vec![("cache-control".to_owned(), "no-store".to_owned())];
-    let shown = answer::json(201, headers.clone(), &out)?;
+    let shown = answer::json(201, Vec::new(), &out)?;
     out.secret = None;
-    let kept = answer::json(201, headers, &out)?;
+    let kept = answer::json(201, Vec::new(), &out)?;
     Ok(Revealing { shown, kept })
 }
 

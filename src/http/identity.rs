@@ -7,7 +7,7 @@ use super::extract::Call;
 use super::wire::WireInstant;
 use crate::directory;
 use crate::error::{Error, Result};
-use crate::identity::{Client, Principal, Role, Scope, Staff, clients};
+use crate::identity::{Client, Principal, Role, Scope, Staff, clients, sign_in};
 use crate::queues;
 use crate::store::{Db, Uid};
 use crate::tickets::view::Reference;
@@ -21,6 +21,9 @@ enum Me {
         role: Role,
         email: String,
         queues: Vec<Reference>,
+        /// What the presented credential is limited to; null: all that the role may.
+        scopes: Option<Vec<Scope>>,
+        second_factor: bool,
     },
     Client {
         id: Uid,
@@ -55,6 +58,8 @@ fn show_staff(conn: &mut Db, staff: &Staff) -> Result<Me> {
             .iter()
             .map(|queue| Reference::new(&queue.code, &queue.name_vi, &queue.name_en))
             .collect(),
+        scopes: staff.scopes.clone(),
+        second_factor: sign_in::has_second_factor(conn, staff.user_id)?,
     })
 }
 

@@ -6,9 +6,10 @@ use actix_web::{Route as Handler, guard as on, web};
 use super::guard::guard;
 use super::{
     agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files,
-    calendar_versions, calendars, custom_fields, deliveries, directory, directory_files, identity, matching,
-    messages, oidc, open311, operational_targets, operations, policies, policy_changes, queues, reports,
-    requesters, site, sla, successions, ticket_changes, ticket_list, tickets,
+    calendar_versions, calendars, credentials, custom_fields, deliveries, directory, directory_files,
+    identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes,
+    queues, reports, requesters, sign_in, site, sla, successions, ticket_changes, ticket_list, tickets,
+    users,
 };
 use crate::error::Error;
 use crate::identity::access::Action;
@@ -73,6 +74,27 @@ pub const ROUTES: &[Route] = routes! {
 
     GET "/api/v1/auth/oidc/login" => begin_oidc_login = oidc::begin_oidc_login, Public;
     GET "/api/v1/auth/oidc/callback" => finish_oidc_login = oidc::finish_oidc_login, Public;
+
+    POST "/api/v1/auth/login" => log_in = sign_in::log_in, Public;
+    POST "/api/v1/auth/logout" => log_out = sign_in::log_out, Needs(A::ManageSelf);
+    PUT "/api/v1/me/password" => change_own_password = sign_in::change_own_password, Needs(A::ManageSelf);
+    POST "/api/v1/me/totp" => begin_totp = sign_in::begin_totp, Needs(A::ManageSelf);
+    POST "/api/v1/me/totp/confirm" => confirm_totp = sign_in::confirm_totp, Needs(A::ManageSelf);
+    POST "/api/v1/me/totp/remove" => remove_totp = sign_in::remove_totp, Needs(A::ManageSelf);
+    GET "/api/v1/me/sessions" => list_own_sessions = credentials::list_own_sessions, Needs(A::ManageSelf);
+    DELETE "/api/v1/me/sessions" => end_other_sessions = credentials::end_other_sessions, Needs(A::ManageSelf);
+    DELETE "/api/v1/me/sessions/{id}" => end_own_session = credentials::end_own_session, Needs(A::ManageSelf);
+    GET "/api/v1/me/tokens" => list_own_tokens = credentials::list_own_tokens, Needs(A::ManageSelf);
+    POST "/api/v1/me/tokens" => create_own_token = credentials::create_own_token, Needs(A::ManageSelf);
+    DELETE "/api/v1/me/tokens/{id}" => revoke_own_token = credentials::revoke_own_token, Needs(A::ManageSelf);
+    GET "/api/v1/users" => list_users = users::list_users, Needs(A::ReadStaff);
+    POST "/api/v1/users" => create_user = users::create_user, Needs(A::ManageStaff);
+    GET "/api/v1/users/{id}" => show_user = users::show_user, Needs(A::ReadStaff);
+    PATCH "/api/v1/users/{id}" => change_user = users::change_user, Needs(A::ManageStaff);
+    POST "/api/v1/users/{id}/reset-second-factor" => reset_second_factor = users::reset_second_factor, Needs(A::ManageStaff);
+    POST "/api/v1/users/{id}/password" => set_user_password = users::set_user_password, Needs(A::ManageStaff);
+    GET "/api/v1/users/{id}/sessions" => list_user_sessions = credentials::list_user_sessions, Needs(A::ManageStaff);
+    DELETE "/api/v1/users/{id}/sessions" => end_user_sessions = credentials::end_user_sessions, Needs(A::ManageStaff);
 
     GET "/api/v1/organisations" => list_organisations = directory::list_organisations, Needs(A::ReadDirectory);
     POST "/api/v1/organisations" => create_organisation = directory::create_organisation, Needs(A::ManageDirectory);

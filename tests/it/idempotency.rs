@@ -282,7 +282,22 @@ fn writing_calls(app: &TestApp) -> Vec<(&'static str, Client, String, Value)> {
         &json!({ "organisation": "H57", "name": "An" }),
     );
     let asker = asker.expect(201).body["id"].as_str().unwrap().to_owned();
+    let colleague = json!({ "email": "moi@centre.example", "name": "Mới", "role": "agent" });
+    let lan = "/api/v1/users/lan@centre.example".to_owned();
     vec![
+        ("create_user", admin.clone(), "/api/v1/users".into(), colleague),
+        (
+            "set_user_password",
+            admin.clone(),
+            on(lan.clone(), "password"),
+            json!({ "password": "mười hai con giáp đi chợ" }),
+        ),
+        (
+            "reset_second_factor",
+            admin.clone(),
+            on(lan, "reset-second-factor"),
+            json!({}),
+        ),
         (
             "create_api_client",
             admin.clone(),
@@ -435,9 +450,15 @@ const COMPUTING: [&str; 7] = [
     "simulate_sla",
 ];
 
-/// Show a secret, which a repetition does not (`api_clients`), or take a file or a form (`directory_files`,
-/// `attachments`, `open311`): tried there.
-const TRIED_ELSEWHERE: [&str; 7] = [
+/// Show a secret, which a repetition does not (`api_clients`, `sign_in`), or take a file or a form (`directory_files`,
+/// `attachments`, `open311`), or need a password (`sign_in`): tried there. Login and logout take no key.
+const TRIED_ELSEWHERE: [&str; 13] = [
+    "log_in",
+    "log_out",
+    "begin_totp",
+    "confirm_totp",
+    "remove_totp",
+    "create_own_token",
     "file_open311_request",
     "upload_attachment",
     "attach_file",

@@ -167,6 +167,7 @@ fn enter(
 }
 
 /// A person who proved anew that it is them, for what a stolen session must not do. Counted until `done`.
+#[derive(Clone)]
 pub struct Proof {
     attempt: Attempt,
     person: Person,

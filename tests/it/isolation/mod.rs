@@ -39,6 +39,40 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     // No provider is configured.
     ("begin_oidc_login", [404; 9]),
     ("finish_oidc_login", [404; 9]),
+    // Of nobody's.
+    ("log_in", [401; 9]),
+    // With a token, which is no session, of people who have no password.
+    ("log_out", [403, 403, 403, 403, 409, 409, 409, 409, 409]),
+    (
+        "change_own_password",
+        [403, 403, 403, 403, 409, 409, 409, 409, 409],
+    ),
+    ("begin_totp", [403, 403, 403, 403, 409, 409, 409, 409, 409]),
+    ("confirm_totp", [403, 403, 403, 403, 409, 409, 409, 409, 409]),
+    ("remove_totp", [403, 403, 403, 403, 409, 409, 409, 409, 409]),
+    ("list_own_sessions", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
+    (
+        "end_other_sessions",
+        [403, 403, 403, 403, 204, 204, 204, 204, 204],
+    ),
+    ("end_own_session", [403, 403, 403, 403, 404, 404, 404, 404, 404]),
+    ("list_own_tokens", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
+    ("create_own_token", [403, 403, 403, 403, 201, 201, 201, 201, 201]),
+    ("revoke_own_token", [403, 403, 403, 403, 404, 404, 404, 404, 404]),
+    ("list_users", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
+    ("create_user", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
+    ("show_user", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
+    ("change_user", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    (
+        "reset_second_factor",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
+    ("set_user_password", [403, 403, 403, 403, 403, 403, 403, 403, 200]),
+    (
+        "list_user_sessions",
+        [403, 403, 403, 403, 403, 403, 403, 403, 200],
+    ),
+    ("end_user_sessions", [403, 403, 403, 403, 403, 403, 403, 403, 204]),
     ("rotate_own_key", [201, 201, 201, 201, 403, 403, 403, 403, 403]),
     ("list_api_clients", [403, 403, 403, 403, 403, 403, 200, 403, 200]),
     ("create_api_client", [403, 403, 403, 403, 403, 403, 403, 403, 201]),
@@ -225,6 +259,17 @@ pub fn body_for(operation: &str, caller: &str) -> Option<Value> {
             }
             body
         }
+        // Each caller as somebody else, who would have to wait otherwise.
+        "log_in" => json!({ "email": format!("{caller}@nowhere.example"), "password": "mật khẩu nào đó" }),
+        "change_own_password" => json!({ "current": "một mật khẩu cũ", "new": "mười hai con giáp đi chợ" }),
+        "begin_totp" => json!({ "password": "một mật khẩu cũ" }),
+        "confirm_totp" => json!({ "code": "000000" }),
+        "remove_totp" => json!({ "password": "một mật khẩu cũ", "code": "000000" }),
+        "create_own_token" => json!({ "name": "Báo cáo" }),
+        "create_user" => json!({ "email": "moi@centre.example", "name": "Mới", "role": "agent" }),
+        "change_user" => json!({ "name": "Người khác" }),
+        "reset_second_factor" => json!({}),
+        "set_user_password" => json!({ "password": "mười hai con giáp đi chợ" }),
         "create_calendar" => json!({
             "code": "own-hours",
             "time_zone": "Asia/Ho_Chi_Minh",
@@ -325,6 +370,7 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
     let app = TestApp::start();
     let hue = app.organisation("H57");
     let lan = app.agent("lan", &["technology"]);
+    app.agent("former", &[]);
     let callers = callers(&app);
     let admin = callers.last().unwrap();
     // Begins when the others have ended, so that they stand beside each other.
@@ -368,6 +414,7 @@ fn every_route_answers_every_kind_of_principal_as_the_table_says() {
                     attached["id"].as_str().unwrap_or_default().to_owned(),
                     "00000000-0000-7000-8000-000000000000",
                 ),
+                "users" => ("former@centre.example".to_owned(), "nobody@centre.example"),
                 "api-clients" => (program.clone(), "00000000-0000-7000-8000-000000000000"),
                 "requesters" => {
                     let asker = "/api/v1/requesters?organisation=H57&email=lan@hue.example";

@@ -1,0 +1,157 @@
+//! `/me/sessions`, `/me/tokens`, and what administrators see of them.
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use validator::Validate;
+
+use super::answer::{self, Revealing, reveal_once};
+use super::extract::{Body, Call};
+use super::params::Params;
+use super::wire::{self, Line, WireInstant};
+use crate::error::{Error, Result};
+use crate::identity::credentials::{self, OwnCredential, TokenRequest};
+use crate::identity::token::Kind;
+use crate::identity::{Scope, accounts};
+use crate::store::{Db, Uid};
+
+#[derive(Serialize)]
+struct SessionOut {
+    id: Uid,
+    kind: Kind,
+    /// The one that was presented with this request.
+    current: bool,
+    /// Of a token.
+    name: Option<String>,
+    scopes: Option<Vec<Scope>>,
+    created_at: WireInstant,
+    expires_at: Option<WireInstant>,
+    last_used_at: Option<WireInstant>,
+    opened_from: Option<String>,
+    user_agent: Option<String>,
+}
+
+impl SessionOut {
+    fn new(row: OwnCredential, presented: Option<i64>) -> Self {
+        SessionOut {
+            id: row.uid,
+            kind: row.kind,
+            current: presented == Some(row.id),
+            scopes: row.limited_to(),
+            name: (row.kind == Kind::Token).then_some(row.name),
+            created_at: row.created_at.into(),
+            expires_at: row.expires_at.map(Into::into),
+            last_used_at: row.last_used_at.map(Into::into),
+            opened_from: row.opened_from,
+            user_agent: row.user_agent,
+        }
+    }
+}
+
+/// A page of what a person has open; `of` finds the person.
+async fn list(
+    call: Call,
+    request: HttpRequest,
+    kind: Option<Kind>,
+    of: impl FnOnce(&mut Db) -> Result<i64> + Send + 'static,
+) -> Result<HttpResponse> {
+    let mut params = Params::read(&request, &["limit", "cursor"]);
+    let (limit, cursor) = (params.limit(), params.cursor());
+    params.finish()?;
+    let times = (call.now, call.app.config.sign_in.session_life().idle);
+    let presented = call.staff()?.credential_id;
+    let work = move |conn: &mut Db| {
+        let user_id = of(conn)?;
+        credentials::list(conn, user_id, kind, times, cursor.as_deref(), limit)
+    };
+    let page = call.app.store.read(work).await?;
+    let page = page.map(|row| SessionOut::new(row, presented));
+    wire::list(&call, request.query_string(), page)
+}
+
+pub async fn list_own_sessions(call: Call, request: HttpRequest) -> Result<HttpResponse> {
+    let id = call.staff()?.user_id;
+    list(call, request, Some(Kind::Session), move |_| Ok(id)).await
+}
+
+pub async fn list_own_tokens(call: Call, request: HttpRequest) -> Result<HttpResponse> {
+    let id = call.staff()?.user_id;
+    list(call, request, Some(Kind::Token), move |_| Ok(id)).await
+}
+
+pub async fn list_user_sessions(
+    call: Call,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse> {
+    let of = move |conn: &mut Db| accounts::get(conn, &id).map(|account| account.id);
+    list(call, request, None, of).await
+}
+
+async fn end(call: Call, kind: Kind, id: String) -> Result<HttpResponse> {
+    let (staff, now) = (call.staff()?.clone(), call.now);
+    let work = move |conn: &mut Db| credentials::end(conn, &staff, kind, &id, now);
+    call.app.store.write(work).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub async fn end_own_session(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
+    end(call, Kind::Session, id.into_inner()).await
+}
+
+pub async fn revoke_own_token(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
+    end(call, Kind::Token, id.into_inner()).await
+}
+
+pub async fn end_other_sessions(call: Call) -> Result<HttpResponse> {
+    let (staff, now) = (call.staff()?.clone(), call.now);
+    let work = move |conn: &mut Db| credentials::end_sessions(conn, staff.user_id, staff.credential_id, now);
+    call.app.store.write(work).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub async fn end_user_sessions(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
+    let (staff, now) = (call.staff()?.clone(), call.now);
+    let work = move |conn: &mut Db| accounts::end_credentials(conn, &staff, &id, now);
+    call.app.store.write(work).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Debug, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct CreateToken {
+    #[validate(length(min = 1, max = 200))]
+    name: Line,
+    /// An empty list would be a token without limits.
+    #[validate(length(min = 1, max = 20))]
+    scopes: Option<Vec<Scope>>,
+    expires_at: Option<WireInstant>,
+}
+
+pub async fn create_own_token(call: Call, body: Body<CreateToken>) -> Result<HttpResponse> {
+    let given = body.value;
+    let request = TokenRequest {
+        name: given.name.0,
+        scopes: given.scopes,
+        expires_at: given.expires_at.map(|at| at.0),
+    };
+    reveal_once(&call, &body.bytes, move |tx| {
+        let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
+        let made = credentials::make_token(tx.conn, staff, &request, tx.now)?;
+        let out = |token: Option<&str>| {
+            let shown = json!({
+                "id": made.id,
+                "name": request.name,
+                "scopes": made.scopes,
+                "created_at": WireInstant(tx.now),
+                "expires_at": WireInstant(made.expires_at),
+                "token": token,
+            });
+            answer::json(201, Vec::new(), &shown)
+        };
+        Ok(Revealing {
+            shown: out(Some(made.secret.reveal()))?,
+            kept: out(None)?,
+        })
+    })
+    .await
+}
