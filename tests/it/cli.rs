@@ -81,6 +81,41 @@ fn last_line(printed: &str) -> &str {
 }
 
 #[test]
+fn a_password_is_set_from_standard_input_and_never_shown() {
+    let app = TestApp::start();
+    app.agent("lan", &[]);
+    let binary = Binary::on(&app.database.url);
+    let set = |email: &str, typed: &str| {
+        let mut child = binary
+            .command(&["user", "password", "--email", email])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let typed = format!("{typed}\n");
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), typed.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let (email, password) = ("lan@centre.example", "ba con vịt ngoài ao");
+    let done = set(email, password);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(text(&done.stdout), "The password is set.\n");
+    let login = serde_json::json!({ "email": email, "password": password });
+    app.anonymous().post("/api/v1/auth/login", &login).expect(200);
+    for refused in ["ngắn", "", "matkhau12345", "lan@centre.example"] {
+        let complaint = failure(&set(email, refused));
+        assert!(complaint.contains("password"), "{complaint}");
+    }
+    let unknown = failure(&set("nobody@centre.example", password));
+    assert!(
+        unknown.contains("no such user") && !unknown.contains(password),
+        "{unknown}"
+    );
+    app.anonymous().post("/api/v1/auth/login", &login).expect(200);
+}
+
+#[test]
 fn people_tokens_and_keys_are_made_while_a_server_runs_and_work_at_once() {
     let app = TestApp::start();
     let binary = Binary::on(&app.database.url);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use actix_web::http::StatusCode;
 use giaidap::http::routes::{Access, ROUTES};
 use giaidap::http::site::OPENAPI;
+use giaidap::identity::access::Action;
 use serde_json::{Value, json};
 
 use crate::support::client::Reply;
@@ -61,6 +62,23 @@ fn every_limited_operation_declares_how_it_refuses() {
             assert!(
                 statuses.iter().any(|status| status == refusal),
                 "{} does not declare {refusal}: run bin/complete-contract",
+                route.operation
+            );
+        }
+    }
+}
+
+/// A session or token of few scopes is refused where no scope is needed too; only who one is, it always learns.
+#[test]
+fn every_operation_that_needs_somebody_declares_whom_it_refuses() {
+    let contract = Contract::global();
+    let needs = |access| matches!(access, Access::Needs(action) if action != Action::ReadSelf);
+    for route in ROUTES.iter().filter(|route| needs(route.access)) {
+        let statuses = contract.statuses(route.method, route.path).unwrap();
+        for refusal in ["401", "403"] {
+            assert!(
+                statuses.iter().any(|status| status == refusal),
+                "{} does not declare {refusal}",
                 route.operation
             );
         }
