@@ -18,6 +18,8 @@ _keys = itertools.count(1)
 
 # Ids of examples in openapi.yaml, and what this server has in their place (bin/contract makes it).
 REAL = json.loads(os.environ.get("CONTRACT_REAL_IDS", "{}"))
+# The caller's own account and token: a run that locks itself out is refused everything from then on, and finds nothing.
+OWN = set(os.environ.get("CONTRACT_OWN_IDS", "").split())
 # Whom staff files for; an organisation's program files for itself.
 ORGANISATION = os.environ.get("CONTRACT_ORGANISATION")
 FOR_SOMEBODY = {"create_requester", "file_ticket", "file_open311_request", "match_sla_policy", "simulate_sla"}
