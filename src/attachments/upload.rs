@@ -4,7 +4,7 @@
 //! away at once; what a killed process leaves, the sweep finds by its row.
 use std::time::Duration;
 
-use actix_web::web::{Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 use futures_util::{Stream, StreamExt};
