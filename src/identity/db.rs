@@ -75,10 +75,11 @@ pub fn insert_credential(
     user_id: i64,
     scopes: &str,
     life: Life,
-) -> Result<()> {
+) -> Result<Uid> {
+    let uid = Uid::new();
     diesel::insert_into(credentials::table)
         .values((
-            credentials::uid.eq(Uid::new()),
+            credentials::uid.eq(uid),
             credentials::lookup.eq(secret.lookup()),
             credentials::secret_hash.eq(secret.hash()),
             credentials::kind.eq(secret.kind()),
@@ -89,7 +90,7 @@ pub fn insert_credential(
             credentials::expires_at.eq(life.to.map(Ts::from)),
         ))
         .execute(conn)?;
-    Ok(())
+    Ok(uid)
 }
 
 /// A session to be stored.

@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use crate::error::Result;
-use crate::identity::token::{Kind, Secret};
+use crate::identity::token::Kind;
 use crate::store::schema::credentials;
 use crate::store::{Db, MultiBackend, Ts, Uid};
 
@@ -104,32 +104,6 @@ pub fn revoke_all(
             .execute(conn)?;
     }
     Ok(ids.len())
-}
-
-pub struct NewToken<'a> {
-    pub user_id: i64,
-    pub name: &'a str,
-    pub scopes: &'a str,
-    pub created_at: DateTime<Utc>,
-    pub expires_at: DateTime<Utc>,
-}
-
-pub fn insert_token(conn: &mut Db, secret: &Secret, new: &NewToken<'_>) -> Result<Uid> {
-    let uid = Uid::new();
-    diesel::insert_into(credentials::table)
-        .values((
-            credentials::uid.eq(uid),
-            credentials::lookup.eq(secret.lookup()),
-            credentials::secret_hash.eq(secret.hash()),
-            credentials::kind.eq(secret.kind()),
-            credentials::name.eq(new.name),
-            credentials::user_id.eq(Some(new.user_id)),
-            credentials::scopes.eq(new.scopes),
-            credentials::created_at.eq(Ts::from(new.created_at)),
-            credentials::expires_at.eq(Some(Ts::from(new.expires_at))),
-        ))
-        .execute(conn)?;
-    Ok(uid)
 }
 
 pub fn find(conn: &mut Db, id: i64) -> Result<Option<OwnCredential>> {

@@ -4,9 +4,10 @@ mod db;
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::db::insert_credential;
 use super::security_log::note_credential;
 use super::token::{Kind, Secret};
-use super::{Scope, Staff};
+use super::{Life, Scope, Staff};
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
@@ -115,14 +116,12 @@ pub fn make_token(
     let scopes = scopes_of(staff, request)?;
     let expires_at = end_of(conn, staff, request, now)?;
     let secret = Secret::generate(Kind::Token)?;
-    let new = db::NewToken {
-        user_id: staff.user_id,
-        name: &request.name,
-        scopes: &scopes.as_deref().map(Scope::write_all).unwrap_or_default(),
-        created_at: now,
-        expires_at,
+    let stored = scopes.as_deref().map(Scope::write_all).unwrap_or_default();
+    let life = Life {
+        from: now,
+        to: Some(expires_at),
     };
-    let id = db::insert_token(conn, &secret, &new)?;
+    let id = insert_credential(conn, &secret, &request.name, staff.user_id, &stored, life)?;
     note_credential("token_made", staff.uid, id);
     Ok(MadeToken {
         id,

@@ -6,8 +6,7 @@ use super::login::Pending;
 use crate::error::Result;
 use crate::identity::Role;
 use crate::identity::db::User;
-use crate::identity::token::Kind;
-use crate::store::schema::{credentials, oidc_logins, users};
+use crate::store::schema::{oidc_logins, users};
 use crate::store::{Db, Ts};
 
 pub fn insert_login(conn: &mut Db, login: &Pending) -> Result<()> {
@@ -90,14 +89,4 @@ pub fn change_role(conn: &mut Db, user_id: i64, role: Role, now: DateTime<Utc>) 
         ))
         .execute(conn)?;
     Ok(())
-}
-
-pub fn end_sessions(conn: &mut Db, user_id: i64, now: DateTime<Utc>) -> Result<usize> {
-    let open = credentials::user_id
-        .eq(user_id)
-        .and(credentials::kind.eq(Kind::Session))
-        .and(credentials::revoked_at.is_null());
-    Ok(diesel::update(credentials::table.filter(open))
-        .set(credentials::revoked_at.eq(Some(Ts::from(now))))
-        .execute(conn)?)
 }

@@ -23,6 +23,7 @@ use self::verify::{Purpose, subject_of};
 use super::{Principal, Role, Scope};
 use crate::config::Oidc;
 use crate::error::{Error, Result, SignOnRefusal};
+use crate::identity::credentials;
 use crate::language::Language;
 use crate::store::Db;
 use crate::text::{breaks_a_line, nfc};
@@ -75,7 +76,7 @@ pub fn admit(
     let known = db::find_user(conn, &identity.issuer, &identity.subject)?;
     let Some(role) = identity.role else {
         if let Some(user) = known {
-            db::end_sessions(conn, user.id, now)?;
+            credentials::end_sessions(conn, user.id, None, now)?;
         }
         return Ok(Err(SignOnRefusal::NoRole));
     };
