@@ -49,7 +49,7 @@ impl App {
         let carrier = Carrier::from_config(&config)?;
         let vault = Vault::open(&config.attachments.store)?;
         let desk = Arc::new(Desk::new(&config));
-        let intake = Intake::start(&store, &desk)?;
+        let intake = Intake::start(&store, &desk, config.limits.filings_per_commit)?;
         let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
         let oidc = config.oidc.clone();
         let oidc = oidc.map(|settings| Provider::new(settings, &config.public_url));

@@ -81,6 +81,15 @@ pub struct LimitsOverrides {
         help_heading = "Settings"
     )]
     pub connections_per_worker: Option<usize>,
+    /// Questions that wait together and are filed in one commit; 1: a commit for each [default: 64]
+    #[arg(
+        long,
+        global = true,
+        env = "GIAIDAP_FILINGS_PER_COMMIT",
+        value_name = "N",
+        help_heading = "Settings"
+    )]
+    pub filings_per_commit: Option<usize>,
 }
 
 /// The settings in force.
@@ -94,6 +103,7 @@ pub struct Limits {
     pub body_timeout_ms: u64,
     pub idle_timeout_ms: u64,
     pub connections_per_worker: usize,
+    pub filings_per_commit: usize,
 }
 
 impl Limits {
@@ -119,6 +129,7 @@ impl Limits {
                 .connections_per_worker
                 .or(file.connections_per_worker)
                 .unwrap_or(10_000),
+            filings_per_commit: given.filings_per_commit.or(file.filings_per_commit).unwrap_or(64),
         };
         limits.check()?;
         Ok(limits)
@@ -144,6 +155,10 @@ impl Limits {
             if !(50..=600_000).contains(&value) {
                 return Err(invalid(name, "must be between 50 and 600000".into()));
             }
+        }
+        // A commit of more would make the others wait longer than it saves.
+        if !(1..=512).contains(&self.filings_per_commit) {
+            return Err(invalid("filings_per_commit", "must be between 1 and 512".into()));
         }
         if self.connections_per_worker == 0 {
             return Err(invalid("connections_per_worker", "must be at least 1".into()));

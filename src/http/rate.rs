@@ -225,6 +225,7 @@ mod tests {
             body_timeout_ms: 0,
             idle_timeout_ms: 0,
             connections_per_worker: 0,
+            filings_per_commit: 0,
         };
         (Brakes::new(&limits, &clock), clock)
     }

@@ -12,8 +12,6 @@ use crate::idempotency::Answer;
 use crate::store::{Backend, Store};
 use crate::tx::Desk;
 
-/// Questions per transaction.
-const BATCH: usize = 64;
 /// Questions that may wait before new ones are refused with 503.
 const BACKLOG: usize = 2048;
 
@@ -28,7 +26,7 @@ pub struct Intake {
 
 impl Intake {
     /// One thread on SQLite, whose writer is alone; two on PostgreSQL, so that one prepares while the other commits.
-    pub fn start(store: &Store, desk: &Arc<Desk>) -> Result<Intake> {
+    pub fn start(store: &Store, desk: &Arc<Desk>, filings_per_commit: usize) -> Result<Intake> {
         let (queue, waiting) = sync_channel(BACKLOG);
         let waiting = Arc::new(Mutex::new(waiting));
         let threads = match store.backend() {
@@ -39,7 +37,7 @@ impl Intake {
             let (store, desk, waiting) = (store.clone(), Arc::clone(desk), Arc::clone(&waiting));
             std::thread::Builder::new()
                 .name(format!("intake-{number}"))
-                .spawn(move || file_what_waits(&store, &desk, &waiting))
+                .spawn(move || file_what_waits(&store, &desk, &waiting, filings_per_commit))
                 .map_err(|cause| Error::internal("the intake cannot start", cause))?;
         }
         Ok(Intake { queue })
@@ -62,9 +60,9 @@ impl Intake {
     }
 }
 
-fn file_what_waits(store: &Store, desk: &Arc<Desk>, waiting: &Mutex<Receiver<Waiting>>) {
+fn file_what_waits(store: &Store, desk: &Arc<Desk>, waiting: &Mutex<Receiver<Waiting>>, at_most: usize) {
     loop {
-        let (filings, senders) = match next_batch(waiting) {
+        let (filings, senders) = match next_batch(waiting, at_most) {
             Some(batch) => batch,
             None => return,
         };
@@ -88,10 +86,10 @@ fn file_what_waits(store: &Store, desk: &Arc<Desk>, waiting: &Mutex<Receiver<Wai
     }
 }
 
-fn next_batch(waiting: &Mutex<Receiver<Waiting>>) -> Option<(Vec<Filing>, Vec<Teller>)> {
+fn next_batch(waiting: &Mutex<Receiver<Waiting>>, at_most: usize) -> Option<(Vec<Filing>, Vec<Teller>)> {
     let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
     let mut batch = vec![waiting.recv().ok()?];
-    while batch.len() < BATCH {
+    while batch.len() < at_most {
         match waiting.try_recv() {
             Ok(next) => batch.push(next),
             Err(_) => break,
