@@ -6,6 +6,7 @@
 mod attachments;
 mod bulk;
 mod limits;
+mod mail_transport;
 mod network;
 pub mod oidc;
 mod retention;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use attachments::{AttachmentStore, Attachments, AttachmentsOverrides, Bucket};
 pub use bulk::{Bulk, BulkOverrides};
 pub use limits::{Limits, LimitsOverrides};
+pub use mail_transport::{MailTransport, SmtpSecurity};
 pub use network::{Network, NetworkOverrides};
 pub use oidc::{Oidc, OidcOverrides};
 pub use retention::{Retention, RetentionOverrides};
@@ -222,27 +224,6 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
-/// How mails leave the house.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MailTransport {
-    /// `.eml` files in a folder: the embedded default.
-    Folder(PathBuf),
-    Smtp {
-        security: SmtpSecurity,
-        host: String,
-        port: u16,
-        credentials: Option<(String, String)>,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SmtpSecurity {
-    None,
-    /// Connect in the clear, then insist on STARTTLS; a server that does not offer it gets no mail.
-    StartTls,
-    Tls,
-}
-
 /// A setting that cannot be used; one clear line that names it.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -301,7 +282,7 @@ impl Config {
                     .or(file.database_allow_plaintext)
                     .unwrap_or(false),
             },
-            mail_transport: parse_mail_transport(&transport, &storage)?,
+            mail_transport: MailTransport::parse(&transport, &storage)?,
             attachments: Attachments::settle(given.attachments, file.attachments, &storage)?,
             storage,
             listen,
@@ -382,18 +363,7 @@ impl Config {
             storage: self.storage.display().to_string(),
             listen: self.listen,
             public_url: &self.public_url,
-            mail_transport: match &self.mail_transport {
-                MailTransport::Folder(folder) => format!("folder ({})", folder.display()),
-                MailTransport::Smtp {
-                    security,
-                    host,
-                    port,
-                    credentials,
-                } => {
-                    let login = if credentials.is_some() { "***:***@" } else { "" };
-                    format!("{}://{login}{host}:{port}", security.scheme())
-                }
-            },
+            mail_transport: self.mail_transport.masked(),
             mail_from: &self.mail_from,
             owner: self.owner.as_deref().unwrap_or(""),
             time_zone: self.time_zone.name(),
@@ -444,16 +414,6 @@ struct Effective<'a> {
     telemetry: &'a Telemetry,
 }
 
-impl SmtpSecurity {
-    fn scheme(self) -> &'static str {
-        match self {
-            SmtpSecurity::None => "smtp",
-            SmtpSecurity::StartTls => "smtp+starttls",
-            SmtpSecurity::Tls => "smtps",
-        }
-    }
-}
-
 fn invalid(name: &'static str, reason: String) -> ConfigError {
     ConfigError::Value { name, reason }
 }
@@ -470,83 +430,6 @@ fn read_file(path: &Path) -> Result<Overrides, ConfigError> {
 )]
 fn database_url_of_environment() -> Option<String> {
     std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())
-}
-
-fn parse_mail_transport(text: &str, storage: &Path) -> Result<MailTransport, ConfigError> {
-    if text == "folder" {
-        return Ok(MailTransport::Folder(storage.join("mails")));
-    }
-    let bad = |reason: &str| invalid("mail_transport", reason.to_owned());
-    let (scheme, rest) = text.split_once("://").ok_or_else(|| {
-        bad("want `folder`, smtp://HOST:PORT, smtp+starttls://HOST:PORT or smtps://HOST:PORT")
-    })?;
-    let (security, default_port) = match scheme {
-        "smtp" => (SmtpSecurity::None, 25),
-        "smtp+starttls" => (SmtpSecurity::StartTls, 587),
-        "smtps" => (SmtpSecurity::Tls, 465),
-        _ => return Err(bad("unknown scheme; want smtp, smtp+starttls or smtps")),
-    };
-    let rest = rest.trim_end_matches('/');
-    let (login, address) = match rest.rsplit_once('@') {
-        Some((login, address)) => (Some(login), address),
-        None => (None, rest),
-    };
-    let credentials = match login {
-        None => None,
-        Some(login) => {
-            let (user, password) = login
-                .split_once(':')
-                .ok_or_else(|| bad("want USER:PASSWORD before the @"))?;
-            Some((percent_decode(user), percent_decode(password)))
-        }
-    };
-    if credentials.is_some() && security == SmtpSecurity::None {
-        return Err(bad("a password needs smtp+starttls or smtps"));
-    }
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) => {
-            let port = port
-                .parse()
-                .ok()
-                .ok_or_else(|| bad("the port is not a number up to 65535"))?;
-            (host, port)
-        }
-        None => (address, default_port),
-    };
-    if host.is_empty() {
-        return Err(bad("the host is missing"));
-    }
-    Ok(MailTransport::Smtp {
-        security,
-        host: host.to_owned(),
-        port,
-        credentials,
-    })
-}
-
-/// `%XX` in a user name or password (RFC 3986); anything else stands for itself.
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let decoded = (first == b'%')
-            .then(|| {
-                tail.get(..2)
-                    .and_then(|hex| data_encoding::HEXLOWER_PERMISSIVE.decode(hex).ok())
-            })
-            .flatten();
-        match decoded {
-            Some(byte) => {
-                bytes.extend(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The URL with the password between `:` and `@` replaced, also one with a `/` or `?` that should have been encoded.
