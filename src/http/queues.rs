@@ -11,10 +11,12 @@ use super::wire::{self, WireInstant};
 use crate::calendars::Name;
 use crate::error::Result;
 use crate::idempotency::Answer;
+use crate::identity::Role;
 use crate::queues::{self, Queue, TopicView};
 use crate::sla::Priority;
 use crate::store::{Db, Uid};
 use crate::tickets::view::Reference;
+use crate::tickets::workload::{self, QueueAgent};
 use crate::tickets::{self, QueueSummary};
 
 #[derive(Serialize)]
@@ -107,6 +109,35 @@ impl SummaryOut {
     }
 }
 
+#[derive(Serialize)]
+struct QueueAgentOut {
+    id: Uid,
+    email: String,
+    name: String,
+    role: Role,
+    active: bool,
+    member: bool,
+    assigned: i64,
+    waiting_for_asker: i64,
+    breached: i64,
+}
+
+impl From<QueueAgent> for QueueAgentOut {
+    fn from(QueueAgent { person, workload }: QueueAgent) -> Self {
+        QueueAgentOut {
+            id: person.uid,
+            email: person.email,
+            name: person.name,
+            role: person.role,
+            active: person.active,
+            member: person.member,
+            assigned: workload.assigned,
+            waiting_for_asker: workload.waiting_for_asker,
+            breached: workload.breached,
+        }
+    }
+}
+
 pub async fn list_queues(call: Call, request: HttpRequest) -> Result<HttpResponse> {
     let (limit, cursor) = page_parameters(&request)?;
     let work = move |conn: &mut Db| queues::list_queues(conn, cursor.as_deref(), limit);
@@ -130,6 +161,20 @@ pub async fn summarise_queue(call: Call, id: web::Path<String>) -> Result<HttpRe
         Ok(SummaryOut::new(&queue, &summary))
     };
     Ok(HttpResponse::Ok().json(call.app.store.read_snapshot(work).await?))
+}
+
+pub async fn list_queue_agents(
+    call: Call,
+    request: HttpRequest,
+    id: web::Path<String>,
+) -> Result<HttpResponse> {
+    let (limit, cursor) = page_parameters(&request)?;
+    let work = move |conn: &mut Db| {
+        let queue = queues::get_queue(conn, &id)?;
+        workload::list_queue_agents(conn, queue.id, cursor.as_deref(), limit)
+    };
+    let page = call.app.store.read_snapshot(work).await?;
+    wire::list(&call, request.query_string(), page.map(QueueAgentOut::from))
 }
 
 pub async fn list_topics(call: Call, request: HttpRequest) -> Result<HttpResponse> {

@@ -115,6 +115,7 @@ pub const ROUTES: &[Route] = routes! {
     GET "/api/v1/queues" => list_queues = queues::list_queues, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}" => show_queue = queues::show_queue, Needs(A::ReadDirectory);
     GET "/api/v1/queues/{id}/summary" => summarise_queue = queues::summarise_queue, Needs(A::ReadQueueSummary);
+    GET "/api/v1/queues/{id}/agents" => list_queue_agents = queues::list_queue_agents, Needs(A::ReadQueueSummary);
     GET "/api/v1/queues/{id}/operational-target" => show_operational_target = operational_targets::show_operational_target, Needs(A::ReadRuleHistory);
     PUT "/api/v1/queues/{id}/operational-target" => replace_operational_target = operational_targets::replace_operational_target, Needs(A::ManageCalendars);
     POST "/api/v1/queues/{id}/next" => claim_next = operations::claim_next, Needs(A::ClaimNext);

@@ -25,6 +25,7 @@ pub mod sla;
 mod status_updates;
 pub mod terms;
 pub mod view;
+pub mod workload;
 
 use chrono::{DateTime, Utc};
 

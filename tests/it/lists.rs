@@ -112,11 +112,15 @@ fn every_list_can_be_followed_to_its_end() {
             )
             .expect(201);
     }
+    for name in ["an", "hung", "lan"] {
+        app.agent(name, &["technology"]);
+    }
     let path = path_of(&ticket);
     for (list, count) in [
         ("/api/v1/organisations".to_owned(), 123),
         ("/api/v1/topics".into(), 25),
         ("/api/v1/queues".into(), 5),
+        ("/api/v1/queues/technology/agents".into(), 3),
         ("/api/v1/calendars".into(), 1),
         ("/api/v1/sla-policies".into(), 1),
         (format!("{path}/messages"), 6),

@@ -45,6 +45,7 @@ mod plans;
 mod policies;
 mod policy_previews;
 mod preconditions;
+mod queue_agents;
 mod reach;
 mod readme;
 mod recount;

@@ -575,6 +575,7 @@ fn an_index_serves_every_question_on_a_hundred_thousand_tickets() {
     observer.list(&sup, &format!("{ticket}/events?limit=1"));
     observer.list(&sup, &format!("{ticket}/messages?limit=1"));
     observer.list(&sup, &format!("{ticket}/notes?limit=1"));
+    observer.list(&sup, "/api/v1/queues/technology/agents?limit=1");
     observer.watch("next", || lan.call("/api/v1/queues/technology/next").expect(200));
     observer.watch("filing", || file(&hue.with("Idempotency-Key", "key-1")));
     for filter in ["", "?state=dead", "?state=pending", "?ticket=GD-2018-004711"] {

@@ -324,6 +324,7 @@ CREATE INDEX tickets_breached ON tickets (filed_at DESC, id DESC) WHERE breached
 CREATE INDEX tickets_assignee ON tickets (assignee_id, filed_at DESC, id DESC) WHERE assignee_id IS NOT NULL;
 CREATE INDEX tickets_waiting_in_queue ON tickets (queue_id, urgency_at, priority DESC, id) WHERE state = 'queued';
 CREATE INDEX tickets_policy ON tickets (policy_version_id, id) WHERE state IN ('queued', 'assigned', 'waiting');
+CREATE INDEX tickets_held ON tickets (queue_id, assignee_id) WHERE state IN ('assigned', 'waiting');
 CREATE INDEX tickets_closing ON tickets (closes_at) WHERE closes_at IS NOT NULL;
 CREATE INDEX tickets_status_update ON tickets (status_update_at) WHERE status_update_at IS NOT NULL;
 CREATE INDEX tickets_retention ON tickets (closed_at) WHERE closed_at IS NOT NULL AND anonymised_at IS NULL;

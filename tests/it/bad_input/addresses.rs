@@ -254,6 +254,7 @@ fn a_rubbish_id_in_a_path_is_not_found() {
         "/api/v1/topics/{}",
         "/api/v1/queues/{}",
         "/api/v1/queues/{}/summary",
+        "/api/v1/queues/{}/agents",
         "/api/v1/calendars/{}",
         "/api/v1/sla-policies/{}",
         "/api/v1/deliveries/{}",

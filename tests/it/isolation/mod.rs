@@ -119,6 +119,7 @@ const EXPECTED: &[(&str, [u16; 9])] = &[
     ("list_queues", [200; 9]),
     ("show_queue", [200; 9]),
     ("summarise_queue", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
+    ("list_queue_agents", [403, 403, 403, 403, 200, 200, 200, 200, 200]),
     (
         "show_operational_target",
         [403, 403, 403, 403, 404, 404, 404, 404, 404],
