@@ -84,7 +84,7 @@ pub struct Line {
 type Problems = Vec<LineProblem>;
 
 /// For `fuzz/`.
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub fn is_readable(file: &[u8]) -> bool {
     read(file).is_ok()
 }

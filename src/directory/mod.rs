@@ -10,7 +10,7 @@ pub mod succession;
 use chrono::NaiveDate;
 
 pub use db::Organisation;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub use file::is_readable;
 pub use import::{ImportError, import_organisations};
 pub use requesters::{Requester, RequesterInput, list_requesters_by_email, remember_requester};

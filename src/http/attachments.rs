@@ -356,14 +356,14 @@ fn disposition(name: &str) -> String {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Whole,
     Range(Range<u64>),
     Unsatisfiable,
 }
 
 /// RFC 9110, section 14.2: one range of bytes. Several, and what cannot be read, are answered with the whole.
-fn asked_part(headers: &HeaderMap, tag: &str, size: u64) -> Part {
+pub(super) fn asked_part(headers: &HeaderMap, tag: &str, size: u64) -> Part {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     // A range of another version is none of this one (section 13.1.5).
     let is_other = headers.contains_key(IF_RANGE) && text(IF_RANGE) != Some(tag);

@@ -187,7 +187,7 @@ pub async fn bulk_tickets(
 }
 
 /// What is around the bodies.
-fn check(request: &BulkRequest) -> Result<()> {
+pub(super) fn check(request: &BulkRequest) -> Result<()> {
     let mut errors = Vec::new();
     let length = |code| FieldError::pointer("/items", code);
     match request.items.len() {

@@ -56,6 +56,12 @@ struct ChoiceIn {
     label: NameIn,
 }
 
+impl ReplaceCustomFields {
+    pub(super) fn into_fields(self) -> Vec<CustomField> {
+        self.custom_fields.into_iter().map(Into::into).collect()
+    }
+}
+
 impl From<CustomFieldIn> for CustomField {
     fn from(given: CustomFieldIn) -> Self {
         CustomField {
@@ -86,7 +92,7 @@ pub async fn replace_custom_fields(
     body: Body<ReplaceCustomFields>,
 ) -> Result<HttpResponse> {
     let seen = call.required_versions()?;
-    let fields: Vec<CustomField> = body.value.custom_fields.into_iter().map(Into::into).collect();
+    let fields = body.value.into_fields();
     write_once(&call, &body.bytes, move |tx| {
         topic_answer(fields::replace(tx, &id, &fields, seen.as_deref())?)
     })

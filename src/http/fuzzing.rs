@@ -1,20 +1,29 @@
-//! Doors for `fuzz/` to every parser that takes bytes from outside; built with the feature `fuzzing` only. Each must
-//! come back, whatever it is given, and what it accepts must mean the same when it is written and read again.
+//! Doors for `fuzz/` to every parser that takes bytes from outside; built for it (feature `fuzzing`) and for tests only.
+//! Each must come back, whatever it is given, and what it accepts must mean the same when it is written and read again.
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::http::Uri;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RANGE};
 use actix_web::test::TestRequest;
 
+use super::attachments::{Part, asked_part};
+use super::bulk::{self, BulkRequest};
+use super::custom_fields::ReplaceCustomFields;
 use super::params::Params;
 use super::policy_changes::PolicyIn;
 use super::tickets::FileTicketIn;
 use super::trace::{self, Trace};
 use super::{address, answer, extract};
+use crate::attachments::clean_name;
+use crate::attachments::sniff::{FileType, sniff};
 use crate::calendars::{csv, ical};
 use crate::directory;
+use crate::identity::clients::parse_network;
+use crate::identity::oidc::keys::{ALGORITHMS, KeySet};
+use crate::identity::oidc::verify;
 use crate::identity::token::{self, Presented};
 use crate::language::Language;
+use crate::queues::fields::check_definitions;
 use crate::store::page::{decode_cursor, encode_cursor};
 use crate::text::{fold, like_pattern, nfc};
 
@@ -36,6 +45,13 @@ pub const TARGETS: &[(&str, Parser)] = &[
     ("organisations_csv", organisations_csv),
     ("agency_code", agency_code),
     ("search_words", search_words),
+    ("file_type", file_type),
+    ("byte_range", byte_range),
+    ("bulk_request", bulk_request),
+    ("custom_fields", custom_fields),
+    ("network", network),
+    ("signed_token", signed_token),
+    ("key_set", key_set),
 ];
 
 fn text(bytes: &[u8]) -> &str {
@@ -151,4 +167,97 @@ fn search_words(bytes: &[u8]) {
     assert_eq!(fold(&folded), folded);
     assert_eq!(nfc(&nfc(given)), nfc(given));
     let _ = like_pattern(given);
+}
+
+/// The first line is the name, the rest the content.
+fn file_type(bytes: &[u8]) {
+    let name_ends = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(bytes.len());
+    let (name, content) = bytes.split_at(name_ends);
+    let name = clean_name(text(name));
+    assert!(!name.is_empty() && !name.contains(['/', '\\', '\n', '\r', '\0']));
+    assert_eq!(clean_name(&name), name);
+    if let Ok(found) = sniff(content, &name, &FileType::ALL) {
+        assert!(FileType::ALL.contains(&found));
+    }
+}
+
+fn byte_range(bytes: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(bytes) else {
+        return;
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(RANGE, value);
+    for size in [0, 1, 1000, u64::MAX] {
+        if let Part::Range(part) = asked_part(&headers, "\"1\"", size) {
+            assert!(part.start < part.end && part.end <= size);
+        }
+    }
+}
+
+fn bulk_request(bytes: &[u8]) {
+    if let Ok(request) = extract::parse_json::<BulkRequest>(bytes) {
+        let _ = bulk::check(&request);
+    }
+}
+
+fn custom_fields(bytes: &[u8]) {
+    if let Ok(given) = extract::parse_json::<ReplaceCustomFields>(bytes) {
+        let _ = check_definitions(&given.into_fields());
+    }
+}
+
+fn network(bytes: &[u8]) {
+    if let Some(network) = parse_network(text(bytes)) {
+        assert_eq!(parse_network(&network.to_string()), Some(network));
+    }
+}
+
+fn signed_token(bytes: &[u8]) {
+    let allowed: Vec<_> = ALGORITHMS.iter().map(|(_, algorithm)| *algorithm).collect();
+    let _ = verify::take_apart(text(bytes), &allowed);
+}
+
+fn key_set(bytes: &[u8]) {
+    if let Some(keys) = serde_json::from_slice(bytes).ok().as_ref().and_then(KeySet::read) {
+        for (_, algorithm) in ALGORITHMS {
+            let _ = keys.find(None, algorithm);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// What the fuzzer begins with, whole and broken off anywhere, and with each byte turned: the cheapest of hostile inputs.
+    #[test]
+    fn every_parser_survives_its_own_examples_broken() {
+        for (name, parse) in TARGETS {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("fuzz/corpus")
+                .join(name);
+            let examples: Vec<Vec<u8>> = std::fs::read_dir(&folder)
+                .unwrap_or_else(|cause| panic!("{}: {cause}", folder.display()))
+                .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+                .collect();
+            assert!(!examples.is_empty(), "{name} has no example");
+            for mut example in examples {
+                parse(&example);
+                for at in (0..example.len()).step_by(1 + example.len() / 200) {
+                    parse(&example[..at]);
+                    for turned in [0x00, 0x20, 0x80, 0xFF] {
+                        let kept = example[at];
+                        example[at] = kept ^ turned ^ 0x15;
+                        parse(&example);
+                        example[at] = kept;
+                    }
+                }
+            }
+        }
+    }
 }

@@ -18,7 +18,7 @@ mod deliveries;
 mod directory;
 mod directory_files;
 pub mod extract;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod guard;
 mod identity;

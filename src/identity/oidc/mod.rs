@@ -6,11 +6,11 @@
 //! without one does not come in and loses their sessions. No call to the provider is made inside a transaction.
 pub(crate) mod db;
 mod fetch;
-mod keys;
+pub(crate) mod keys;
 pub mod login;
 pub mod provider;
 mod roles;
-mod verify;
+pub(crate) mod verify;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

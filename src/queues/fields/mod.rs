@@ -101,7 +101,7 @@ pub fn replace(
     super::get_topic_view(tx.conn, topic)
 }
 
-fn check_definitions(fields: &[CustomField]) -> Vec<FieldError> {
+pub(crate) fn check_definitions(fields: &[CustomField]) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if fields.len() > MOST_FIELDS {
         let max = u64::try_from(MOST_FIELDS).unwrap_or(u64::MAX);
