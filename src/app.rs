@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::tickets::intake::Intake;
 use crate::tx::Desk;
+use crate::workers::{self, Hands};
 
 /// Everything that handlers and workers share.
 pub struct App {
@@ -76,6 +77,17 @@ impl App {
 
     /// Do what the workers would do at the clock's present time.
     pub async fn settle(&self) -> crate::error::Result<()> {
-        crate::workers::settle(&self.store, &self.desk, &self.clock, &self.carrier, &self.vault).await
+        workers::settle(&self.hands()).await
+    }
+
+    /// What the workers work with.
+    pub fn hands(&self) -> Hands {
+        Hands {
+            store: self.store.clone(),
+            desk: Arc::clone(&self.desk),
+            clock: self.clock.clone(),
+            carrier: self.carrier.clone(),
+            vault: self.vault.clone(),
+        }
     }
 }

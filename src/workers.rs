@@ -1,6 +1,5 @@
 //! The loops that carry out what requests left behind: mails, warnings and breaches, status updates, closings,
-//! old idempotency records, files that nobody needs, tickets whose
-//! time is over.
+//! old idempotency records, files that nobody needs, tickets whose time is over.
 //!
 //! Dull by design: each runs a public step until it finds nothing to do, then waits for its interval or the shutdown.
 //! An error is logged, counted and tried again; only a shutdown ends a loop. A loop that ends otherwise (it panicked)
@@ -30,15 +29,90 @@ use crate::tx::Desk;
 /// Mails that are sent at the same time.
 const MAILS_AT_ONCE: i64 = 8;
 
-/// How long each loop waits when there is nothing to do, and after an error.
-const OUTBOX_INTERVAL: Duration = Duration::from_secs(1);
-const NOTICES_INTERVAL: Duration = Duration::from_secs(5);
-const STATUS_UPDATES_INTERVAL: Duration = Duration::from_secs(30);
-const CLOSINGS_INTERVAL: Duration = Duration::from_secs(5);
-const RECOUNT_INTERVAL: Duration = Duration::from_secs(2);
-const ATTACHMENTS_INTERVAL: Duration = Duration::from_secs(60);
-const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
-const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+/// What one loop carries out, in the order in which one makes work for the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Job {
+    Recount,
+    Notices,
+    StatusUpdates,
+    Closings,
+    Outbox,
+    Retention,
+    Attachments,
+    Sweep,
+}
+
+impl Job {
+    const ALL: [Job; 8] = [
+        Job::Recount,
+        Job::Notices,
+        Job::StatusUpdates,
+        Job::Closings,
+        Job::Outbox,
+        Job::Retention,
+        Job::Attachments,
+        Job::Sweep,
+    ];
+
+    /// In metrics and log lines.
+    const fn name(self) -> &'static str {
+        match self {
+            Job::Recount => "recount",
+            Job::Notices => "notices",
+            Job::StatusUpdates => "status_updates",
+            Job::Closings => "closings",
+            Job::Outbox => "outbox",
+            Job::Retention => "retention",
+            Job::Attachments => "attachments",
+            Job::Sweep => "idempotency",
+        }
+    }
+
+    /// The wait when there is nothing to do, and after an error.
+    const fn interval(self) -> Duration {
+        Duration::from_secs(match self {
+            Job::Outbox => 1,
+            Job::Recount => 2,
+            Job::Notices | Job::Closings => 5,
+            Job::StatusUpdates => 30,
+            Job::Attachments => 60,
+            Job::Retention => 600,
+            Job::Sweep => 3600,
+        })
+    }
+
+    /// One step; how much it found to do.
+    async fn step(self, hands: &Hands) -> Result<usize> {
+        let Hands {
+            store,
+            desk,
+            clock,
+            carrier,
+            vault,
+        } = hands;
+        let now = clock.now();
+        match self {
+            Job::Recount => recount_step(store, desk, now).await,
+            Job::Notices => notice_step(store, desk, now).await,
+            Job::StatusUpdates => status_update_step(store, desk, now).await,
+            Job::Closings => close_step(store, desk, now).await,
+            Job::Outbox => carrier.step(store, clock, MAILS_AT_ONCE).await,
+            Job::Retention => retention_step(store, desk, now).await,
+            Job::Attachments => sweep_step(store, vault, now).await,
+            Job::Sweep => store.write(move |conn| sweep(conn, now)).await,
+        }
+    }
+}
+
+/// What the jobs work with.
+#[derive(Clone)]
+pub struct Hands {
+    pub store: Store,
+    pub desk: Arc<Desk>,
+    pub clock: Clock,
+    pub carrier: Carrier,
+    pub vault: Vault,
+}
 
 /// The running loops. Dropping this aborts them; the leases of what was being carried then run out by themselves.
 pub struct Workers {
@@ -48,27 +122,7 @@ pub struct Workers {
 
 impl Workers {
     /// Start every loop on the present async runtime.
-    pub fn start(
-        store: &Store,
-        desk: &Arc<Desk>,
-        clock: &Clock,
-        carrier: &Carrier,
-        vault: &Vault,
-        shutdown: &CancellationToken,
-    ) -> Workers {
-        // A series that appears with its first failure hides that failure from `increase()`.
-        for worker in [
-            "outbox",
-            "notices",
-            "status_updates",
-            "closings",
-            "recount",
-            "idempotency",
-            "attachments",
-            "retention",
-        ] {
-            metrics::counter!("giaidap_worker_failures_total", "worker" => worker).absolute(0);
-        }
+    pub fn start(hands: &Hands, shutdown: &CancellationToken) -> Workers {
         for outcome in ["sent", "again", "dead"] {
             metrics::counter!("giaidap_deliveries_total", "outcome" => outcome).absolute(0);
         }
@@ -76,46 +130,15 @@ impl Workers {
             loops: JoinSet::new(),
             shutdown: shutdown.clone(),
         };
-        let (s, c, mails) = (store.clone(), clock.clone(), carrier.clone());
-        workers.add("outbox", OUTBOX_INTERVAL, move || {
-            let (s, c, mails) = (s.clone(), c.clone(), mails.clone());
-            async move { mails.step(&s, &c, MAILS_AT_ONCE).await }
-        });
-        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
-        workers.add("notices", NOTICES_INTERVAL, move || {
-            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
-            async move { notice_step(&s, &d, now).await }
-        });
-        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
-        workers.add("status_updates", STATUS_UPDATES_INTERVAL, move || {
-            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
-            async move { status_update_step(&s, &d, now).await }
-        });
-        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
-        workers.add("closings", CLOSINGS_INTERVAL, move || {
-            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
-            async move { close_step(&s, &d, now).await }
-        });
-        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
-        workers.add("recount", RECOUNT_INTERVAL, move || {
-            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
-            async move { recount_step(&s, &d, now).await }
-        });
-        let (s, c) = (store.clone(), clock.clone());
-        workers.add("idempotency", SWEEP_INTERVAL, move || {
-            let (s, now) = (s.clone(), c.now());
-            async move { s.write(move |conn| sweep(conn, now)).await }
-        });
-        let (s, c, v) = (store.clone(), clock.clone(), vault.clone());
-        workers.add("attachments", ATTACHMENTS_INTERVAL, move || {
-            let (s, v, now) = (s.clone(), v.clone(), c.now());
-            async move { sweep_step(&s, &v, now).await }
-        });
-        let (s, c, d) = (store.clone(), clock.clone(), Arc::clone(desk));
-        workers.add("retention", RETENTION_INTERVAL, move || {
-            let (s, d, now) = (s.clone(), Arc::clone(&d), c.now());
-            async move { retention_step(&s, &d, now).await }
-        });
+        for job in Job::ALL {
+            // A series that appears with its first failure hides that failure from `increase()`.
+            metrics::counter!("giaidap_worker_failures_total", "worker" => job.name()).absolute(0);
+            let hands = hands.clone();
+            workers.add(job.name(), job.interval(), move || {
+                let hands = hands.clone();
+                async move { job.step(&hands).await }
+            });
+        }
         workers
     }
 
@@ -176,27 +199,15 @@ fn sweep(conn: &mut Db, now: DateTime<Utc>) -> Result<usize> {
     Ok(swept + identity::credentials::sweep_step(conn, now)?)
 }
 
-/// Do all that is to be done at the clock's present time: one worker's life in a call, for tests and the demo, which
+/// Do all that is to be done at the clock's present time: every worker's life in a call, for tests and the demo, which
 /// turn the clock by hand.
-pub async fn settle(
-    store: &Store,
-    desk: &Arc<Desk>,
-    clock: &Clock,
-    carrier: &Carrier,
-    vault: &Vault,
-) -> Result<()> {
-    let now = clock.now();
-    store.write(move |conn| sweep(conn, now)).await?;
+pub async fn settle(hands: &Hands) -> Result<()> {
     loop {
-        let now = clock.now();
-        let recounted = recount_step(store, desk, now).await?;
-        let noticed = notice_step(store, desk, now).await?;
-        let updated = status_update_step(store, desk, now).await?;
-        let closed = close_step(store, desk, now).await?;
-        let carried = carrier.step(store, clock, MAILS_AT_ONCE).await?;
-        let anonymised = retention_step(store, desk, now).await?;
-        let swept = sweep_step(store, vault, now).await?;
-        if recounted + noticed + updated + closed + carried + anonymised + swept == 0 {
+        let mut done = 0;
+        for job in Job::ALL {
+            done += job.step(hands).await?;
+        }
+        if done == 0 {
             return Ok(());
         }
     }

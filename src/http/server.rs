@@ -161,14 +161,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     site::metrics_handle();
-    let mut workers = Workers::start(
-        &app.store,
-        &app.desk,
-        &app.clock,
-        &app.carrier,
-        &app.vault,
-        &shutdown,
-    );
+    let mut workers = Workers::start(&app.hands(), &shutdown);
     let stopping = app.stopping.clone();
     let served = app.clone();
     let server = server(app, listener)?;

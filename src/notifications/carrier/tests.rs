@@ -19,7 +19,7 @@ use crate::store::{Json, StoreSettings, Ts};
 use crate::tickets::State;
 use crate::tickets::filing::{FileTicket, Filing, file_batch};
 use crate::tx::Desk;
-use crate::workers::settle;
+use crate::workers::{Hands, settle};
 
 /// A migrated and seeded house in a folder of its own, whose clock stands on a working day.
 struct House {
@@ -96,10 +96,14 @@ impl House {
 
     async fn settle(&self, carrier: &Carrier) {
         let place = AttachmentStore::Folder(self.folder.path().join("attachments"));
-        let vault = Vault::open(&place).unwrap();
-        settle(&self.store, &self.desk, &self.clock, carrier, &vault)
-            .await
-            .unwrap();
+        let hands = Hands {
+            store: self.store.clone(),
+            desk: Arc::clone(&self.desk),
+            clock: self.clock.clone(),
+            carrier: carrier.clone(),
+            vault: Vault::open(&place).unwrap(),
+        };
+        settle(&hands).await.unwrap();
     }
 
     async fn deliveries(&self) -> Vec<DeliveryRow> {
