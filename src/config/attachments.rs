@@ -9,36 +9,19 @@ use super::{ConfigError, invalid};
 use crate::attachments::sniff::FileType;
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct AttachmentsOverrides {
     /// folder (STORAGE/attachments) or s3://BUCKET[/PREFIX] [default: folder]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_ATTACHMENTS_STORE",
-        value_name = "URL",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_ATTACHMENTS_STORE", value_name = "URL")]
     #[serde(rename = "store")]
     pub attachments_store: Option<String>,
     /// Address of an S3-compatible store that is not Amazon's, http:// in private networks only [default: Amazon's]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_ATTACHMENTS_ENDPOINT",
-        value_name = "URL",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_ATTACHMENTS_ENDPOINT", value_name = "URL")]
     #[serde(rename = "endpoint")]
     pub attachments_endpoint: Option<String>,
     /// Region of the bucket [default: us-east-1]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_ATTACHMENTS_REGION",
-        value_name = "NAME",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_ATTACHMENTS_REGION", value_name = "NAME")]
     #[serde(rename = "region")]
     pub attachments_region: Option<String>,
     /// Access key of the bucket [default: the credentials of the machine]
@@ -47,8 +30,7 @@ pub struct AttachmentsOverrides {
         global = true,
         env = "GIAIDAP_ATTACHMENTS_ACCESS_KEY_ID",
         value_name = "ID",
-        hide_env_values = true,
-        help_heading = "Settings"
+        hide_env_values = true
     )]
     #[serde(rename = "access_key_id")]
     pub attachments_access_key_id: Option<String>,
@@ -58,8 +40,7 @@ pub struct AttachmentsOverrides {
         global = true,
         env = "GIAIDAP_ATTACHMENTS_SECRET_ACCESS_KEY",
         value_name = "SECRET",
-        hide_env_values = true,
-        help_heading = "Settings"
+        hide_env_values = true
     )]
     #[serde(rename = "secret_access_key")]
     pub attachments_secret_access_key: Option<String>,
@@ -68,8 +49,7 @@ pub struct AttachmentsOverrides {
         long,
         global = true,
         env = "GIAIDAP_ATTACHMENTS_MAX_BYTES",
-        value_name = "BYTES",
-        help_heading = "Settings"
+        value_name = "BYTES"
     )]
     #[serde(rename = "max_bytes")]
     pub attachments_max_bytes: Option<u64>,
@@ -78,8 +58,7 @@ pub struct AttachmentsOverrides {
         long,
         global = true,
         env = "GIAIDAP_ATTACHMENTS_MAX_PER_TICKET",
-        value_name = "N",
-        help_heading = "Settings"
+        value_name = "N"
     )]
     #[serde(rename = "max_per_ticket")]
     pub attachments_max_per_ticket: Option<u16>,
@@ -88,8 +67,7 @@ pub struct AttachmentsOverrides {
         long,
         global = true,
         env = "GIAIDAP_ATTACHMENTS_MAX_PER_MESSAGE",
-        value_name = "N",
-        help_heading = "Settings"
+        value_name = "N"
     )]
     #[serde(rename = "max_per_message")]
     pub attachments_max_per_message: Option<u16>,
@@ -99,8 +77,7 @@ pub struct AttachmentsOverrides {
         global = true,
         env = "GIAIDAP_ATTACHMENTS_TYPES",
         value_name = "LIST",
-        value_delimiter = ',',
-        help_heading = "Settings"
+        value_delimiter = ','
     )]
     #[serde(rename = "types")]
     pub attachments_types: Option<Vec<String>>,

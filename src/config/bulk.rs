@@ -8,16 +8,11 @@ use super::{ConfigError, invalid};
 const DEFAULT_BYTES: usize = 8 << 20;
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct BulkOverrides {
     /// Largest body of POST /api/v1/tickets/bulk in bytes [default: 8388608]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_MAX_BULK_BYTES",
-        value_name = "BYTES",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_MAX_BULK_BYTES", value_name = "BYTES")]
     pub max_bulk_bytes: Option<usize>,
 }
 

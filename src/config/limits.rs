@@ -7,88 +7,40 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, invalid};
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsOverrides {
     /// Requests a minute of one person or program; `requests_per_minute` of a program beats it; 0: no limit [default: 60000]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_REQUESTS_PER_MINUTE",
-        value_name = "N",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_REQUESTS_PER_MINUTE", value_name = "N")]
     pub requests_per_minute: Option<u32>,
     /// Requests a minute of one address without a valid credential; 0: no limit [default: 600]
     #[arg(
         long,
         global = true,
         env = "GIAIDAP_ANONYMOUS_REQUESTS_PER_MINUTE",
-        value_name = "N",
-        help_heading = "Settings"
+        value_name = "N"
     )]
     pub anonymous_requests_per_minute: Option<u32>,
     /// Largest head of a request in bytes [default: 32768]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_MAX_HEAD_BYTES",
-        value_name = "BYTES",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_MAX_HEAD_BYTES", value_name = "BYTES")]
     pub max_head_bytes: Option<usize>,
     /// Longest path with query of a request in bytes [default: 8192]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_MAX_ADDRESS_BYTES",
-        value_name = "BYTES",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_MAX_ADDRESS_BYTES", value_name = "BYTES")]
     pub max_address_bytes: Option<usize>,
     /// How long the head of a request may take [default: 5000]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_HEAD_TIMEOUT_MS",
-        value_name = "MS",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_HEAD_TIMEOUT_MS", value_name = "MS")]
     pub head_timeout_ms: Option<u64>,
     /// How long the body of a request may take [default: 20000]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_BODY_TIMEOUT_MS",
-        value_name = "MS",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_BODY_TIMEOUT_MS", value_name = "MS")]
     pub body_timeout_ms: Option<u64>,
     /// How long a connection may stand idle between two requests [default: 15000]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_IDLE_TIMEOUT_MS",
-        value_name = "MS",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_IDLE_TIMEOUT_MS", value_name = "MS")]
     pub idle_timeout_ms: Option<u64>,
     /// Open connections of one web thread, of which there is one per processor [default: 10000]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_CONNECTIONS_PER_WORKER",
-        value_name = "N",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_CONNECTIONS_PER_WORKER", value_name = "N")]
     pub connections_per_worker: Option<usize>,
     /// Questions that wait together and are filed in one commit; 1: a commit for each [default: 64]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_FILINGS_PER_COMMIT",
-        value_name = "N",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_FILINGS_PER_COMMIT", value_name = "N")]
     pub filings_per_commit: Option<usize>,
 }
 

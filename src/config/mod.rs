@@ -37,16 +37,11 @@ pub const DEFAULT_LOG: &str = "info";
 
 /// Settings as somebody gave them: on the command line, in the environment or in the file.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct Overrides {
     /// Optional TOML file with the settings below (keys with underscores)
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_CONFIG",
-        value_name = "FILE",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_CONFIG", value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
     /// Database: sqlite://PATH or postgres://USER@HOST/NAME [default: sqlite://STORAGE/giaidap.db]
@@ -55,36 +50,17 @@ pub struct Overrides {
         global = true,
         env = "GIAIDAP_DATABASE",
         value_name = "URL",
-        hide_env_values = true,
-        help_heading = "Settings"
+        hide_env_values = true
     )]
     pub database: Option<String>,
     /// Folder for the database, attachments and mails [default: giaidap-data]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_STORAGE",
-        value_name = "FOLDER",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_STORAGE", value_name = "FOLDER")]
     pub storage: Option<PathBuf>,
     /// Address to listen on [default: 127.0.0.1:8080]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_LISTEN",
-        value_name = "ADDR",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
     /// Address under which people reach the server, for links in mails [default: http://LISTEN]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_PUBLIC_URL",
-        value_name = "URL",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// folder (a folder of .eml files), smtp://[USER:PASSWORD@]HOST:PORT, smtp+starttls://… or smtps://… [default: folder]
     #[arg(
@@ -92,78 +68,35 @@ pub struct Overrides {
         global = true,
         env = "GIAIDAP_MAIL_TRANSPORT",
         value_name = "URL",
-        hide_env_values = true,
-        help_heading = "Settings"
+        hide_env_values = true
     )]
     pub mail_transport: Option<String>,
     /// Sender of all mails [default: giaidap@localhost]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_MAIL_FROM",
-        value_name = "ADDRESS",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_MAIL_FROM", value_name = "ADDRESS")]
     pub mail_from: Option<String>,
     /// Name of the centre in mails [default: as the language has it]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_OWNER",
-        value_name = "NAME",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_OWNER", value_name = "NAME")]
     pub owner: Option<String>,
     /// Time zone of dates that people read, and of the year in ticket numbers [default: Asia/Ho_Chi_Minh]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_TIME_ZONE",
-        value_name = "ZONE",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_TIME_ZONE", value_name = "ZONE")]
     pub time_zone: Option<String>,
     /// Database connections [default: 8]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_POOL_SIZE",
-        value_name = "N",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_POOL_SIZE", value_name = "N")]
     pub pool_size: Option<u32>,
     /// Allow a PostgreSQL on another host without TLS (private networks only) [default: false]
-    #[arg(long, global = true, env = "GIAIDAP_DATABASE_ALLOW_PLAINTEXT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Settings")]
+    #[arg(long, global = true, env = "GIAIDAP_DATABASE_ALLOW_PLAINTEXT", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub database_allow_plaintext: Option<bool>,
     /// Let agents see the tickets of all queues, not only of their own [default: false]
-    #[arg(long, global = true, env = "GIAIDAP_AGENTS_SEE_ALL_QUEUES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Settings")]
+    #[arg(long, global = true, env = "GIAIDAP_AGENTS_SEE_ALL_QUEUES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub agents_see_all_queues: Option<bool>,
     /// Largest request body in bytes [default: 1048576]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_MAX_BODY_BYTES",
-        value_name = "BYTES",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_MAX_BODY_BYTES", value_name = "BYTES")]
     pub max_body_bytes: Option<usize>,
     /// Log lines: text or json [default: text]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_LOG_FORMAT",
-        value_name = "FORMAT",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
     /// What is logged, as a tracing filter [default: info]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_LOG",
-        value_name = "FILTER",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     #[command(flatten)]
     pub bulk: BulkOverrides,

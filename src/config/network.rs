@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, invalid};
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkOverrides {
     /// Networks of reverse proxies whose `X-Forwarded-For` is believed, as CIDR, comma separated [default: none]
@@ -16,8 +17,7 @@ pub struct NetworkOverrides {
         global = true,
         env = "GIAIDAP_TRUSTED_PROXIES",
         value_name = "CIDR",
-        value_delimiter = ',',
-        help_heading = "Settings"
+        value_delimiter = ','
     )]
     pub trusted_proxies: Option<Vec<String>>,
     /// Origins of web pages that may call the API from a browser, comma separated [default: none]
@@ -26,8 +26,7 @@ pub struct NetworkOverrides {
         global = true,
         env = "GIAIDAP_CORS_ORIGINS",
         value_name = "ORIGIN",
-        value_delimiter = ',',
-        help_heading = "Settings"
+        value_delimiter = ','
     )]
     pub cors_origins: Option<Vec<String>>,
 }

@@ -9,6 +9,7 @@ use super::{ConfigError, invalid};
 use crate::identity::Role;
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct OidcOverrides {
     /// Issuer of the OpenID provider for logins, exactly as its metadata names it [default: none]
@@ -17,8 +18,7 @@ pub struct OidcOverrides {
         long = "oidc-issuer",
         global = true,
         env = "GIAIDAP_OIDC_ISSUER",
-        value_name = "URL",
-        help_heading = "Settings"
+        value_name = "URL"
     )]
     pub issuer: Option<String>,
     /// Name of this server at the provider
@@ -27,8 +27,7 @@ pub struct OidcOverrides {
         long = "oidc-client-id",
         global = true,
         env = "GIAIDAP_OIDC_CLIENT_ID",
-        value_name = "ID",
-        help_heading = "Settings"
+        value_name = "ID"
     )]
     pub client_id: Option<String>,
     /// Its secret; without one it is a public client, which PKCE alone protects [default: none]
@@ -38,8 +37,7 @@ pub struct OidcOverrides {
         global = true,
         env = "GIAIDAP_OIDC_CLIENT_SECRET",
         value_name = "SECRET",
-        hide_env_values = true,
-        help_heading = "Settings"
+        hide_env_values = true
     )]
     pub client_secret: Option<ClientSecret>,
     /// Scopes that a login asks for, comma separated [default: openid,profile,email]
@@ -49,8 +47,7 @@ pub struct OidcOverrides {
         global = true,
         env = "GIAIDAP_OIDC_SCOPES",
         value_name = "SCOPE",
-        value_delimiter = ',',
-        help_heading = "Settings"
+        value_delimiter = ','
     )]
     pub scopes: Option<Vec<String>>,
     /// Claim with a person's groups or roles, a dotted path such as realm_access.roles [default: roles]
@@ -59,8 +56,7 @@ pub struct OidcOverrides {
         long = "oidc-role-claim",
         global = true,
         env = "GIAIDAP_OIDC_ROLE_CLAIM",
-        value_name = "PATH",
-        help_heading = "Settings"
+        value_name = "PATH"
     )]
     pub role_claim: Option<String>,
     /// What a value of that claim means here, VALUE=ROLE, comma separated; the first that a person has counts [default: none]
@@ -70,8 +66,7 @@ pub struct OidcOverrides {
         global = true,
         env = "GIAIDAP_OIDC_ROLE_MAP",
         value_name = "VALUE=ROLE",
-        value_delimiter = ',',
-        help_heading = "Settings"
+        value_delimiter = ','
     )]
     pub role_map: Option<Vec<String>>,
     /// Role of whom the map gives none [default: none, they are refused]
@@ -80,12 +75,11 @@ pub struct OidcOverrides {
         long = "oidc-default-role",
         global = true,
         env = "GIAIDAP_OIDC_DEFAULT_ROLE",
-        value_name = "ROLE",
-        help_heading = "Settings"
+        value_name = "ROLE"
     )]
     pub default_role: Option<Role>,
     /// Add a person who has a role and is not known yet at their first login [default: false]
-    #[arg(id = "oidc_create_users", long = "oidc-create-users", global = true, env = "GIAIDAP_OIDC_CREATE_USERS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", help_heading = "Settings")]
+    #[arg(id = "oidc_create_users", long = "oidc-create-users", global = true, env = "GIAIDAP_OIDC_CREATE_USERS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub create_users: Option<bool>,
     /// Accept the provider's JWT access tokens for this audience as bearer tokens [default: none]
     #[arg(
@@ -93,8 +87,7 @@ pub struct OidcOverrides {
         long = "oidc-bearer-audience",
         global = true,
         env = "GIAIDAP_OIDC_BEARER_AUDIENCE",
-        value_name = "AUDIENCE",
-        help_heading = "Settings"
+        value_name = "AUDIENCE"
     )]
     pub bearer_audience: Option<String>,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, invalid};
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct RetentionOverrides {
     /// Days after which a closed or cancelled ticket loses its texts, persons and files [default: keep for ever]
@@ -12,8 +13,7 @@ pub struct RetentionOverrides {
         long,
         global = true,
         env = "GIAIDAP_RETENTION_TICKET_DAYS",
-        value_name = "DAYS",
-        help_heading = "Settings"
+        value_name = "DAYS"
     )]
     #[serde(rename = "ticket_days")]
     pub retention_ticket_days: Option<u32>,

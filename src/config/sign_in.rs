@@ -8,34 +8,22 @@ use crate::identity::Role;
 use crate::identity::sessions::SessionLife;
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct SignInOverrides {
     /// Hours after which a session ends, however busy it is [default: 12]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_SESSION_HOURS",
-        value_name = "HOURS",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_SESSION_HOURS", value_name = "HOURS")]
     pub session_hours: Option<u32>,
     /// Minutes after which a session that nobody uses ends [default: 60]
     #[arg(
         long,
         global = true,
         env = "GIAIDAP_SESSION_IDLE_MINUTES",
-        value_name = "MINUTES",
-        help_heading = "Settings"
+        value_name = "MINUTES"
     )]
     pub session_idle_minutes: Option<u32>,
     /// Characters that a new password must have at least [default: 12]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_PASSWORD_MIN_LENGTH",
-        value_name = "N",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_PASSWORD_MIN_LENGTH", value_name = "N")]
     pub password_min_length: Option<u32>,
     /// Roles that may do nothing but set up a second factor until they have one, comma separated [default: none]
     #[arg(
@@ -43,8 +31,7 @@ pub struct SignInOverrides {
         global = true,
         env = "GIAIDAP_REQUIRE_SECOND_FACTOR",
         value_name = "ROLE",
-        value_delimiter = ',',
-        help_heading = "Settings"
+        value_delimiter = ','
     )]
     pub require_second_factor: Option<Vec<Role>>,
 }

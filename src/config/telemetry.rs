@@ -5,25 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, invalid};
 
 #[derive(Debug, Clone, Default, Args, Deserialize)]
+#[command(next_help_heading = "Settings")]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryOverrides {
     /// OpenTelemetry collector that takes OTLP over HTTP (protobuf), e.g. http://127.0.0.1:4318 [default: none]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_OTLP_ENDPOINT",
-        value_name = "URL",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<String>,
     /// Name of this service in spans [default: giaidap]
-    #[arg(
-        long,
-        global = true,
-        env = "GIAIDAP_SERVICE_NAME",
-        value_name = "NAME",
-        help_heading = "Settings"
-    )]
+    #[arg(long, global = true, env = "GIAIDAP_SERVICE_NAME", value_name = "NAME")]
     pub service_name: Option<String>,
 }
 
