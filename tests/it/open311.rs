@@ -150,6 +150,31 @@ fn lists_are_bounded_by_90_days_and_filtered() {
 }
 
 #[test]
+fn what_is_named_again_is_shown_once_and_too_many_names_are_refused() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let first = hue.post("/api/v1/tickets", &question()).expect(201).body;
+    file(&hue, &[("service_code", "DIEMMAU"), ("description", "Hỏi.")]).expect(201);
+    let topic = hue.get("/api/v1/topics/DIEMMAU").expect(200).body["id"].clone();
+    let list = |query: String| hue.get(&format!("/open311/v2/requests.json?{query}"));
+    let count = |query: String| list(query).expect(200).body.as_array().unwrap().len();
+    assert_eq!(count("service_code=NGSP,NGSP".into()), 1);
+    let often = vec!["NGSP"; 1000].join(",");
+    assert_eq!(count(format!("service_code={often}&status=open,open")), 1);
+    let by_id = topic.as_str().unwrap();
+    assert_eq!(count(format!("service_code=DIEMMAU,{by_id},NGSP")), 2);
+    let (number, id) = (first["number"].as_str().unwrap(), first["id"].as_str().unwrap());
+    assert_eq!(count(format!("service_request_id={number},{id},{number}")), 1);
+
+    let many: Vec<String> = (0..201).map(|n| format!("T{n}")).collect();
+    let refused = list(format!("service_code={}", many.join(","))).expect(400);
+    let text = refused.body[0]["description"].as_str().unwrap();
+    assert!(text.starts_with("service_code: ") && text.contains("200"), "{text}");
+    let many: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
+    list(format!("service_request_id={}", many.join(","))).expect(400);
+}
+
+#[test]
 fn a_form_that_is_wrong_files_nothing_and_is_told_by_field() {
     let app = TestApp::start();
     let hue = app.organisation("H57");

@@ -1,4 +1,6 @@
 //! `POST requests`, `GET requests`, `GET requests/{service_request_id}` and `GET tokens/{token}`.
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -11,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::caller::{Caller, fields, find, respond};
 use super::format::{Format, Names};
 use crate::app::App;
-use crate::error::{Error, FieldCode, Resource, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::http::extract::{Upload, parse_json};
 use crate::http::tickets::FileTicketIn;
 use crate::http::wire::WireInstant;
@@ -325,16 +327,17 @@ fn show(format: Format, language: Language, found: &[TicketView]) -> Result<Http
     Ok(format.ok(format.list(REQUESTS, &requests)?))
 }
 
-/// By number or id, in the order asked; what is foreign or unknown is an error, as it is for one.
+/// By number or id, each once, in the order asked; what is foreign or unknown is an error, as it is for one.
 async fn find_requests(caller: &Caller, ids: Vec<String>) -> Result<Vec<TicketView>> {
     let principal = caller.admit(&[], Action::ReadTicket).await?;
     let (desk, now) = (caller.app.desk.clone(), caller.now);
     let work = move |conn: &mut Db| {
         let one = |id: &String| {
-            let ticket = get_for_reading(conn, &desk, &principal, id, Action::ReadTicket)?;
-            view::get_view(conn, &desk, ticket.id, now)
+            get_for_reading(conn, &desk, &principal, id, Action::ReadTicket).map(|ticket| ticket.id)
         };
-        ids.iter().map(one).collect::<Result<Vec<_>>>()
+        let mut found = ids.iter().map(one).collect::<Result<Vec<_>>>()?;
+        keep_first(&mut found);
+        view::list_views(conn, &desk, &found, now)
     };
     caller.app.store.read_snapshot(work).await
 }
@@ -346,7 +349,7 @@ pub async fn list_open311_requests(
 ) -> HttpResponse {
     respond(app, &request, &ending, async |caller, format| {
         let found = match caller.asked("service_request_id") {
-            Some(ids) => find_requests(caller, split(ids)).await?,
+            Some(ids) => find_requests(caller, split("service_request_id", ids, MOST_REQUESTS)?).await?,
             None => newest(caller).await?,
         };
         show(format, caller.language, &found)
@@ -354,87 +357,62 @@ pub async fn list_open311_requests(
     .await
 }
 
-fn split(list: &str) -> Vec<String> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .take(MOST_REQUESTS)
-        .map(str::to_owned)
-        .collect()
+/// What stands between the commas, each once. One more than `most` is refused, not left out in silence.
+fn split(name: &str, list: &str, most: usize) -> Result<Vec<String>> {
+    let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let mut parts: Vec<String> = parts.map(str::to_owned).collect();
+    keep_first(&mut parts);
+    if parts.len() > most {
+        let expected = format!("at most {most} of them");
+        return Err(Error::invalid_parameter(name, FieldCode::OutOfRange { expected }));
+    }
+    Ok(parts)
+}
+
+/// Whatever stands there again goes.
+fn keep_first<T: Clone + Eq + Hash>(items: &mut Vec<T>) {
+    let mut seen = HashSet::new();
+    items.retain(|item| seen.insert(item.clone()));
 }
 
 /// GeoReport v2: a span of 90 days or the first 1,000 requests, whichever is smaller.
 const LONGEST_SPAN_DAYS: i64 = 90;
 const MOST_REQUESTS: usize = 1000;
+/// As many services as one list may name.
+const MOST_SERVICES: usize = 200;
 
 async fn newest(caller: &Caller) -> Result<Vec<TicketView>> {
     let principal = caller.admit(&[], Action::ReadTicket).await?;
-    let (states, codes) = (
-        states(caller.asked("status"))?,
-        caller.asked("service_code").map(split),
-    );
+    let states = states(caller.asked("status"))?;
+    let codes = match caller.asked("service_code") {
+        Some(codes) => split("service_code", codes, MOST_SERVICES)?,
+        None => Vec::new(),
+    };
     let (from, to) = span(caller)?;
     let (desk, now) = (caller.app.desk.clone(), caller.now);
     let work = move |conn: &mut Db| {
-        let topic_ids = match &codes {
-            None => vec![None],
-            Some(codes) => codes
-                .iter()
-                .map(|code| {
-                    let topic = queues::find_topic(conn, code)?;
-                    topic
-                        .map(|topic| Some(topic.id))
-                        .ok_or(Error::NotFound(Resource::Topic))
-                })
-                .collect::<Result<_>>()?,
+        let filter = TicketFilter {
+            states,
+            topic_ids: queues::get_topic_ids(conn, &codes)?,
+            filed_from: Some(from),
+            filed_to: Some(to),
+            ..TicketFilter::default()
         };
-        let mut found = Vec::new();
-        for topic_id in topic_ids {
-            let filter = TicketFilter {
-                states: states.clone(),
-                topic_id,
-                filed_from: Some(from),
-                filed_to: Some(to),
-                ..TicketFilter::default()
-            };
-            found.extend(all(conn, &desk, &principal, filter, now)?);
-        }
-        found.sort_by_key(|view| std::cmp::Reverse((view.ticket.filed_at, view.ticket.id)));
-        found.truncate(MOST_REQUESTS);
-        Ok(found)
+        let question = TicketQuestion {
+            filter,
+            limit: i64::try_from(MOST_REQUESTS).unwrap_or(i64::MAX),
+            ..TicketQuestion::default()
+        };
+        let (page, _) = list::list_tickets(conn, &desk, &principal, &question, now)?;
+        Ok(page.items)
     };
     caller.app.store.read_snapshot(work).await
-}
-
-/// The newest requests that a filter admits, at most as many as are shown.
-fn all(
-    conn: &mut Db,
-    desk: &crate::tx::Desk,
-    principal: &Principal,
-    filter: TicketFilter,
-    now: DateTime<Utc>,
-) -> Result<Vec<TicketView>> {
-    let mut question = TicketQuestion {
-        filter,
-        limit: crate::store::page::MAX_LIMIT,
-        ..TicketQuestion::default()
-    };
-    let mut found = Vec::new();
-    while found.len() < MOST_REQUESTS {
-        let (page, _) = list::list_tickets(conn, desk, principal, &question, now)?;
-        found.extend(page.items);
-        question.cursor = page.next_cursor;
-        if question.cursor.is_none() {
-            break;
-        }
-    }
-    Ok(found)
 }
 
 fn states(asked: Option<&str>) -> Result<Vec<State>> {
     let Some(asked) = asked else { return Ok(Vec::new()) };
     let mut states = Vec::new();
-    for status in split(asked) {
+    for status in split("status", asked, MOST_SERVICES)? {
         match status.as_str() {
             "open" => states.extend(OPEN),
             "closed" => states.extend(CLOSED),
