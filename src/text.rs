@@ -10,7 +10,14 @@ pub fn nfc(text: &str) -> String {
 /// No part of one line of text: control characters, and the bidirectional controls that make a subject or a name read as
 /// what it is not (Unicode TR36, "Bidirectional Text Spoofing").
 pub fn breaks_a_line(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    is_no_text(letter) || matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// No part of any text that is stored: control characters, and the noncharacters, which are for a program's inside use
+/// only and make XML unreadable (Unicode, section 23.7; XML 1.0, section 2.2). Tab and line feed are the caller's to allow.
+pub fn is_no_text(letter: char) -> bool {
+    let is_noncharacter = matches!(letter, '\u{FDD0}'..='\u{FDEF}') || u32::from(letter) & 0xFFFE == 0xFFFE;
+    letter.is_control() || is_noncharacter
 }
 
 /// Text as people type it without accents: marks dropped, đ and its look-alikes as d, lower case, everything else a
@@ -59,6 +66,35 @@ mod tests {
         assert_eq!(fold("  Sở TT&TT -- H57.14 "), "so tt tt h57 14");
         assert_eq!(fold("Ðà Nẵng"), "da nang");
         assert_eq!(fold("!?"), "");
+    }
+
+    #[test]
+    fn noncharacters_are_no_text() {
+        for letter in [
+            '\0',
+            '\u{7F}',
+            '\u{85}',
+            '\u{FDD0}',
+            '\u{FDEF}',
+            '\u{FFFE}',
+            '\u{FFFF}',
+            '\u{1FFFE}',
+            '\u{10FFFF}',
+        ] {
+            assert!(is_no_text(letter) && breaks_a_line(letter), "{letter:?}");
+        }
+        for letter in [
+            'a',
+            'ệ',
+            '\u{FDCF}',
+            '\u{FDF0}',
+            '\u{FFFD}',
+            '\u{10000}',
+            '😀',
+            '\u{202E}',
+        ] {
+            assert!(!is_no_text(letter), "{letter:?}");
+        }
     }
 
     #[test]

@@ -138,6 +138,11 @@ fn log_to_stderr(config: &Config, is_server: bool) -> anyhow::Result<()> {
     };
     let filter =
         EnvFilter::try_new(filter).map_err(|cause| anyhow::anyhow!("setting `log` is not valid: {cause}"))?;
+    // Of each connection that sends no HTTP or goes away it writes an error: strangers could fill a disk with them.
+    let filter = match config.log.contains("actix_http") {
+        true => filter,
+        false => filter.add_directive("actix_http::h1::dispatcher=off".parse()?),
+    };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

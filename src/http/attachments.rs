@@ -6,13 +6,15 @@ use std::ops::Range;
 
 use actix_multipart::{Multipart, MultipartError};
 use actix_web::body::SizedStream;
-use actix_web::http::header::{ETAG, HeaderMap, IF_RANGE, RANGE};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_RANGE, RANGE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use super::answer::{self, etag, matches_etag};
-use super::extract::Call;
+use super::extract::{Call, announced_length};
 use super::messages::page_parameters;
 use super::wire::{self, WireInstant};
 use crate::attachments::sniff::FileType;
@@ -127,6 +129,9 @@ pub async fn attach_file(
     receive(call, request.headers().clone(), body, finish).await
 }
 
+/// What stands around a file in its form, at most: boundaries, the headers of the part, a long name.
+const WRAPPING: u64 = 64 << 10;
+
 /// As a task of its own: a request whose client goes away is dropped, and what it has begun must be taken away.
 async fn receive(
     call: Call,
@@ -145,6 +150,18 @@ async fn receive_whole(
     body: web::Payload,
     finish: impl FnOnce(&mut Tx<'_>, &Received) -> Result<Attachment> + Send + 'static,
 ) -> Result<HttpResponse> {
+    let is_form = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form = is_form.and_then(|value| value.split(';').next());
+    if !is_form.is_some_and(|label| label.trim().eq_ignore_ascii_case("multipart/form-data")) {
+        return Err(Error::UnsupportedMediaType {
+            expected: "multipart/form-data",
+        });
+    }
+    let most = call.app.config.attachments.max_bytes;
+    if announced_length(&headers).is_some_and(|length| length > most.saturating_add(WRAPPING)) {
+        let limit = usize::try_from(most).unwrap_or(usize::MAX);
+        return Err(Error::BodyTooLarge { limit });
+    }
     let received = take_part(&call, Multipart::new(&headers, body)).await?;
     // What was sent is its bytes and its name; the boundary between the parts differs each time.
     let key = call.key(format!("{}\n{}", received.sha256, received.name).as_bytes());
@@ -319,6 +336,11 @@ pub async fn download_attachment(
         let range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
         response.insert_header(("Content-Range", range));
     }
+    let uid = file.uid;
+    // Status and length are gone by then: all that can be done is to break off and say so here.
+    let content = content.inspect_err(
+        move |cause| tracing::error!(attachment = %uid, %cause, "a file could not be sent whole"),
+    );
     Ok(response.body(SizedStream::new(length, content)))
 }
 
@@ -331,18 +353,18 @@ fn download(status: u16, file: &Attachment, tag: &str) -> HttpResponseBuilder {
     response
         .content_type(media_type.unwrap_or("application/octet-stream"))
         .insert_header(("Content-Disposition", disposition(&file.name)))
-        .insert_header(("X-Content-Type-Options", "nosniff"))
         .insert_header(("Content-Security-Policy", "sandbox; default-src 'none'"))
         .insert_header(("Cache-Control", "private"))
         .insert_header(("Accept-Ranges", "bytes"))
-        // Compressed on the way it would be other bytes than those of the tag and the length.
+        // Compressed on the way it would be other bytes than those of the tag and the length. `context` takes it off.
         .insert_header(("Content-Encoding", "identity"))
         .insert_header((ETAG, tag.to_owned()));
     response
 }
 
 /// RFC 6266 with the name as RFC 8187 writes it; every byte that is no `attr-char` is encoded, so that no name can end
-/// the header or its parameter.
+/// the header or its parameter. Before it, for programs that do not know that form (curl does not), the name in ASCII
+/// (section 4.3 and appendix D).
 fn disposition(name: &str) -> String {
     let mut encoded = String::with_capacity(3 * name.len());
     for byte in name.bytes() {
@@ -352,7 +374,23 @@ fn disposition(name: &str) -> String {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    format!("attachment; filename*=UTF-8''{encoded}")
+    format!(
+        "attachment; filename=\"{}\"; filename*=UTF-8''{encoded}",
+        plain_name(name)
+    )
+}
+
+/// The name without marks; for what has no letter in ASCII, and what readers of such a name read differently, a line.
+fn plain_name(name: &str) -> String {
+    let letters = name.nfd().filter(|letter| !is_combining_mark(*letter));
+    let plain = letters.map(|letter| match letter {
+        'đ' => 'd',
+        'Đ' => 'D',
+        '"' | '\\' | '%' | '/' => '_',
+        ' '..='~' => letter,
+        _ => '_',
+    });
+    plain.collect()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -409,12 +447,13 @@ mod tests {
     fn a_name_cannot_leave_its_parameter() {
         assert_eq!(
             disposition("Công văn \"1\".pdf"),
-            "attachment; filename*=UTF-8''C%C3%B4ng%20v%C4%83n%20%221%22.pdf"
+            "attachment; filename=\"Cong van _1_.pdf\"; filename*=UTF-8''C%C3%B4ng%20v%C4%83n%20%221%22.pdf"
         );
         assert_eq!(
             disposition("a;b\r\nX: y"),
-            "attachment; filename*=UTF-8''a%3Bb%0D%0AX%3A%20y"
+            "attachment; filename=\"a;b__X: y\"; filename*=UTF-8''a%3Bb%0D%0AX%3A%20y"
         );
+        assert_eq!(plain_name("Đường %41\\文.txt"), "Duong _41__.txt");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -286,6 +286,8 @@ fn is_json_type(media_type: &str) -> bool {
 struct BodyLimits {
     bytes: usize,
     patience: Duration,
+    /// How large the caller says it is.
+    announced: Option<u64>,
 }
 
 impl BodyLimits {
@@ -294,14 +296,27 @@ impl BodyLimits {
         BodyLimits {
             bytes: app.map_or(0, |app| app.config.max_body_bytes),
             patience: app.map_or(Duration::ZERO, |app| app.config.limits.body_timeout()),
+            announced: announced_length(request.headers()),
         }
     }
+}
+
+/// `Content-Length`, where there is one.
+pub fn announced_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// What is read and thrown away beyond the limit, so that a client that still sends can read the refusal.
 const DRAIN_BYTES: usize = 32 << 20;
 
 async fn read_in_time(payload: Payload, limits: BodyLimits) -> Result<web::Bytes> {
+    // Before any of it is asked for: the connection is closed behind the answer, and what comes meanwhile thrown away.
+    if limits
+        .announced
+        .is_some_and(|length| !usize::try_from(length).is_ok_and(|length| length <= limits.bytes))
+    {
+        return Err(Error::BodyTooLarge { limit: limits.bytes });
+    }
     let late = |_| Error::Malformed {
         reason: format!("the body took longer than {} ms", limits.patience.as_millis()),
     };

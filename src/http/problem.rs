@@ -260,6 +260,17 @@ pub fn describe(error: &Error, language: Language) -> (StatusCode, Vec<String>) 
     (kind_of(error).status, texts)
 }
 
+/// In how many seconds the same request may do better, where it may.
+pub fn retry_after(error: &Error) -> Option<u64> {
+    match error {
+        Error::TooManyAttempts { retry_after } => Some(*retry_after),
+        Error::TooManyRequests { retry_after_seconds } => Some(*retry_after_seconds),
+        Error::InProgress => Some(1),
+        Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => Some(2),
+        _ => None,
+    }
+}
+
 fn wire_field(field: &FieldError, language: Language) -> WireFieldError {
     let (pointer, parameter) = match &field.place {
         Place::Pointer(pointer) => (Some(pointer.clone()), None),
@@ -310,8 +321,8 @@ pub fn field_detail(code: &FieldCode, language: Language) -> String {
             format!("Too long; at most {max}."),
         ),
         FieldCode::ControlCharacter => say(
-            "Có ký tự điều khiển.".into(),
-            "It holds a control character.".into(),
+            "Có ký tự điều khiển hoặc mã không phải ký tự.".into(),
+            "It holds a control character or a noncharacter.".into(),
         ),
         FieldCode::InvalidFormat { expected } => say(
             format!("Sai định dạng; cần: {expected}."),
@@ -736,6 +747,9 @@ impl ResponseError for Error {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        if let Some(seconds) = retry_after(self) {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
         match self {
             _ if self.status_code() == StatusCode::UNAUTHORIZED => {
                 response.insert_header((
@@ -743,20 +757,8 @@ impl ResponseError for Error {
                     HeaderValue::from_static("Bearer realm=\"giaidap\""),
                 ));
             }
-            Error::TooManyAttempts { retry_after } => {
-                response.insert_header((RETRY_AFTER, *retry_after));
-            }
-            Error::InProgress => {
-                response.insert_header((RETRY_AFTER, HeaderValue::from_static("1")));
-            }
-            Error::Unavailable { .. } | Error::OutcomeUnknown { .. } | Error::TransactionLost { .. } => {
-                response.insert_header((RETRY_AFTER, HeaderValue::from_static("2")));
-            }
             Error::RangeNotSatisfiable { size } => {
                 response.insert_header(("Content-Range", format!("bytes */{size}")));
-            }
-            Error::TooManyRequests { retry_after_seconds } => {
-                response.insert_header((RETRY_AFTER, retry_after_seconds.to_string()));
             }
             Error::MethodNotAllowed { allowed } => {
                 response.insert_header(("Allow", allowed.as_str()));

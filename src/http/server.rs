@@ -24,6 +24,10 @@ use crate::workers::Workers;
 /// How long accepted requests and the workers' present steps may take after a shutdown began.
 const SHUTDOWN_SECONDS: u64 = 25;
 
+/// How long a connection that is closed with a body unread still takes bytes, and throws them away, so that a caller that
+/// is sending can read why.
+const LINGER: Duration = Duration::from_secs(3);
+
 /// How often the samples of histograms are counted into their buckets. Until then each is kept, and where nobody asks
 /// for `/metrics` nothing else would ever count them.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -67,6 +71,7 @@ pub fn server(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Ser
         .workers(worker_threads())
         .client_request_timeout(limits.head_timeout())
         .keep_alive(limits.idle_timeout())
+        .client_disconnect_timeout(LINGER)
         .max_connections(limits.connections_per_worker)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()

@@ -137,7 +137,7 @@ impl AskedFilter {
         }
         if let Some(code) = self.topic {
             let found = queues::find_topic(conn, &code)?;
-            filter.topic_id = Some(found.ok_or_else(|| unknown("topic"))?.id);
+            filter.topic_ids = vec![found.ok_or_else(|| unknown("topic"))?.id];
         }
         if let Some(code) = self.organisation {
             let found = directory::find_organisation(conn, &code)?;

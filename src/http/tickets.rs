@@ -24,7 +24,7 @@ use crate::identity::access::Action;
 use crate::language::Language;
 use crate::sla::Priority;
 use crate::store::{Db, Uid};
-use crate::text::nfc;
+use crate::text::{is_no_text, nfc};
 use crate::tickets::filing::{FileTicket, Filing};
 use crate::tickets::lifecycle::{Channel, Operation, Outcome, State};
 use crate::tickets::view::{self, Reference, TicketView};
@@ -124,7 +124,7 @@ pub(super) fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
 
 /// At most 50 members, names of at most 64 characters, whose values are strings, numbers or booleans; fields per topic come with their definitions.
 pub(super) fn custom_fields(fields: &Map<String, Value>) -> std::result::Result<(), ValidationError> {
-    let is_text = |text: &str, max| text.chars().count() <= max && !text.chars().any(char::is_control);
+    let is_text = |text: &str, max| text.chars().count() <= max && !text.chars().any(is_no_text);
     let is_fine = fields.iter().all(|(name, value)| {
         !name.is_empty()
             && is_text(name, 64)

@@ -16,7 +16,7 @@ use validator::ValidateLength;
 use super::extract::Call;
 use crate::error::Result;
 use crate::store::page::Page;
-use crate::text::{breaks_a_line, nfc};
+use crate::text::{breaks_a_line, is_no_text, nfc};
 
 /// A structure from a JSON object. Derived code would take an array of its fields too, which the contract does not.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -105,11 +105,11 @@ where
     }
 }
 
-/// One line of text: NFC, trimmed, no control characters at all.
+/// One line of text: NFC, trimmed, no control characters and no noncharacters at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Line(pub String);
 
-/// Text of several lines: NFC, trimmed, CRLF as LF, no control characters but tab and line feed.
+/// Text of several lines: NFC, trimmed, CRLF as LF, no control characters but tab and line feed, no noncharacters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Prose(pub String);
 
@@ -129,7 +129,7 @@ impl<'de> Deserialize<'de> for Prose {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let text = nfc(text.replace("\r\n", "\n").trim());
-        let forbidden = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
+        let forbidden = |letter: char| is_no_text(letter) && letter != '\n' && letter != '\t';
         if text.chars().any(forbidden) {
             Err(D::Error::custom("control_character"))
         } else {

@@ -92,6 +92,14 @@ pub fn find_topic_by_code(conn: &mut Db, code: &str) -> Result<Option<Topic>> {
         .optional()?)
 }
 
+/// The inside keys of topics with these codes or UUIDs.
+pub fn list_topic_keys(conn: &mut Db, codes: &[String], uids: &[Uid]) -> Result<Vec<(i64, Uid, String)>> {
+    Ok(topics::table
+        .filter(topics::code.eq_any(codes).or(topics::uid.eq_any(uids)))
+        .select((topics::id, topics::uid, topics::code))
+        .load(conn)?)
+}
+
 /// Lock a topic's own row for the rest of the transaction, not against those who only refer to it. SQLite needs no lock.
 pub fn lock_topic(conn: &mut Db, id: i64) -> Result<Topic> {
     let topic = topics::table.find(id);

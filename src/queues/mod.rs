@@ -32,6 +32,27 @@ pub fn find_topic(conn: &mut Db, id: &str) -> Result<Option<Topic>> {
     }
 }
 
+/// The inside keys of all these topics, named by code or UUID.
+pub fn get_topic_ids(conn: &mut Db, named: &[String]) -> Result<Vec<i64>> {
+    if named.is_empty() {
+        return Ok(Vec::new());
+    }
+    let uid_of = |name: &str| uuid::Uuid::parse_str(name).ok().map(Uid);
+    let uids: Vec<Uid> = named.iter().filter_map(|name| uid_of(name)).collect();
+    let known = db::list_topic_keys(conn, named, &uids)?;
+    let id_of = |name: &String| {
+        let wanted = uid_of(name);
+        let mut found = known
+            .iter()
+            .filter(|(_, uid, code)| wanted.map_or(code == name, |wanted| *uid == wanted));
+        found
+            .next()
+            .map(|(id, ..)| *id)
+            .ok_or(Error::NotFound(Resource::Topic))
+    };
+    named.iter().map(id_of).collect()
+}
+
 /// Where a question goes, of all queues by their keys: its topic's queue, else the default queue.
 pub fn route<'q>(queues: &'q HashMap<i64, Queue>, topic: Option<&Topic>) -> Result<&'q Queue> {
     match topic {

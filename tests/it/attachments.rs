@@ -104,14 +104,24 @@ fn a_file_is_sent_named_in_a_question_and_downloaded_as_it_was() {
         ("content-type", "application/pdf"),
         (
             "content-disposition",
-            "attachment; filename*=UTF-8''C%C3%B4ng%20v%C4%83n%2012.pdf",
+            "attachment; filename=\"Cong van 12.pdf\"; filename*=UTF-8''C%C3%B4ng%20v%C4%83n%2012.pdf",
         ),
         ("x-content-type-options", "nosniff"),
+        ("accept-ranges", "bytes"),
         ("cache-control", "private"),
         ("content-length", &PDF.len().to_string()),
     ] {
         assert_eq!(got.header(name), Some(value), "{name}");
     }
+    assert_eq!(got.header("content-encoding"), None);
+    let packed = lan
+        .with("Accept-Encoding", "gzip")
+        .get(&format!("{path}/content"))
+        .expect(200);
+    assert_eq!(
+        (packed.text.as_bytes(), packed.header("content-encoding")),
+        (PDF, None)
+    );
     assert!(got.header("content-security-policy").unwrap().contains("sandbox"));
     let tag = format!("\"{}\"", meta["sha256"].as_str().unwrap());
     assert_eq!(got.header("etag"), Some(tag.as_str()));
@@ -173,6 +183,11 @@ fn what_runs_or_is_not_what_it_is_called_is_refused_and_nothing_is_left() {
     let (content_type, body) = form(&[("file", "a.txt", b"xxxxxxxxxxxxxxxxxx")]);
     let cut = hue.post_raw(FILES, &content_type, &body[..body.len() - 20]);
     assert_eq!(cut.expect(400).problem(), "malformed-request");
+    let mixed = content_type.replace("form-data", "mixed");
+    assert_eq!(
+        hue.post_raw(FILES, &mixed, &body).expect(415).problem(),
+        "unsupported-media-type"
+    );
     assert_eq!(
         hue.post(FILES, &json!({})).expect(415).problem(),
         "unsupported-media-type"

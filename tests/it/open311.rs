@@ -1,4 +1,5 @@
 //! The Open311 façade: the same tickets, in the form of GeoReport v2.
+use giaidap::config::{LimitsOverrides, Overrides};
 use giaidap::http::routes::{Access, ROUTES};
 use giaidap::identity::Scope;
 use serde_json::json;
@@ -150,21 +151,102 @@ fn lists_are_bounded_by_90_days_and_filtered() {
 }
 
 #[test]
+fn what_is_named_again_is_shown_once_and_too_many_names_are_refused() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let first = hue.post("/api/v1/tickets", &question()).expect(201).body;
+    file(&hue, &[("service_code", "DIEMMAU"), ("description", "Hỏi.")]).expect(201);
+    let topic = hue.get("/api/v1/topics/DIEMMAU").expect(200).body["id"].clone();
+    let list = |query: String| hue.get(&format!("/open311/v2/requests.json?{query}"));
+    let count = |query: String| list(query).expect(200).body.as_array().unwrap().len();
+    assert_eq!(count("service_code=NGSP,NGSP".into()), 1);
+    let often = vec!["NGSP"; 1000].join(",");
+    assert_eq!(count(format!("service_code={often}&status=open,open")), 1);
+    let by_id = topic.as_str().unwrap();
+    assert_eq!(count(format!("service_code=DIEMMAU,{by_id},NGSP")), 2);
+    let (number, id) = (first["number"].as_str().unwrap(), first["id"].as_str().unwrap());
+    assert_eq!(count(format!("service_request_id={number},{id},{number}")), 1);
+
+    let many: Vec<String> = (0..201).map(|n| format!("T{n}")).collect();
+    let refused = list(format!("service_code={}", many.join(","))).expect(400);
+    let text = refused.body[0]["description"].as_str().unwrap();
+    assert!(
+        text.starts_with("service_code: ") && text.contains("200"),
+        "{text}"
+    );
+    let many: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
+    list(format!("service_request_id={}", many.join(","))).expect(400);
+}
+
+#[test]
+fn too_many_requests_are_told_when_to_come_again_in_the_form_that_was_asked_for() {
+    let app = TestApp::start_with(&Overrides {
+        limits: LimitsOverrides {
+            requests_per_minute: Some(1),
+            anonymous_requests_per_minute: Some(2),
+            ..LimitsOverrides::default()
+        },
+        ..Overrides::default()
+    });
+    let (hue, nobody) = (app.organisation("H57"), app.anonymous());
+    hue.get("/open311/v2/requests.xml").expect(200);
+    let refused = hue.get("/open311/v2/requests.xml").expect(429);
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    assert!(refused.text.contains("<errors><error><code>429</code>"));
+    nobody.get("/open311/v2/services.json").expect(200);
+    nobody.get("/open311/v2/requests.json").expect(403);
+    let refused = nobody.get("/open311/v2/requests.json").expect(429);
+    assert_eq!(refused.body[0]["code"], 429);
+    assert_eq!(refused.header("retry-after"), Some("30"));
+    // Nobody asks there in a form of the façade before the limit is looked at.
+    let refused = nobody.get("/open311/v2/services.json").expect(429);
+    assert_eq!(refused.problem(), "too-many-requests");
+    assert_eq!(refused.header("retry-after"), Some("30"));
+}
+
+#[test]
 fn a_form_that_is_wrong_files_nothing_and_is_told_by_field() {
     let app = TestApp::start();
     let hue = app.organisation("H57");
     for (form, named) in [
         ("description=a", "service_code"),
         ("service_code=NGSP", "description"),
-        ("service_code=NONE&description=a", "/topic"),
-        ("service_code=NGSP&description=a%00", "/body"),
-        ("service_code=NGSP&description=a&email=x", "/requester/email"),
+        ("service_code=NONE&description=a", "service_code"),
+        ("service_code=NGSP&description=a%00", "description"),
+        ("service_code=NGSP&description=a%EF%BF%BF", "description"),
+        ("service_code=NGSP&description=%ff%fe", "description"),
+        ("service_code=NGSP&description=%ED%A0%80", "description"),
+        ("service_code=NGSP&description=a&description=b", "description"),
+        (
+            "service_code=NGSP&description=a&attribute[x]=1&attribute[x]=2",
+            "attribute[x]",
+        ),
+        (
+            "service_code=NGSP&description=a&attribute[x][]=1",
+            "attribute[x][]",
+        ),
+        ("service_code=NGSP&description=a&attribute=1", "attribute"),
+        ("service_code=NGSP&description=a&email=x", "email"),
+        (
+            "service_code=NGSP&description=a&email=a%40b.example&phone=%01",
+            "phone",
+        ),
+        ("service_code=NGSP&description=a&lat=999&long=1", "lat"),
+        ("service_code=NGSP&description=a&lat=16&long=x", "long"),
+        ("service_code=NGSP&description=a&lat=16", "long"),
+        ("service_code=NGSP&description=a&lat=NaN&long=1", "lat"),
     ] {
         let path = "/open311/v2/requests.json";
         let refused = hue.post_raw(path, FORM, form.as_bytes()).expect(400);
         let text = refused.body[0]["description"].as_str().unwrap();
-        assert!(text.contains(named), "{text}");
+        assert!(text.starts_with(&format!("{named}: ")), "{form}: {text}");
+        assert_eq!(refused.body.as_array().unwrap().len(), 1, "{form}");
     }
+    let path = "/open311/v2/requests.json";
+    let raw = b"service_code=NGSP&description=\xff";
+    hue.post_raw(path, FORM, raw).expect(400);
+    hue.get(&format!("{path}?status=open&status=closed")).expect(400);
+    hue.get(&format!("{path}?status=%ff")).expect(400);
     hue.post_raw("/open311/v2/requests.json", "application/json", b"{}")
         .expect(415);
     hue.post_raw("/open311/v2/requests.yaml", FORM, b"x=1")
@@ -221,6 +303,7 @@ fn the_custom_fields_of_a_topic_are_the_attributes_of_its_service() {
         { "code": "dossier", "type": "text", "label": label("Số hồ sơ", "Dossier"), "required": true },
         { "code": "copies", "type": "number", "label": label("Số bản", "Copies"), "required": false },
         { "code": "paper", "type": "boolean", "label": label("Có bản giấy", "On paper"), "required": false },
+        { "code": "day", "type": "date", "label": label("Ngày", "Day"), "required": false },
         { "code": "level", "type": "choice", "label": label("Cấp", "Level"), "required": false,
           "choices": [{ "code": "commune", "label": label("Xã", "Commune") }] },
     ] });
@@ -249,7 +332,13 @@ fn the_custom_fields_of_a_topic_are_the_attributes_of_its_service() {
         .collect();
     assert_eq!(
         datatypes,
-        ["string", "number", "singlevaluelist", "singlevaluelist"]
+        [
+            "string",
+            "number",
+            "singlevaluelist",
+            "datetime",
+            "singlevaluelist"
+        ]
     );
     let xml = app
         .anonymous()
@@ -264,21 +353,35 @@ fn the_custom_fields_of_a_topic_are_the_attributes_of_its_service() {
     let fields = [("service_code", "NGSP"), ("description", "Hỏi.")];
     let refused = file(&hue, &fields).expect(400);
     let text = refused.body[0]["description"].as_str().unwrap();
-    assert!(text.contains("/custom_fields/dossier"), "{text}");
+    assert!(text.starts_with("attribute[dossier]: "), "{text}");
     let with = |extra: &[(&'static str, &'static str)]| [&fields[..], extra].concat();
     let wrong = with(&[("attribute[dossier]", "H1"), ("attribute[copies]", "two")]);
     file(&hue, &wrong).expect(400);
+    let wrong = with(&[
+        ("attribute[dossier]", "H1"),
+        ("attribute[day]", "2019-11-22T18:30:00"),
+    ]);
+    let refused = file(&hue, &wrong).expect(400);
+    let text = refused.body[0]["description"].as_str().unwrap();
+    assert!(text.starts_with("attribute[day]: "), "{text}");
     let right = with(&[
         ("attribute[dossier]", "12"),
         ("attribute[copies]", "2"),
         ("attribute[paper]", "true"),
         ("attribute[level]", "commune"),
+        // An instant is its day at the desk.
+        ("attribute[day]", "2019-11-22T18:30:00Z"),
     ]);
     let filed = file(&hue, &right).expect(201);
     let number = filed.body[0]["service_request_id"].as_str().unwrap();
     let ticket = hue.get(&format!("/api/v1/tickets/{number}")).expect(200).body;
     assert_eq!(
         ticket["custom_fields"],
-        json!({ "dossier": "12", "copies": 2, "paper": true, "level": "commune" })
+        json!({ "dossier": "12", "copies": 2, "paper": true, "level": "commune", "day": "2019-11-23" })
     );
+    let bare = with(&[("attribute[dossier]", "12"), ("attribute[day]", "2019-11-22")]);
+    let filed = file(&hue, &bare).expect(201);
+    let number = filed.body[0]["service_request_id"].as_str().unwrap();
+    let ticket = hue.get(&format!("/api/v1/tickets/{number}")).expect(200).body;
+    assert_eq!(ticket["custom_fields"]["day"], "2019-11-22");
 }

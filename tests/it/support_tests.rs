@@ -542,7 +542,15 @@ components:
                 .collect();
             contract.check_headers("GET", "/api/v1/tickets/1", 200, &headers)
         };
-        answer(&[("etag", "\"3\""), ("age", "7"), ("server", "x")]).unwrap();
+        answer(&[
+            ("etag", "\"3\""),
+            ("age", "7"),
+            ("date", "x"),
+            ("vary", "accept-encoding, Origin"),
+        ])
+        .unwrap();
+        fails(answer(&[("etag", "\"3\""), ("server", "x")]), "header server");
+        fails(answer(&[("etag", "\"3\""), ("vary", "accept")]), "header vary");
         fails(answer(&[("age", "7")]), "no ETag");
         fails(answer(&[("etag", "3")]), "ETag");
         fails(answer(&[("etag", "\"3\""), ("age", "old")]), "no number");

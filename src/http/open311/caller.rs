@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 
+use super::form::Fields;
 use super::format::Format;
 use crate::app::App;
 use crate::error::{Error, FieldCode, Resource, Result};
@@ -15,6 +16,7 @@ use crate::http::guard;
 use crate::identity::Principal;
 use crate::identity::access::{self, Action};
 use crate::language::Language;
+use crate::text::breaks_a_line;
 
 /// What every request of the façade says.
 pub struct Caller {
@@ -22,7 +24,7 @@ pub struct Caller {
     pub now: DateTime<Utc>,
     pub language: Language,
     request: HttpRequest,
-    query: Vec<(String, String)>,
+    query: Fields,
 }
 
 impl Caller {
@@ -31,7 +33,7 @@ impl Caller {
         Caller {
             now: app.clock.now(),
             language: context.map(|context| context.language).unwrap_or_default(),
-            query: fields(request.query_string().as_bytes()),
+            query: Fields::read(request.query_string().as_bytes()),
             request: request.clone(),
             app,
         }
@@ -39,7 +41,7 @@ impl Caller {
 
     /// A parameter of the query; empty is absent.
     pub fn asked(&self, name: &str) -> Option<&str> {
-        find(&self.query, name)
+        self.query.find(name)
     }
 
     pub fn headers(&self) -> &HeaderMap {
@@ -51,15 +53,18 @@ impl Caller {
     }
 
     /// The principal behind the key, if it may do this to anything at all.
-    pub async fn admit(&self, form: &[(String, String)], action: Action) -> Result<Arc<Principal>> {
+    pub async fn admit(&self, form: Option<&Fields>, action: Action) -> Result<Arc<Principal>> {
         let from_header = self.headers().get(AUTHORIZATION).and_then(guard::bearer_of);
-        let given = find(form, "api_key").or_else(|| self.asked("api_key"));
+        let in_form = form.and_then(|form| form.find("api_key"));
+        let given = in_form.or_else(|| self.asked("api_key"));
         let key = from_header.or_else(|| given.map(str::to_owned));
         let principal = guard::recognise(&self.request, key).await?;
         access::permit(&principal, action)?;
+        form.map_or(Ok(()), Fields::check)?;
+        self.query.check()?;
         // Neither a number nor a code has any, and PostgreSQL takes no NUL.
-        let is_odd = |(_, value): &&(String, String)| value.chars().any(char::is_control);
-        if let Some((name, _)) = self.query.iter().find(is_odd) {
+        let is_odd = |(_, value): &&(String, String)| value.chars().any(breaks_a_line);
+        if let Some((name, _)) = self.query.pairs().iter().find(is_odd) {
             return Err(Error::invalid_parameter(name, FieldCode::ControlCharacter));
         }
         Ok(principal)
@@ -80,15 +85,4 @@ pub async fn respond(
         Err(error) => (Format::Json, Err(error)),
     };
     answer.unwrap_or_else(|error| format.refuse(&error, caller.language))
-}
-
-/// The fields of a query or a form (`application/x-www-form-urlencoded`).
-pub fn fields(text: &[u8]) -> Vec<(String, String)> {
-    serde_urlencoded::from_bytes(text).unwrap_or_default()
-}
-
-/// The first value of a field; empty is absent, as programs that fill in a template send it.
-pub fn find<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    let named = |(given, value): &&(String, String)| given == name && !value.trim().is_empty();
-    fields.iter().find(named).map(|(_, value)| value.trim())
 }

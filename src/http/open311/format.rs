@@ -1,7 +1,7 @@
 //! XML or JSON, as the path's ending says (GeoReport v2, "Format Support").
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{CONTENT_LANGUAGE, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 
 use crate::error::{Error, Resource, Result};
@@ -89,9 +89,10 @@ impl Format {
             .collect();
         let text = self.list(ERRORS, &errors).unwrap_or_default();
         let mut response = self.answer(status, text);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            let soon = actix_web::http::header::HeaderValue::from_static("2");
-            response.headers_mut().insert(RETRY_AFTER, soon);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.as_str()));
+        if let Some(seconds) = problem::retry_after(error) {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -117,7 +118,11 @@ fn element<T: Serialize>(name: &str, value: &T) -> Result<String> {
         .map_err(|cause| Error::internal("an answer cannot be written as XML", cause))
 }
 
+/// Characters that XML 1.0 does not know (section 2.2) make all of a document unreadable, and no reference may stand for
+/// them. None comes in any more; what came in before shows as a replacement character.
 fn document(root: &str) -> String {
+    let is_unknown = |letter: char| matches!(letter, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}');
+    let root = root.replace(is_unknown, "\u{FFFD}");
     format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n{root}")
 }
 
@@ -151,6 +156,53 @@ mod tests {
             Format::Json.list(names, &things).unwrap(),
             r#"[{"name":"</thing><thing>&\"","note":null}]"#
         );
+    }
+
+    #[test]
+    fn what_xml_does_not_know_is_replaced() {
+        let name: String = ('\0'..='\u{FFFF}').collect();
+        let things = [Thing { name, note: None }];
+        let names = Names {
+            list: "things",
+            item: "thing",
+        };
+        let xml = Format::Xml.list(names, &things).unwrap();
+        // As the grammar has it: Char in section 2.2 of XML 1.0.
+        let is_char = |letter: char| matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
+        assert!(xml.chars().all(is_char));
+        let mut reader = quick_xml::Reader::from_str(&xml);
+        let mut read = String::new();
+        loop {
+            match reader.read_event().unwrap() {
+                quick_xml::events::Event::Eof => break,
+                quick_xml::events::Event::Text(text) => read.push_str(&text.decode().unwrap()),
+                _ => {}
+            }
+        }
+        assert!(read.contains("ABC") && read.contains("đ") && read.ends_with("\u{FFFD}\u{FFFD}\u{FFFD}"));
+    }
+
+    #[test]
+    fn whoever_may_try_again_is_told_when() {
+        for (error, seconds) in [
+            (Error::InProgress, Some("1")),
+            (
+                Error::TooManyRequests {
+                    retry_after_seconds: 7,
+                },
+                Some("7"),
+            ),
+            (Error::unavailable("the database", "away"), Some("2")),
+            (Error::Forbidden, None),
+        ] {
+            let response = Format::Xml.refuse(&error, Language::En);
+            let told = response
+                .headers()
+                .get(RETRY_AFTER)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(told, seconds, "{error:?}");
+            assert_eq!(response.headers().get(CONTENT_LANGUAGE).unwrap(), "en");
+        }
     }
 
     #[test]

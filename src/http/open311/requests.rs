@@ -1,4 +1,6 @@
 //! `POST requests`, `GET requests`, `GET requests/{service_request_id}` and `GET tokens/{token}`.
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -6,22 +8,22 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::caller::{Caller, fields, find, respond};
+use super::caller::{Caller, respond};
+use super::form::{self, Fields};
 use super::format::{Format, Names};
 use crate::app::App;
-use crate::error::{Error, FieldCode, Resource, Result};
-use crate::http::extract::{Upload, parse_json};
-use crate::http::tickets::FileTicketIn;
+use crate::error::{Error, FieldCode, Result};
+use crate::http::extract::Upload;
 use crate::http::wire::WireInstant;
 use crate::idempotency::{Answer, Key};
 use crate::identity::Principal;
 use crate::identity::access::Action;
 use crate::language::Language;
-use crate::queues::{self, fields::FieldType};
+use crate::queues;
 use crate::store::Db;
-use crate::tickets::filing::{FileTicket, Filing};
+use crate::tickets::filing::Filing;
 use crate::tickets::lifecycle::State;
 use crate::tickets::list::{self, TicketFilter, TicketQuestion};
 use crate::tickets::operations::get_for_reading;
@@ -142,11 +144,12 @@ async fn file(caller: &Caller, format: Format, form: Result<Upload>) -> Result<A
             expected: "application/x-www-form-urlencoded",
         });
     }
-    let given = fields(&form.bytes);
-    let principal = caller.admit(&given, Action::FileTicket).await?;
-    let question = question(caller, &given).await?;
+    let given = Fields::read(&form.bytes);
+    let principal = caller.admit(Some(&given), Action::FileTicket).await?;
+    let told = |error| form::in_words_of(&given, error);
+    let question = form::question(caller, &given).await.map_err(told)?;
     let key = idempotency_key(caller, &principal, &given)?;
-    let (language, account) = (caller.language, find(&given, "account_id").map(str::to_owned));
+    let (language, account) = (caller.language, given.find("account_id").map(str::to_owned));
     let answering = move |view: &TicketView| {
         let filed = Filed {
             service_request_id: view.ticket.number.clone(),
@@ -167,17 +170,18 @@ async fn file(caller: &Caller, format: Format, form: Result<Upload>) -> Result<A
         filed_at: caller.now,
         answering: Arc::new(answering),
     };
-    caller.app.intake.file(filing).await
+    caller.app.intake.file(filing).await.map_err(told)
 }
 
 /// The same key with the same form is the same request; GeoReport itself knows no such thing. The credential is no part
 /// of the question: a program that changed over to a new one repeats with that.
-fn idempotency_key(caller: &Caller, principal: &Principal, form: &[(String, String)]) -> Result<Option<Key>> {
+fn idempotency_key(caller: &Caller, principal: &Principal, form: &Fields) -> Result<Option<Key>> {
     let Some(given) = crate::http::extract::idempotency_key(caller.headers())? else {
         return Ok(None);
     };
     let owner = principal.owner().ok_or(Error::Unauthenticated)?;
-    let asked: Vec<_> = form.iter().filter(|(name, _)| name != "api_key").collect();
+    let pairs = form.pairs().iter();
+    let asked: Vec<_> = pairs.filter(|(name, _)| name != "api_key").collect();
     let body = serde_urlencoded::to_string(asked)
         .map_err(|cause| Error::internal("a form cannot be written", cause))?;
     Ok(Some(Key::new(
@@ -187,124 +191,6 @@ fn idempotency_key(caller: &Caller, principal: &Principal, form: &[(String, Stri
         caller.path(),
         body.as_bytes(),
     )))
-}
-
-/// The form as a question of the API, so that the same checks apply; their errors are named as the form names them.
-async fn question(caller: &Caller, given: &[(String, String)]) -> Result<FileTicket> {
-    let code = find(given, "service_code").ok_or_else(|| required("service_code"))?;
-    let description = find(given, "description").ok_or_else(|| required("description"))?;
-    let text = [description, &place_of(given, caller.language)].concat();
-    let mut body = json!({
-        "subject": subject_of(description),
-        "body": text,
-        "topic": code,
-    });
-    if let Some(members) = body.as_object_mut() {
-        if let Some(person) = requester(given) {
-            members.insert("requester".into(), person);
-        }
-        if let Some(account) = find(given, "account_id") {
-            members.insert("external_ref".into(), json!(account));
-        }
-        let custom = attributes(caller, code.to_owned(), given).await?;
-        if !custom.is_empty() {
-            members.insert("custom_fields".into(), Value::Object(custom));
-        }
-    }
-    let question: Result<FileTicketIn> = parse_json(body.to_string().as_bytes());
-    Ok(question?.into())
-}
-
-fn required(field: &str) -> Error {
-    Error::invalid_parameter(field, FieldCode::Required)
-}
-
-/// A request has no subject: the first line of its description, shortened at a word.
-fn subject_of(description: &str) -> String {
-    const LONGEST: usize = 120;
-    let line = description.lines().next().unwrap_or_default().trim();
-    if line.chars().count() <= LONGEST {
-        return line.to_owned();
-    }
-    let cut: String = line.chars().take(LONGEST).collect();
-    let whole_words = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
-    format!("{whole_words} …")
-}
-
-/// Where it is and what it shows, as lines below the text: questions of offices have no place on a map.
-fn place_of(given: &[(String, String)], language: Language) -> String {
-    let coordinates = match (find(given, "lat"), find(given, "long")) {
-        (Some(lat), Some(long)) => Some(format!("{lat}, {long}")),
-        _ => None,
-    };
-    let text = |name: &str| find(given, name).map(str::to_owned);
-    let lines = [
-        (language.choose("Địa chỉ", "Address"), text("address_string")),
-        (language.choose("Mã địa chỉ", "Address id"), text("address_id")),
-        (language.choose("Tọa độ", "Coordinates"), coordinates),
-        (language.choose("Tệp phương tiện", "Media"), text("media_url")),
-    ];
-    let lines: Vec<String> = lines
-        .into_iter()
-        .filter_map(|(label, value)| Some(format!("{label}: {}", value?)))
-        .collect();
-    match lines.is_empty() {
-        true => String::new(),
-        false => format!("\n\n{}", lines.join("\n")),
-    }
-}
-
-/// A person needs a name; the family name comes first.
-fn requester(given: &[(String, String)]) -> Option<Value> {
-    let names: Vec<&str> = ["last_name", "first_name"]
-        .into_iter()
-        .filter_map(|field| find(given, field))
-        .collect();
-    let email = find(given, "email");
-    let name = match names.is_empty() {
-        false => names.join(" "),
-        true => email?.to_owned(),
-    };
-    Some(json!({ "name": name, "email": email, "phone": find(given, "phone") }))
-}
-
-/// `attribute[code]=value`: the topic's custom fields. A form knows only text, so that numbers and yes or no are read as
-/// the definition wants them; what cannot be read so is left to the check, which names it.
-async fn attributes(
-    caller: &Caller,
-    topic: String,
-    given: &[(String, String)],
-) -> Result<Map<String, Value>> {
-    let code_of = |name: &str| Some(name.strip_prefix("attribute[")?.strip_suffix(']')?.to_owned());
-    let named: Vec<(String, &str)> = given
-        .iter()
-        .filter(|(_, value)| !value.trim().is_empty())
-        .filter_map(|(name, value)| Some((code_of(name)?, value.trim())))
-        .collect();
-    if named.is_empty() {
-        return Ok(Map::new());
-    }
-    let found = caller
-        .app
-        .store
-        .read(move |conn| queues::find_topic(conn, &topic));
-    let fields = found.await?.map_or(Ok(Vec::new()), |topic| topic.fields())?;
-    let type_of = |code: &str| {
-        fields
-            .iter()
-            .find(|field| field.code == code)
-            .map(|field| field.r#type)
-    };
-    let typed = |code: &str, text: &str| match type_of(code) {
-        Some(FieldType::Number) => serde_json::from_str(text).ok().map(Value::Number),
-        Some(FieldType::Boolean) => text.parse().ok().map(Value::Bool),
-        _ => None,
-    };
-    let values = named.into_iter().map(|(code, text)| {
-        let value = typed(&code, text).unwrap_or_else(|| json!(text));
-        (code, value)
-    });
-    Ok(values.collect())
 }
 
 pub async fn show_open311_request(
@@ -325,16 +211,17 @@ fn show(format: Format, language: Language, found: &[TicketView]) -> Result<Http
     Ok(format.ok(format.list(REQUESTS, &requests)?))
 }
 
-/// By number or id, in the order asked; what is foreign or unknown is an error, as it is for one.
+/// By number or id, each once, in the order asked; what is foreign or unknown is an error, as it is for one.
 async fn find_requests(caller: &Caller, ids: Vec<String>) -> Result<Vec<TicketView>> {
-    let principal = caller.admit(&[], Action::ReadTicket).await?;
+    let principal = caller.admit(None, Action::ReadTicket).await?;
     let (desk, now) = (caller.app.desk.clone(), caller.now);
     let work = move |conn: &mut Db| {
         let one = |id: &String| {
-            let ticket = get_for_reading(conn, &desk, &principal, id, Action::ReadTicket)?;
-            view::get_view(conn, &desk, ticket.id, now)
+            get_for_reading(conn, &desk, &principal, id, Action::ReadTicket).map(|ticket| ticket.id)
         };
-        ids.iter().map(one).collect::<Result<Vec<_>>>()
+        let mut found = ids.iter().map(one).collect::<Result<Vec<_>>>()?;
+        keep_first(&mut found);
+        view::list_views(conn, &desk, &found, now)
     };
     caller.app.store.read_snapshot(work).await
 }
@@ -346,7 +233,7 @@ pub async fn list_open311_requests(
 ) -> HttpResponse {
     respond(app, &request, &ending, async |caller, format| {
         let found = match caller.asked("service_request_id") {
-            Some(ids) => find_requests(caller, split(ids)).await?,
+            Some(ids) => find_requests(caller, split("service_request_id", ids, MOST_REQUESTS)?).await?,
             None => newest(caller).await?,
         };
         show(format, caller.language, &found)
@@ -354,87 +241,62 @@ pub async fn list_open311_requests(
     .await
 }
 
-fn split(list: &str) -> Vec<String> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .take(MOST_REQUESTS)
-        .map(str::to_owned)
-        .collect()
+/// What stands between the commas, each once. One more than `most` is refused, not left out in silence.
+fn split(name: &str, list: &str, most: usize) -> Result<Vec<String>> {
+    let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let mut parts: Vec<String> = parts.map(str::to_owned).collect();
+    keep_first(&mut parts);
+    if parts.len() > most {
+        let expected = format!("at most {most} of them");
+        return Err(Error::invalid_parameter(name, FieldCode::OutOfRange { expected }));
+    }
+    Ok(parts)
+}
+
+/// Whatever stands there again goes.
+fn keep_first<T: Clone + Eq + Hash>(items: &mut Vec<T>) {
+    let mut seen = HashSet::new();
+    items.retain(|item| seen.insert(item.clone()));
 }
 
 /// GeoReport v2: a span of 90 days or the first 1,000 requests, whichever is smaller.
 const LONGEST_SPAN_DAYS: i64 = 90;
 const MOST_REQUESTS: usize = 1000;
+/// As many services as one list may name.
+const MOST_SERVICES: usize = 200;
 
 async fn newest(caller: &Caller) -> Result<Vec<TicketView>> {
-    let principal = caller.admit(&[], Action::ReadTicket).await?;
-    let (states, codes) = (
-        states(caller.asked("status"))?,
-        caller.asked("service_code").map(split),
-    );
+    let principal = caller.admit(None, Action::ReadTicket).await?;
+    let states = states(caller.asked("status"))?;
+    let codes = match caller.asked("service_code") {
+        Some(codes) => split("service_code", codes, MOST_SERVICES)?,
+        None => Vec::new(),
+    };
     let (from, to) = span(caller)?;
     let (desk, now) = (caller.app.desk.clone(), caller.now);
     let work = move |conn: &mut Db| {
-        let topic_ids = match &codes {
-            None => vec![None],
-            Some(codes) => codes
-                .iter()
-                .map(|code| {
-                    let topic = queues::find_topic(conn, code)?;
-                    topic
-                        .map(|topic| Some(topic.id))
-                        .ok_or(Error::NotFound(Resource::Topic))
-                })
-                .collect::<Result<_>>()?,
+        let filter = TicketFilter {
+            states,
+            topic_ids: queues::get_topic_ids(conn, &codes)?,
+            filed_from: Some(from),
+            filed_to: Some(to),
+            ..TicketFilter::default()
         };
-        let mut found = Vec::new();
-        for topic_id in topic_ids {
-            let filter = TicketFilter {
-                states: states.clone(),
-                topic_id,
-                filed_from: Some(from),
-                filed_to: Some(to),
-                ..TicketFilter::default()
-            };
-            found.extend(all(conn, &desk, &principal, filter, now)?);
-        }
-        found.sort_by_key(|view| std::cmp::Reverse((view.ticket.filed_at, view.ticket.id)));
-        found.truncate(MOST_REQUESTS);
-        Ok(found)
+        let question = TicketQuestion {
+            filter,
+            limit: i64::try_from(MOST_REQUESTS).unwrap_or(i64::MAX),
+            ..TicketQuestion::default()
+        };
+        let (page, _) = list::list_tickets(conn, &desk, &principal, &question, now)?;
+        Ok(page.items)
     };
     caller.app.store.read_snapshot(work).await
-}
-
-/// The newest requests that a filter admits, at most as many as are shown.
-fn all(
-    conn: &mut Db,
-    desk: &crate::tx::Desk,
-    principal: &Principal,
-    filter: TicketFilter,
-    now: DateTime<Utc>,
-) -> Result<Vec<TicketView>> {
-    let mut question = TicketQuestion {
-        filter,
-        limit: crate::store::page::MAX_LIMIT,
-        ..TicketQuestion::default()
-    };
-    let mut found = Vec::new();
-    while found.len() < MOST_REQUESTS {
-        let (page, _) = list::list_tickets(conn, desk, principal, &question, now)?;
-        found.extend(page.items);
-        question.cursor = page.next_cursor;
-        if question.cursor.is_none() {
-            break;
-        }
-    }
-    Ok(found)
 }
 
 fn states(asked: Option<&str>) -> Result<Vec<State>> {
     let Some(asked) = asked else { return Ok(Vec::new()) };
     let mut states = Vec::new();
-    for status in split(asked) {
+    for status in split("status", asked, MOST_SERVICES)? {
         match status.as_str() {
             "open" => states.extend(OPEN),
             "closed" => states.extend(CLOSED),

@@ -249,8 +249,10 @@ impl<'a> Plan<'a> {
                 _ => query.filter(Found::ticket_by_ticket(conn, &self.needles)),
             };
         }
-        if let Some(id) = filter.topic_id {
-            query = query.filter(tickets::topic_id.eq(id));
+        match filter.topic_ids.as_slice() {
+            [] => {}
+            [only] => query = query.filter(tickets::topic_id.eq(*only)),
+            several => query = query.filter(tickets::topic_id.eq_any(several.to_vec())),
         }
         if let Some(channel) = filter.channel {
             query = query.filter(tickets::channel.eq(channel));

@@ -84,7 +84,8 @@ pub enum AssigneeFilter {
 pub struct TicketFilter {
     pub states: Vec<State>,
     pub queue_id: Option<i64>,
-    pub topic_id: Option<i64>,
+    /// One of these; none: of whatever topic.
+    pub topic_ids: Vec<i64>,
     pub organisation_id: Option<i64>,
     pub assignee: Option<AssigneeFilter>,
     pub priorities: Vec<Priority>,
@@ -118,7 +119,8 @@ impl TicketFilter {
 
     /// What columns say too, though none of their indexes.
     fn also_indexed(&self) -> Vec<Needle> {
-        let topic = self.topic_id.map(|id| Needle::mark(Mark::Topic(id)));
+        let topics = self.topic_ids.as_slice();
+        let topic = (!topics.is_empty()).then(|| Needle::one_of(topics.iter().map(|id| Mark::Topic(*id))));
         let channel = self.channel.map(|channel| Needle::mark(Mark::Channel(channel)));
         let persons = self.requester_ids.as_ref();
         let persons = persons.map(|ids| Needle::one_of(ids.iter().map(|id| Mark::Requester(*id))));

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::desk::path_of;
 use crate::support::process::ServerProcess;
+use crate::support::raw::Wire;
 use crate::support::{Client, TestApp};
 
 /// Everything that somebody typed in this test holds this.
@@ -11,6 +12,28 @@ const MARK: &str = "Zx7q";
 
 fn marked(text: &str) -> String {
     format!("{text} {MARK}")
+}
+
+/// Else anybody could fill the operator's disk, and hide in it what is worth reading.
+#[test]
+fn what_is_no_http_leaves_no_line_of_error() {
+    let house = TestApp::start();
+    let storage = tempfile::TempDir::new().unwrap();
+    let mut server = ServerProcess::start(&house.database.url, storage.path());
+    for noise in [
+        "\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+        "POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+        "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 0x0\r\n\r\n",
+    ] {
+        let mut wire = Wire::to(&server.url);
+        wire.say(noise.as_bytes());
+        wire.hush();
+        assert!(wire.hear_out().1.is_some());
+    }
+    server.terminate();
+    let (_, log) = server.wait();
+    assert!(!log.contains("ERROR") && !log.contains("stream error"), "{log}");
 }
 
 #[test]

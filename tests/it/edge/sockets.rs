@@ -86,6 +86,81 @@ fn a_body_that_comes_drop_by_drop_is_given_up_and_nothing_is_written() {
     assert_eq!(app.footprint(), before);
 }
 
+/// What the length says is believed: nothing of such a body is waited for.
+#[test]
+fn a_body_that_is_announced_too_large_is_refused_before_it_comes() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let before = app.footprint();
+    let begun = Instant::now();
+    let form = "multipart/form-data; boundary=x";
+    let urlencoded = "application/x-www-form-urlencoded";
+    for (path, kind, length, expect) in [
+        ("/api/v1/tickets", "application/json", "2000000", ""),
+        (
+            "/api/v1/tickets",
+            "application/json",
+            "2000000",
+            "Expect: 100-continue\r\n",
+        ),
+        ("/api/v1/tickets", "application/json", "18446744073709551615", ""),
+        ("/api/v1/attachments", form, "99999999999", ""),
+        ("/open311/v2/requests.json", urlencoded, "2000000", ""),
+    ] {
+        let mut wire = Wire::to(&app.url);
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{expect}\r\n",
+            hue.token()
+        );
+        wire.say(head.as_bytes());
+        let mut answer = wire.hear_until("\r\n\r\n");
+        if !expect.is_empty() {
+            // The library says so to whoever expects it, before anything of ours is asked (docs/LIMITS.md).
+            assert_eq!(statuses(&answer), [100], "{answer}");
+            answer = wire.hear_until("\r\n\r\n");
+        }
+        assert_eq!(statuses(&answer), [413], "{path} {length}: {answer}");
+        assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+        // Whoever goes on sending can still read it.
+        assert!(wire.say(&[b' '; 64 << 10]), "{path}");
+        wire.hush();
+        let (_, closed) = wire.hear_out();
+        assert!(closed.is_some(), "{path} is still open");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(app.footprint(), before);
+}
+
+/// The library takes a chunk that is none for a broken connection, and closes it without a word (docs/LIMITS.md).
+#[test]
+fn a_body_of_broken_chunks_writes_nothing_and_ends_the_connection() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let before = app.footprint();
+    let body = question().to_string();
+    let whole = format!("{:x}\r\n{body}\r\n", body.len());
+    for chunks in [
+        "-1a\r\n{}\r\n0\r\n\r\n".to_owned(),
+        "ffffffffffffffffff\r\n{}\r\n0\r\n\r\n".to_owned(),
+        "2\n{}\n0\n\n".to_owned(),
+        "\r\n".to_owned(),
+        format!("{whole}x\r\n\r\n"),
+        format!("{:x}\r\n{body}0\r\n\r\n", body.len()),
+    ] {
+        let mut wire = Wire::to(&app.url);
+        let head = format!(
+            "POST /api/v1/tickets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}",
+            hue.token()
+        );
+        wire.say(head.as_bytes());
+        let (heard, closed) = wire.hear_out();
+        let found = statuses(&heard);
+        assert!(found.is_empty() || found == [400], "{chunks:?}: {heard}");
+        assert!(closed.is_some(), "{chunks:?} holds the connection");
+    }
+    assert_eq!(app.footprint(), before);
+}
+
 #[test]
 fn a_connection_that_stands_idle_is_closed() {
     let app = hasty(PATIENT, PATIENT, 300);

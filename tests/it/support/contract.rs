@@ -36,22 +36,28 @@ struct Operation {
     pointer: String,
 }
 
-/// Headers that mean something to a caller: none may come undeclared.
-const MEANT: [&str; 13] = [
-    "allow",
-    "etag",
-    "idempotency-replayed",
-    "link",
-    "location",
-    "ratelimit-limit",
-    "ratelimit-policy",
-    "ratelimit-remaining",
-    "ratelimit-reset",
-    "retry-after",
-    "traceparent",
-    "www-authenticate",
-    "x-request-id",
+/// Headers of one connection, of how bytes are carried over it, and of what a description says in another place (the
+/// media type) or may not say at all (Fetch). Every other one must be declared.
+const OF_THE_CARRIAGE: [&str; 7] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "keep-alive",
+    "transfer-encoding",
 ];
+
+/// Between a browser or a cache and the server, whatever was asked: what is compressed, who may read it from a page.
+fn is_of_the_carriage(name: &str, value: &str) -> bool {
+    let varies = |by: &str| {
+        let by = by.trim().to_ascii_lowercase();
+        ["accept-encoding", "origin"].contains(&by.as_str()) || by.starts_with("access-control-")
+    };
+    OF_THE_CARRIAGE.contains(&name)
+        || name.starts_with("access-control-")
+        || (name == "vary" && value.split(',').all(varies))
+}
 
 impl Contract {
     /// The project's contract, read once per process.
@@ -117,7 +123,7 @@ impl Contract {
     }
 
     /// Has this answer the headers that its status requires, are those that are declared as they are declared, and is none
-    /// there undeclared of those that mean something to a caller?
+    /// there undeclared?
     pub fn check_headers(
         &self,
         method: &str,
@@ -148,10 +154,10 @@ impl Contract {
         };
         let undeclared = headers
             .iter()
-            .map(|(name, _)| name.to_ascii_lowercase())
-            .find(|name| MEANT.contains(&name.as_str()) && !is_declared(name));
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .find(|(name, value)| !is_of_the_carriage(name, value) && !is_declared(name));
         match undeclared {
-            Some(name) => Err(said(format!("with the header {name}, which is not declared"))),
+            Some((name, _)) => Err(said(format!("with the header {name}, which is not declared"))),
             None => Ok(()),
         }
     }
