@@ -1,5 +1,6 @@
 //! Doors for `fuzz/` to every parser that takes bytes from outside; built for it (feature `fuzzing`) and for tests only.
 //! Each must come back, whatever it is given, and what it accepts must mean the same when it is written and read again.
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::http::Uri;
@@ -9,6 +10,7 @@ use actix_web::test::TestRequest;
 use super::attachments::{Part, asked_part};
 use super::bulk::{self, BulkRequest};
 use super::custom_fields::ReplaceCustomFields;
+use super::open311::form::{self, Fields};
 use super::params::Params;
 use super::policy_changes::PolicyIn;
 use super::tickets::FileTicketIn;
@@ -52,6 +54,7 @@ pub const TARGETS: &[(&str, Parser)] = &[
     ("network", network),
     ("signed_token", signed_token),
     ("key_set", key_set),
+    ("open311_form", open311_form),
 ];
 
 fn text(bytes: &[u8]) -> &str {
@@ -225,6 +228,15 @@ fn key_set(bytes: &[u8]) {
         for (_, algorithm) in ALGORITHMS {
             let _ = keys.find(None, algorithm);
         }
+    }
+}
+
+fn open311_form(bytes: &[u8]) {
+    let fields = Fields::read(bytes);
+    let _ = form::misfits(&fields);
+    if fields.check().is_ok() {
+        let names: BTreeSet<&str> = fields.pairs().iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.len(), fields.pairs().len(), "a name stands once");
     }
 }
 

@@ -125,7 +125,7 @@ pub async fn question(caller: &Caller, given: &Fields) -> Result<FileTicket> {
 }
 
 /// What no question can be made of.
-fn misfits(given: &Fields) -> Vec<FieldError> {
+pub fn misfits(given: &Fields) -> Vec<FieldError> {
     let required = ["service_code", "description"].into_iter();
     let missing = required.filter(|name| given.find(name).is_none());
     let missing = missing.map(|name| FieldError::parameter(name, FieldCode::Required));

@@ -6,7 +6,7 @@
 //! errors. A question has no place on a map: `lat`, `long`, `address_string`, `address_id` and `media_url` are kept in
 //! the text of the question.
 mod caller;
-mod form;
+pub(super) mod form;
 mod format;
 pub(super) mod requests;
 pub(super) mod services;
