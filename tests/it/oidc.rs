@@ -379,6 +379,29 @@ fn access_tokens_of_the_provider_open_what_their_scopes_and_roles_allow() {
     reader.get("/api/v1/me").expect(401);
 }
 
+#[test]
+fn an_access_token_of_a_lesser_role_makes_nothing_that_outlives_it() {
+    let provider = OpenIdProvider::start();
+    let app = app_with(provider.settings());
+    app.agent("lan", &["technology"]);
+    provider.person("lan", &["giaidap-admin"]);
+    log_in(&app, "lan").expect(200);
+    provider.person("lan", &["giaidap-agent"]);
+    let before = app.footprint();
+    for scope in ["openid tickets:write", "openid account:write", ""] {
+        let lesser = bearer(&app, &provider.access_token("lan", AUDIENCE, scope));
+        let seen = lesser.get("/api/v1/me").expect(200).body;
+        assert_eq!(seen["role"], "agent");
+        assert!(!seen["scopes"].to_string().contains("account:write"), "{seen}");
+        lesser.post("/api/v1/me/tokens", &json!({ "name": "for ever" })).expect(403);
+        lesser.get("/api/v1/me/sessions").expect(403);
+        lesser.send("DELETE", "/api/v1/me/sessions", None, None).expect(403);
+        let password = json!({ "password": "mười hai con giáp đi chợ" });
+        lesser.post("/api/v1/me/totp", &password).expect(403);
+    }
+    assert_eq!(app.footprint(), before);
+}
+
 /// A person who is known, and a token of theirs.
 fn known(provider: &OpenIdProvider, app: &TestApp) -> String {
     app.agent("lan", &["technology"]);

@@ -75,7 +75,7 @@ function configuration() {
         enabled: true,
         getResourceServerInfo: (_ctx, audience) => ({
           audience,
-          scope: 'tickets:read tickets:write',
+          scope: 'tickets:read tickets:write account:write',
           accessTokenFormat: 'jwt',
           accessTokenTTL: 3600,
           jwt: { sign: { alg } },

@@ -157,7 +157,8 @@ fn scopes_of(claims: &Value) -> Option<Vec<Scope>> {
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let is_named = |scope: &Scope| named.contains(&scope.as_str());
+    // Not one's account: what is made there would outlive the token and its role.
+    let is_named = |scope: &Scope| *scope != Scope::AccountWrite && named.contains(&scope.as_str());
     Some(Scope::ALL.into_iter().filter(is_named).collect())
 }
 
@@ -188,6 +189,10 @@ mod tests {
             (
                 json!({ "scp": ["reports:read", "x"] }),
                 Some(vec![Scope::ReportsRead]),
+            ),
+            (
+                json!({ "scope": "account:write tickets:read" }),
+                Some(vec![Scope::TicketsRead]),
             ),
             (json!({ "scope": "openid profile" }), Some(Vec::new())),
             (json!({ "scope": null }), Some(Vec::new())),
