@@ -396,6 +396,7 @@ pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<d
 pub fn create_token(conn: &mut Db, email: &str, name: &str, life: impl Into<Life>) -> Result<Secret> {
     let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?
         .ok_or(Error::NotFound(crate::error::Resource::User))?;
+    db::lock_user(conn, user.id)?;
     let secret = Secret::generate(token::Kind::Token)?;
     db::insert_credential(conn, &secret, name, user.id, "", life.into(), None)?;
     Ok(secret)

@@ -36,7 +36,11 @@ impl Standing {
             Principal::Staff { staff } => self.has(staff),
             Principal::System => true,
         };
-        if stands { Ok(()) } else { Err(Error::Unauthenticated) }
+        if stands {
+            Ok(())
+        } else {
+            Err(Error::Unauthenticated)
+        }
     }
 
     fn has(&self, staff: &Staff) -> bool {

@@ -64,7 +64,7 @@ function configuration() {
       });
       grant.addOIDCScope('openid profile email');
       for (const resource of Object.keys(ctx.oidc.resourceServers)) {
-        grant.addResourceScope(resource, 'tickets:read tickets:write');
+        grant.addResourceScope(resource, 'tickets:read tickets:write account:write');
       }
       await grant.save();
       return grant;
