@@ -27,6 +27,7 @@ use crate::error::{Error, FieldCode, Result};
 use crate::idempotency::Owner;
 use crate::language::Language;
 use crate::store::{Db, Uid};
+use crate::text::hides_in_an_address;
 use crate::text_enum;
 
 pub use db::{CredentialView, Life};
@@ -364,7 +365,7 @@ pub struct NewUser {
 /// Add a person of the centre and their queues.
 pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<db::User> {
     let email = new.email.trim().to_lowercase();
-    if email.parse::<lettre::Address>().is_err() {
+    if email.parse::<lettre::Address>().is_err() || email.chars().any(hides_in_an_address) {
         return Err(Error::invalid_parameter(
             "email",
             FieldCode::InvalidFormat {
