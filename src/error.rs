@@ -119,6 +119,8 @@ pub enum Conflict {
     KeyEnded,
     /// A program has as many keys in force as it may.
     TooManyKeys,
+    /// A person has as many tokens in force as they may.
+    TooManyTokens,
     /// The organisation has another successor, which is to be taken back first.
     HasSuccessor,
     /// Nobody is left in what was made anonymous.

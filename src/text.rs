@@ -20,6 +20,30 @@ pub fn is_no_text(letter: char) -> bool {
     letter.is_control() || is_noncharacter
 }
 
+/// Letters that nobody sees: soft hyphens, joiners, marks of direction, spaces of no width. Two addresses of mail that
+/// look the same must not be two.
+pub fn hides_in_an_address(letter: char) -> bool {
+    breaks_a_line(letter)
+        || matches!(
+            letter,
+            '\u{AD}'
+                | '\u{34F}'
+                | '\u{61C}'
+                | '\u{115F}'
+                | '\u{1160}'
+                | '\u{17B4}'
+                | '\u{17B5}'
+                | '\u{180B}'..='\u{180F}'
+                | '\u{200B}'..='\u{200F}'
+                | '\u{2060}'..='\u{206F}'
+                | '\u{3164}'
+                | '\u{FE00}'..='\u{FE0F}'
+                | '\u{FEFF}'
+                | '\u{FFA0}'
+                | '\u{E0000}'..='\u{E0FFF}'
+        )
+}
+
 /// Text as people type it without accents: marks dropped, đ and its look-alikes as d, lower case, everything else a
 /// single space. `đ` has no decomposition, so NFD alone leaves it (and SQLite's FTS5 does too).
 pub fn fold(text: &str) -> String {

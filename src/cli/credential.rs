@@ -65,3 +65,11 @@ fn line_of(credential: &CredentialView, now: DateTime<Utc>) -> Line<'_> {
         last_used_at: credential.last_used_at.map(|at| text(at.0)),
     }
 }
+
+/// How many ended: what the holder made with a credential ends with it.
+pub fn say_revoked(ended: usize) {
+    match ended.saturating_sub(1) {
+        0 => out::line("It is revoked."),
+        more => out::line(&format!("It is revoked, and {more} made with it.")),
+    }
+}

@@ -1,5 +1,6 @@
 //! `giaidap key`.
 use chrono::{Duration, SecondsFormat};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ipnet::IpNet;
 
 use super::credential::{self, Span};
@@ -17,7 +18,7 @@ pub enum Command {
     List(List),
     /// Make the key that takes another one's place, with the same scopes; the old one ends after the overlap
     Rotate(Rotate),
-    /// End a key at once
+    /// End a key at once, and those that its program made with it
     Revoke(Revoke),
 }
 
@@ -30,7 +31,7 @@ pub struct Create {
     #[arg(long)]
     name: String,
     /// What the key may do; may be repeated [default: all]
-    #[arg(long = "scope", value_name = "SCOPE")]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scopes_of_keys())]
     scopes: Vec<Scope>,
     /// Where the program's keys may come from besides what it has, e.g. 10.1.0.0/16; may be repeated [default: anywhere]
     #[arg(long = "network", value_name = "CIDR", value_parser = network)]
@@ -53,6 +54,16 @@ pub struct Rotate {
     /// Days until the new key ends by itself [default: as long as the old one was given for]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=3660))]
     expires_in_days: Option<i64>,
+}
+
+/// Keys have fewer than people's tokens.
+fn scopes_of_keys() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(Scope::OF_CLIENTS.map(Scope::as_str)).try_map(|name| {
+        let mut known = Scope::OF_CLIENTS.into_iter();
+        known
+            .find(|scope| scope.as_str() == name)
+            .ok_or("no scope of keys")
+    })
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -136,8 +147,9 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
 async fn revoke(args: Revoke, config: &Config) -> anyhow::Result<()> {
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
-    desk.write(move |conn| identity::revoke(conn, &args.public, now))
+    let ended = desk
+        .write(move |conn| identity::revoke(conn, &args.public, now))
         .await?;
-    out::line("It is revoked.");
+    credential::say_revoked(ended);
     Ok(())
 }

@@ -53,6 +53,10 @@ pub fn explain(error: Error) -> anyhow::Error {
         Error::Conflict(Conflict::LastAdministrator) => {
             anyhow::anyhow!("at least one active administrator must be left")
         }
+        Error::Conflict(Conflict::KeyEnded) => anyhow::anyhow!("the key has ended; make a new one"),
+        Error::Conflict(Conflict::TooManyKeys) => {
+            anyhow::anyhow!("the program has too many keys in force; revoke those that are not used any more")
+        }
         Error::Conflict(Conflict::CodeTaken) => anyhow::anyhow!("the code is taken"),
         _ => anyhow::anyhow!("{}", error.log_text()),
     }

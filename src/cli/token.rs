@@ -10,7 +10,7 @@ pub enum Command {
     Create(Create),
     /// List tokens by their public halves
     List(List),
-    /// End a token at once
+    /// End a token at once, and those that were made with it
     Revoke(Revoke),
 }
 
@@ -73,8 +73,9 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
 async fn revoke(args: Revoke, config: &Config) -> anyhow::Result<()> {
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
-    desk.write(move |conn| identity::revoke(conn, &args.public, now))
+    let ended = desk
+        .write(move |conn| identity::revoke(conn, &args.public, now))
         .await?;
-    out::line("It is revoked.");
+    credential::say_revoked(ended);
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use super::{Desk, checked_name, out};
 use crate::config::Config;
 use crate::identity::passwords::{self, Password};
-use crate::identity::{self, NewUser, Role, sign_in};
+use crate::identity::{self, NewUser, Role, oidc, sign_in};
 use crate::language::Language;
 use crate::store::Uid;
 
@@ -14,8 +14,19 @@ pub enum Command {
     Create(Create),
     /// A person has left: end their tokens, mails and assignments to come
     Deactivate(Deactivate),
+    /// Tie a person to their subject at the OpenID provider, where that verifies no addresses
+    Link(Link),
     /// Set a person's password, read from standard input; their sessions end
     Password(SetPassword),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Link {
+    #[arg(long)]
+    email: String,
+    /// What the provider calls the person: the claim `sub` of its tokens
+    #[arg(long)]
+    subject: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,6 +71,7 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     match command {
         Command::Create(args) => create(args, config).await,
         Command::Deactivate(args) => deactivate(args, config).await,
+        Command::Link(args) => link(args, config).await,
         Command::Password(args) => set_password(args, config).await,
     }
 }
@@ -86,6 +98,19 @@ async fn set_password(args: SetPassword, config: &Config) -> anyhow::Result<()> 
     desk.write(move |conn| sign_in::set_password(conn, account.id, &hash, None, now))
         .await?;
     out::line("The password is set.");
+    Ok(())
+}
+
+async fn link(args: Link, config: &Config) -> anyhow::Result<()> {
+    let Some(provider) = &config.oidc else {
+        anyhow::bail!("no OpenID provider is configured (setting `oidc.issuer`)");
+    };
+    let issuer = provider.issuer.clone();
+    let desk = Desk::open(config).await?;
+    let now = desk.clock.now();
+    desk.write(move |conn| oidc::link_by_hand(conn, &args.email, &issuer, &args.subject, now))
+        .await?;
+    out::line("The person is linked.");
     Ok(())
 }
 

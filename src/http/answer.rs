@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::extract::Call;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, Answer};
+use crate::identity::standing;
 use crate::store::Db;
 use crate::tx::{Desk, Tx};
 
@@ -87,6 +88,7 @@ pub async fn write_once(
     let key = call.key(body);
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| {
+        standing::require(conn, &principal)?;
         idempotency::once(conn, key.as_ref(), now, |conn| {
             operation(&mut Tx {
                 conn,
@@ -115,6 +117,7 @@ pub async fn reveal_once(
     let key = call.key(body);
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| {
+        standing::require(conn, &principal)?;
         let mut shown = None;
         let kept = idempotency::once(conn, key.as_ref(), now, |conn| {
             let revealing = operation(&mut Tx {

@@ -53,10 +53,14 @@ struct KeyOut {
     expires_at: Option<WireInstant>,
     revoked_at: Option<WireInstant>,
     last_used_at: Option<WireInstant>,
+    /// The key whose place it took.
+    replaces_id: Option<Uid>,
+    /// Its program made it, with the key before it, and it ends with that.
+    rotated_by_program: bool,
 }
 
 impl KeyOut {
-    fn new(key: Key, now: DateTime<Utc>) -> Self {
+    fn new(key: Key, replaces: Option<Uid>, now: DateTime<Utc>) -> Self {
         KeyOut {
             lookup: key.public_half(),
             scopes: key.scopes(),
@@ -67,6 +71,8 @@ impl KeyOut {
             expires_at: key.expires_at.map(Into::into),
             revoked_at: key.revoked_at.map(Into::into),
             last_used_at: key.last_used_at.map(Into::into),
+            replaces_id: replaces,
+            rotated_by_program: key.made_with_id.is_some(),
         }
     }
 }
@@ -91,9 +97,9 @@ fn revealing(mut out: NewKeyOut) -> Result<Revealing> {
 
 fn rotated_answer(rotated: Rotated, now: DateTime<Utc>) -> Result<Revealing> {
     revealing(NewKeyOut {
-        key: KeyOut::new(rotated.key, now),
+        key: KeyOut::new(rotated.key, Some(rotated.replaced.uid), now),
         secret: Some(rotated.secret.reveal().to_owned()),
-        replaces: Some(KeyOut::new(rotated.replaced, now)),
+        replaces: Some(KeyOut::new(rotated.replaced, rotated.before_that, now)),
     })
 }
 
@@ -111,7 +117,7 @@ pub async fn create_api_key(
     reveal_once(&call, &body.bytes, move |tx| {
         let (key, secret) = keys::create(tx, &id, &new)?;
         revealing(NewKeyOut {
-            key: KeyOut::new(key, tx.now),
+            key: KeyOut::new(key, None, tx.now),
             secret: Some(secret.reveal().to_owned()),
             replaces: None,
         })
@@ -158,6 +164,6 @@ pub async fn list_api_keys(call: Call, id: web::Path<String>, request: HttpReque
     wire::list(
         &call,
         request.query_string(),
-        page.map(|key| KeyOut::new(key, now)),
+        page.map(|row| KeyOut::new(row.key, row.replaces, now)),
     )
 }

@@ -23,6 +23,7 @@ use crate::attachments::{self, Attachment, sweep};
 use crate::error::{Error, FieldCode, Result};
 use crate::idempotency::{self, Answer};
 use crate::identity::access::Action;
+use crate::identity::standing;
 use crate::store::page::Page;
 use crate::store::{Db, Uid};
 use crate::tickets::{messages, operations};
@@ -168,6 +169,7 @@ async fn receive_whole(
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let known = received.clone();
     let work = move |conn: &mut Db| {
+        standing::require(conn, &principal)?;
         idempotency::once(conn, key.as_ref(), now, |conn| {
             let mut tx = Tx {
                 conn,

@@ -8,7 +8,7 @@ use super::answer::{self, Revealing, reveal_once};
 use super::extract::{Body, Call};
 use super::params::Params;
 use super::wire::{self, Line, WireInstant};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::identity::credentials::{self, OwnCredential, TokenRequest};
 use crate::identity::token::Kind;
 use crate::identity::{Scope, accounts};
@@ -135,8 +135,7 @@ pub async fn create_own_token(call: Call, body: Body<CreateToken>) -> Result<Htt
         expires_at: given.expires_at.map(|at| at.0),
     };
     reveal_once(&call, &body.bytes, move |tx| {
-        let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
-        let made = credentials::make_token(tx.conn, staff, &request, tx.now)?;
+        let made = credentials::make_token(tx, &request)?;
         let out = |token: Option<&str>| {
             let shown = json!({
                 "id": made.id,

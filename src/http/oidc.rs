@@ -63,11 +63,11 @@ pub async fn finish_oidc_login(app: web::Data<App>, request: HttpRequest) -> Res
         .store
         .write(move |conn| login::take(conn, &taken, now))
         .await?;
-    let begun = begun.ok_or(Error::SignOn(SignOnRefusal::UnknownLogin))?;
+    let begun = begun.ok_or_else(|| oidc::refused_unseen(SignOnRefusal::UnknownLogin))?;
     let identity = provider
         .identify(&begun, &back, now)
         .await?
-        .map_err(Error::SignOn)?;
+        .map_err(oidc::refused_unseen)?;
     let (from, program) = caller(&request);
     let (create_users, life) = (provider.settings.create_users, app.config.sign_in.session_life());
     let work = move |conn: &mut Db| match oidc::admit(conn, &identity, create_users, now)? {
@@ -78,6 +78,7 @@ pub async fn finish_oidc_login(app: web::Data<App>, request: HttpRequest) -> Res
         Err(refusal) => Ok(Err(refusal)),
     };
     let (user, session) = app.store.write(work).await?.map_err(Error::SignOn)?;
+    oidc::login_succeeded(&user, session.id);
     let person = Person {
         id: user.uid,
         name: user.name,

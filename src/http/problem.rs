@@ -679,6 +679,10 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
             "Chương trình đã có quá nhiều khóa còn hiệu lực; hãy thu hồi những khóa không dùng nữa.",
             "The program has too many keys in force; revoke those that are not used any more.",
         ),
+        Conflict::TooManyTokens => (
+            "Bạn đã có quá nhiều mã truy cập còn hiệu lực; hãy thu hồi những mã không dùng nữa.",
+            "You have too many tokens in force; revoke those that are not used any more.",
+        ),
         Conflict::HasSuccessor => (
             "Cơ quan này đã có cơ quan kế thừa khác; hãy gỡ bỏ trước.",
             "The organisation has another successor; take that back first.",

@@ -15,7 +15,7 @@ use super::wire::{Line, WireInstant};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::identity::passwords::{self, Password};
-use crate::identity::sign_in::{self, LoggedIn, Login, Visitor};
+use crate::identity::sign_in::{self, LoggedIn, Login, Proof, Visitor};
 use crate::identity::{Role, Staff, credentials};
 use crate::store::{Db, Uid};
 
@@ -187,19 +187,21 @@ pub async fn begin_totp(call: Call, visitor: Visitor, body: Body<BeginTotp>) -> 
     let store = &call.app.store;
     let asked = ("/password", &password);
     let proof = sign_in::prove(store, call.staff()?, visitor.address, asked, call.now).await?;
-    let compared = call.fingerprint(&json!({}), Some(&password)).await?;
-    let used = proof.clone();
-    let response = reveal_once(&call, &compared, move |tx| {
-        let begun = sign_in::begin(tx, &used)?;
+    let outcome = enrol(&call, proof.clone(), &password).await;
+    proof.settle(store, outcome).await
+}
+
+async fn enrol(call: &Call, proof: Proof, password: &Password) -> Result<HttpResponse> {
+    let compared = call.fingerprint(&json!({}), Some(password)).await?;
+    reveal_once(call, &compared, move |tx| {
+        let begun = sign_in::begin(tx, &proof)?;
         let out = |secret, otpauth_url| answer::json(200, Vec::new(), &EnrolmentOut { secret, otpauth_url });
         Ok(Revealing {
             shown: out(Some(begun.secret), Some(begun.otpauth_url))?,
             kept: out(None, None)?,
         })
     })
-    .await?;
-    proof.done(store).await?;
-    Ok(response)
+    .await
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -241,15 +243,21 @@ pub async fn remove_totp(call: Call, visitor: Visitor, body: Body<RemoveTotp>) -
     let store = &call.app.store;
     let asked = ("/password", &password);
     let proof = sign_in::prove(store, call.staff()?, visitor.address, asked, call.now).await?;
-    let compared = call
-        .fingerprint(&json!({ "code": code }), Some(&password))
-        .await?;
-    let (used, settings) = (proof.clone(), call.app.config.sign_in.clone());
-    let response = write_once(&call, &compared, move |tx| {
-        sign_in::remove(tx, &settings, &used, &code)?;
+    let outcome = leave_second_factor(&call, proof.clone(), &password, code).await;
+    proof.settle(store, outcome).await
+}
+
+async fn leave_second_factor(
+    call: &Call,
+    proof: Proof,
+    password: &Password,
+    code: String,
+) -> Result<HttpResponse> {
+    let compared = call.fingerprint(&json!({ "code": code }), Some(password)).await?;
+    let settings = call.app.config.sign_in.clone();
+    write_once(call, &compared, move |tx| {
+        sign_in::remove(tx, &settings, &proof, &code)?;
         Ok(answer::empty(204))
     })
-    .await?;
-    proof.done(store).await?;
-    Ok(response)
+    .await
 }

@@ -11,12 +11,12 @@ use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use validator::ValidateLength;
+use validator::{ValidateEmail, ValidateLength};
 
 use super::extract::Call;
 use crate::error::Result;
 use crate::store::page::Page;
-use crate::text::{breaks_a_line, is_no_text, nfc};
+use crate::text::{breaks_a_line, hides_in_an_address, is_no_text, nfc};
 
 /// A structure from a JSON object. Derived code would take an array of its fields too, which the contract does not.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -150,9 +150,14 @@ impl ValidateLength<u64> for Prose {
     }
 }
 
-impl validator::ValidateEmail for Line {
+impl ValidateEmail for Line {
     fn as_email_string(&self) -> Option<Cow<'_, str>> {
         Some(Cow::Borrowed(&self.0))
+    }
+
+    /// UTS 46 leaves letters of no width out of a domain before it looks; they would stay in what is stored.
+    fn validate_email(&self) -> bool {
+        !self.0.chars().any(hides_in_an_address) && self.0.validate_email()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Resource, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     ReadSelf,
-    /// Own password, second factor, sessions and tokens.
+    /// Own password, second factor, sessions and tokens; never with an access token of the provider.
     ManageSelf,
     ReadStaff,
     ManageStaff,
@@ -143,6 +143,8 @@ pub fn permit(principal: &Principal, action: Action) -> Result<()> {
     let allowed = match principal {
         Principal::System => true,
         Principal::Client { client } => holds(Holder::Client, Some(&client.scopes)),
+        // Where another party answers for the person, what they would make here would outlive its word.
+        Principal::Staff { staff } if action == Action::ManageSelf && staff.credential_id.is_none() => false,
         Principal::Staff { staff } => holds(staff.role.into(), staff.scopes.as_deref()),
     };
     if allowed { Ok(()) } else { Err(Error::Forbidden) }
@@ -327,6 +329,21 @@ mod tests {
             permit(&agent, Action::ManageStaff),
             Err(Error::Forbidden)
         ));
+    }
+
+    #[test]
+    fn nobody_manages_an_account_by_the_word_of_another_party() {
+        let Principal::Staff { mut staff } = staff(Role::Admin, 7, &[]) else {
+            unreachable!("a person");
+        };
+        let by_another = Principal::Staff { staff: staff.clone() };
+        staff.credential_id = Some(1);
+        assert!(permit(&Principal::Staff { staff }, Action::ManageSelf).is_ok());
+        assert!(matches!(
+            permit(&by_another, Action::ManageSelf),
+            Err(Error::Forbidden)
+        ));
+        assert!(permit(&by_another, Action::ManageStaff).is_ok());
     }
 
     #[test]

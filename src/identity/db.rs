@@ -67,7 +67,7 @@ pub fn touch_credential(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()
     Ok(())
 }
 
-/// A token or session of a person; programs' keys are made in `clients`.
+/// A token of a person; programs' keys are made in `clients`.
 pub fn insert_credential(
     conn: &mut Db,
     secret: &Secret,
@@ -75,6 +75,7 @@ pub fn insert_credential(
     user_id: i64,
     scopes: &str,
     life: Life,
+    made_with_id: Option<i64>,
 ) -> Result<Uid> {
     let uid = Uid::new();
     diesel::insert_into(credentials::table)
@@ -88,6 +89,7 @@ pub fn insert_credential(
             credentials::scopes.eq(scopes),
             credentials::created_at.eq(Ts::from(life.from)),
             credentials::expires_at.eq(life.to.map(Ts::from)),
+            credentials::made_with_id.eq(made_with_id),
         ))
         .execute(conn)?;
     Ok(uid)
@@ -121,6 +123,49 @@ pub fn insert_session(conn: &mut Db, secret: &Secret, new: &NewSession<'_>) -> R
         ))
         .execute(conn)?;
     Ok(uid)
+}
+
+/// A person, with their row locked to the end of the transaction: what opens something in their name is made and ended
+/// one after the other. Not against what merely refers to the person. On SQLite the writer is alone.
+pub fn lock_user(conn: &mut Db, id: i64) -> Result<User> {
+    if let Db::Pg(pg) = conn {
+        users::table
+            .find(id)
+            .select(users::id)
+            .for_no_key_update()
+            .first::<i64>(pg)?;
+    }
+    Ok(users::table.find(id).select(User::as_select()).first(conn)?)
+}
+
+/// Those of these credentials that nobody has ended, of people and programs that are active.
+pub fn list_standing_credentials(conn: &mut Db, ids: &[i64]) -> Result<Vec<i64>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holder_is_active = users::active
+        .nullable()
+        .eq(true)
+        .or(clients::active.nullable().eq(true));
+    Ok(each_db!(conn, c => credentials::table
+        .left_join(users::table)
+        .left_join(clients::table)
+        .filter(credentials::id.eq_any(ids))
+        .filter(credentials::revoked_at.is_null())
+        .filter(holder_is_active)
+        .select(credentials::id)
+        .load(c))?)
+}
+
+pub fn list_active_people(conn: &mut Db, ids: &[i64]) -> Result<Vec<i64>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(each_db!(conn, c => users::table
+        .filter(users::id.eq_any(ids))
+        .filter(users::active.eq(true))
+        .select(users::id)
+        .load(c))?)
 }
 
 pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {
@@ -278,10 +323,11 @@ pub fn list_keys(conn: &mut Db, organisation_id: Option<i64>) -> Result<Vec<Cred
     Ok(query.load(conn)?)
 }
 
-/// Tokens of one user, or of all, oldest first.
+/// Tokens of one user, or of all, oldest first. Sessions are none.
 pub fn list_tokens(conn: &mut Db, user_id: Option<i64>) -> Result<Vec<CredentialView>> {
     let mut query = credentials::table
         .inner_join(users::table)
+        .filter(credentials::kind.eq(Kind::Token))
         .order(credentials::id)
         .select((
             credentials::lookup,
@@ -299,14 +345,58 @@ pub fn list_tokens(conn: &mut Db, user_id: Option<i64>) -> Result<Vec<Credential
     Ok(query.load(conn)?)
 }
 
-/// `false` where there is no such credential in force.
-pub fn revoke_credential(conn: &mut Db, lookup: &str, now: DateTime<Utc>) -> Result<bool> {
-    let changed = diesel::update(
-        credentials::table
-            .filter(credentials::lookup.eq(lookup))
-            .filter(credentials::revoked_at.is_null()),
+/// Whose a credential is.
+#[derive(Debug, Clone, Copy, Queryable)]
+pub struct Holder {
+    pub credential_id: i64,
+    pub user_id: Option<i64>,
+    pub client_id: Option<i64>,
+}
+
+pub fn find_holder(conn: &mut Db, lookup: &str) -> Result<Option<Holder>> {
+    Ok(credentials::table
+        .filter(credentials::lookup.eq(lookup))
+        .select((credentials::id, credentials::user_id, credentials::client_id))
+        .first(conn)
+        .optional()?)
+}
+
+/// A credential that has just been ended.
+#[derive(Debug, Clone, Queryable)]
+pub struct Ended {
+    pub id: i64,
+    pub uid: Uid,
+    pub lookup: String,
+}
+
+#[derive(QueryableByName)]
+struct Made {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    id: i64,
+}
+
+/// End a credential and all that was made with it, and with that; gives those that were in force. The caller holds the
+/// lock of who has them.
+pub fn revoke_with_offspring(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<Vec<Ended>> {
+    let made: Vec<Made> = diesel::sql_query(
+        "WITH RECURSIVE made(id) AS ( \
+           SELECT id FROM credentials WHERE id = $1 \
+           UNION \
+           SELECT credentials.id FROM credentials JOIN made ON credentials.made_with_id = made.id \
+         ) SELECT id FROM made ORDER BY id",
     )
-    .set(credentials::revoked_at.eq(Some(Ts::from(now))))
-    .execute(conn)?;
-    Ok(changed == 1)
+    .bind::<diesel::sql_types::BigInt, _>(id)
+    .load(conn)?;
+    let ids: Vec<i64> = made.into_iter().map(|row| row.id).collect();
+    let ended: Vec<Ended> = each_db!(conn, c => credentials::table
+        .filter(credentials::id.eq_any(&ids))
+        .filter(credentials::revoked_at.is_null())
+        .order(credentials::id)
+        .select((credentials::id, credentials::uid, credentials::lookup))
+        .load(c))?;
+    let ids: Vec<i64> = ended.iter().map(|row| row.id).collect();
+    each_db!(conn, c => diesel::update(credentials::table.filter(credentials::id.eq_any(&ids)))
+        .set(credentials::revoked_at.eq(Some(Ts::from(now))))
+        .execute(c))?;
+    Ok(ended)
 }

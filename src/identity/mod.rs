@@ -13,6 +13,7 @@ pub mod passwords;
 mod security_log;
 pub mod sessions;
 pub mod sign_in;
+pub mod standing;
 pub(crate) mod token;
 pub mod totp;
 
@@ -26,10 +27,13 @@ use crate::error::{Error, FieldCode, Result};
 use crate::idempotency::Owner;
 use crate::language::Language;
 use crate::store::{Db, Uid};
+use crate::text::hides_in_an_address;
 use crate::text_enum;
 
 pub use db::{CredentialView, Life};
 pub use token::Secret;
+
+use clients::keys::Origin;
 
 text_enum! {
     /// What a person of the centre is there for.
@@ -361,7 +365,7 @@ pub struct NewUser {
 /// Add a person of the centre and their queues.
 pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<db::User> {
     let email = new.email.trim().to_lowercase();
-    if email.parse::<lettre::Address>().is_err() {
+    if email.parse::<lettre::Address>().is_err() || email.chars().any(hides_in_an_address) {
         return Err(Error::invalid_parameter(
             "email",
             FieldCode::InvalidFormat {
@@ -393,8 +397,9 @@ pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<d
 pub fn create_token(conn: &mut Db, email: &str, name: &str, life: impl Into<Life>) -> Result<Secret> {
     let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?
         .ok_or(Error::NotFound(crate::error::Resource::User))?;
+    db::lock_user(conn, user.id)?;
     let secret = Secret::generate(token::Kind::Token)?;
-    db::insert_credential(conn, &secret, name, user.id, "", life.into())?;
+    db::insert_credential(conn, &secret, name, user.id, "", life.into(), None)?;
     Ok(secret)
 }
 
@@ -415,7 +420,7 @@ pub fn create_key(
     let life = life.into();
     let program_id = clients::db::ensure_program(conn, organisation.id, name, life.from)?;
     let scopes = Scope::write_all(scopes);
-    let (_, secret) = clients::keys::insert(conn, program_id, name, &scopes, life, None)?;
+    let (_, secret) = clients::keys::insert(conn, program_id, name, &scopes, life, Origin::New)?;
     Ok(secret)
 }
 
@@ -439,13 +444,15 @@ pub fn list_tokens(conn: &mut Db, email: Option<&str>) -> Result<Vec<CredentialV
     db::list_tokens(conn, user_id)
 }
 
-/// End a key or token at once, named by its public half, with or without its prefix.
-pub fn revoke(conn: &mut Db, public_half: &str, now: DateTime<Utc>) -> Result<()> {
-    let bare = token::bare_lookup(public_half);
+/// End a key or token at once, named by its public half, with or without its prefix, and what its holder made with it;
+/// gives how many ended.
+pub fn revoke(conn: &mut Db, public_half: &str, now: DateTime<Utc>) -> Result<usize> {
     let unknown = || Error::invalid_parameter("PUBLIC", FieldCode::UnknownCode);
-    if db::revoke_credential(conn, bare, now)? {
-        Ok(())
-    } else {
-        Err(unknown())
-    }
+    let found = db::find_holder(conn, token::bare_lookup(public_half))?.ok_or_else(unknown)?;
+    let ended = match (found.client_id, found.user_id) {
+        (Some(program_id), _) => clients::keys::revoke_by_id(conn, program_id, found.credential_id, now)?,
+        (None, Some(user_id)) => credentials::revoke(conn, user_id, found.credential_id, now)?,
+        (None, None) => 0,
+    };
+    if ended == 0 { Err(unknown()) } else { Ok(ended) }
 }

@@ -16,6 +16,14 @@ pub fn note_credential(event: &'static str, user: Uid, credential: Uid) {
     tracing::info!(target: "security", event, user = %user, credential = %credential);
 }
 
+/// The same, with why: of a login by the provider, whose reasons are told to nobody else.
+pub fn note_refused_because(event: &'static str, reason: &'static str, user: Option<Uid>) {
+    match user {
+        Some(user) => tracing::warn!(target: "security", event, reason, user = %user),
+        None => tracing::warn!(target: "security", event, reason),
+    }
+}
+
 /// An attempt that came to nothing. Who it would have been is not told where there is no such person.
 pub fn note_refused(event: &'static str, user: Option<Uid>) {
     match user {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::Scope;
 use super::db::{self, NewSession};
 use super::token::{Kind, Secret};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Db, Uid};
 
 /// How long sessions last.
@@ -25,8 +25,7 @@ pub struct OpenedSession {
     pub expires_at: DateTime<Utc>,
 }
 
-/// Begin a session of this person with all that their role may do. Whoever calls has made sure that it is them, and that
-/// they are active.
+/// Begin a session of this person with all that their role may do. Whoever calls has made sure that it is them.
 pub fn open_session(
     conn: &mut Db,
     user_id: i64,
@@ -47,6 +46,9 @@ pub(super) fn open_limited_session(
     now: DateTime<Utc>,
     life: SessionLife,
 ) -> Result<OpenedSession> {
+    if !db::lock_user(conn, user_id)?.active {
+        return Err(Error::Unauthenticated);
+    }
     let secret = Secret::generate(Kind::Session)?;
     let expires_at = now + life.absolute;
     let session = NewSession {

@@ -212,6 +212,7 @@ diesel::table! {
         last_used_at -> Nullable<TsUtc>,
         life_seconds -> Nullable<BigInt>,
         replaces_id -> Nullable<BigInt>,
+        made_with_id -> Nullable<BigInt>,
         opened_from -> Nullable<Text>,
         user_agent -> Nullable<Text>,
     }

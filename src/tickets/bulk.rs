@@ -15,7 +15,7 @@ use super::filing::{Filing, file_batch};
 use super::intake::Intake;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, Answer, Key};
-use crate::identity::Principal;
+use crate::identity::{Principal, standing};
 use crate::store::{Backend, Db, Store};
 use crate::tx::{Desk, Tx};
 
@@ -55,6 +55,7 @@ pub struct Asker {
 
 impl Asker {
     fn carry_out(&self, conn: &mut Db, todo: &ToDo) -> Result<Answer> {
+        standing::require(conn, &self.principal)?;
         idempotency::once(conn, todo.key.as_ref(), self.now, |conn| {
             let mut tx = Tx {
                 conn,

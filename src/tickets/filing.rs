@@ -23,6 +23,7 @@ use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::idempotency::{self, Answer, Key};
 use crate::identity::Principal;
 use crate::identity::access::{Action, permit};
+use crate::identity::standing::Standing;
 use crate::identity::token::random_base32;
 use crate::notifications::db::{DeliveryRow, insert_deliveries};
 use crate::notifications::outbox::{Addressee, Letter, Subject, mail};
@@ -72,6 +73,12 @@ pub fn file_batch(conn: &mut Db, desk: &Desk, filings: &[Filing]) -> Result<Vec<
         .max()
         .unwrap_or_default();
     replay_known(conn, filings, &mut results, now)?;
+    let standing = Standing::of(conn, filings.iter().map(|filing| &*filing.principal))?;
+    for (position, filing) in filings.iter().enumerate() {
+        if let Err(ended) = standing.check(&filing.principal) {
+            set(&mut results, position, Err(ended));
+        }
+    }
     let waiting = filings
         .iter()
         .zip(&results)

@@ -4,6 +4,8 @@ use giaidap::identity::Scope;
 use serde_json::{Value, json};
 
 use crate::support::desk::path_of;
+use crate::support::raw::{Wire, statuses};
+use crate::support::threads::wait_for;
 use crate::support::{Client, TestApp, file, question};
 
 const CLIENTS: &str = "/api/v1/api-clients";
@@ -518,4 +520,115 @@ fn of_two_rotations_at_once_both_are_counted_and_one_key_is_left_over() {
         1,
         "the one that came first was unused and has ended"
     );
+}
+
+#[test]
+fn a_key_that_is_ended_takes_with_it_what_its_program_made_with_it() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let id = program(&admin, "LGSP");
+    let (leaked, made) = key(&app, &admin, &id, &both());
+    let rotate = |caller: &Client| caller.call("/api/v1/me/key/rotate").expect(201).body;
+    let opened = |body: &Value| {
+        let caller = Client::new(&app.url, body["secret"].as_str());
+        caller.get("/api/v1/me").expect(200);
+        caller
+    };
+    let by_thief = rotate(&leaked);
+    let thief = opened(&by_thief);
+    let again = opened(&rotate(&thief));
+    // What an administrator makes in its place only the administrator has.
+    let path = format!("/api/v1/api-clients/{id}/keys/{}/rotate", text(&by_thief["id"]));
+    let by_admin = admin.call(&path).expect(201).body;
+    let renewed = opened(&by_admin);
+
+    let list = admin
+        .get(&format!("/api/v1/api-clients/{id}/keys"))
+        .expect(200)
+        .body;
+    let row = |key: &Value| {
+        let mut rows = list["items"].as_array().unwrap().iter();
+        rows.find(|row| row["id"] == key["id"]).unwrap().clone()
+    };
+    assert_eq!(row(&made)["replaces_id"], Value::Null);
+    assert_eq!(row(&made)["rotated_by_program"], false);
+    assert_eq!(row(&by_thief)["replaces_id"], made["id"]);
+    assert_eq!(row(&by_thief)["rotated_by_program"], true);
+    assert_eq!(row(&by_admin)["replaces_id"], by_thief["id"]);
+    assert_eq!(row(&by_admin)["rotated_by_program"], false);
+
+    let path = format!("/api/v1/api-clients/{id}/keys/{}", text(&made["id"]));
+    admin.send("DELETE", &path, None, None).expect(204);
+    for ended in [&leaked, &thief, &again] {
+        ended.get("/api/v1/me").expect(401);
+    }
+    renewed.get("/api/v1/me").expect(200);
+}
+
+#[test]
+fn the_command_line_ends_the_same_keys() {
+    let app = TestApp::start();
+    let leaked = app.organisation("H57");
+    let made = leaked.call("/api/v1/me/key/rotate").expect(201).body;
+    let thief = Client::new(&app.url, made["secret"].as_str());
+    thief.get("/api/v1/me").expect(200);
+    let lookup = leaked.token().rsplit_once('_').unwrap().0.to_owned();
+    let now = app.app.clock.now();
+    let ended = app.write(move |conn| giaidap::identity::revoke(conn, &lookup, now));
+    assert_eq!(ended, 2);
+    leaked.get("/api/v1/me").expect(401);
+    thief.get("/api/v1/me").expect(401);
+}
+
+/// The head and the beginning of a body; the rest follows when it is said.
+fn begin(url: &str, caller: &Client, path: &str, body: &str) -> Wire {
+    let mut wire = Wire::to(url);
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{}",
+        caller.token(),
+        body.len(),
+        &body[..1],
+    );
+    assert!(wire.say(head.as_bytes()));
+    wire
+}
+
+#[test]
+fn what_comes_in_whole_after_its_key_was_ended_is_not_written() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let id = program(&admin, "LGSP");
+    let question = question();
+    let items = json!([{ "operation": "file", "body": question }]);
+    let bulk = json!({ "mode": "each", "items": items }).to_string();
+    let question = question.to_string();
+    let requester = json!({ "name": "Trần Văn An", "organisation": "H57" }).to_string();
+    for (path, body) in [
+        ("/api/v1/tickets", &question),
+        ("/api/v1/tickets/bulk", &bulk),
+        ("/api/v1/requesters", &requester),
+    ] {
+        let (caller, made) = key(&app, &admin, &id, &both());
+        let keys = format!("/api/v1/api-clients/{id}/keys");
+        let mut wire = begin(&app.url, &caller, path, body);
+        // It has been let in when its use is written down.
+        wait_for("the key to be used", || {
+            let list = admin.get(&keys).expect(200).body;
+            let mut rows = list["items"].as_array().unwrap().iter();
+            rows.any(|row| row["id"] == made["id"] && !row["last_used_at"].is_null())
+                .then_some(())
+        });
+        let path_of_key = format!("{keys}/{}", text(&made["id"]));
+        admin.send("DELETE", &path_of_key, None, None).expect(204);
+        assert!(wire.say(&body.as_bytes()[1..]));
+        let (heard, _) = wire.hear_out();
+        let is_refused = match path {
+            // Item by item.
+            "/api/v1/tickets/bulk" => heard.contains("\"status\":401"),
+            _ => statuses(&heard) == [401],
+        };
+        assert!(is_refused, "{path}: {heard}");
+    }
+    assert_eq!((app.rows_in("tickets"), app.rows_in("requesters")), (0, 0));
 }

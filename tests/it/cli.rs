@@ -256,6 +256,45 @@ fn a_key_is_changed_over_and_a_program_is_granted_networks_and_units() {
 }
 
 #[test]
+fn the_command_line_tells_what_it_ends_what_it_offers_and_why_not() {
+    let app = TestApp::start();
+    let binary = Binary::on(&app.database.url);
+    let leaked = app.organisation("H57");
+    let rotated = leaked.call("/api/v1/me/key/rotate").expect(201).body;
+    assert_eq!(rotated["rotated_by_program"], true);
+    let public = leaked.token().split('_').nth(1).unwrap();
+    let ended = binary.out(&["key", "revoke", public]);
+    assert_eq!(ended.trim_end(), "It is revoked, and 1 made with it.");
+    let why = binary.failure(&["key", "rotate", public]);
+    assert_eq!(why, "the key has ended; make a new one");
+
+    let help = binary.out(&["key", "create", "--help"]);
+    assert!(
+        help.contains("tickets:write") && !help.contains("identity:write"),
+        "{help}"
+    );
+    let key = [
+        "key",
+        "create",
+        "--organisation",
+        "H57",
+        "--name",
+        "x",
+        "--scope",
+        "identity:write",
+    ];
+    assert_eq!(binary.run(&key).status.code(), Some(2));
+
+    let agent = app.agent("lan", &[]);
+    app.sql("UPDATE credentials SET kind = 'session' WHERE user_id IS NOT NULL");
+    agent.get("/api/v1/me").expect(401);
+    assert_eq!(binary.out(&["token", "list"]), "");
+
+    let link = ["user", "link", "--email", "lan@centre.example", "--subject", "x"];
+    assert!(binary.failure(&link).contains("oidc.issuer"));
+}
+
+#[test]
 fn a_revoked_key_and_the_tokens_of_who_left_open_nothing_from_that_moment_on() {
     let app = TestApp::start();
     let binary = Binary::on(&app.database.url);

@@ -1,8 +1,11 @@
 //! Logins and access tokens of a real OpenID provider, a program of its own on loopback.
 use chrono::Duration;
 use giaidap::config::{OidcOverrides, Overrides};
+use giaidap::identity::oidc;
+use giaidap::store::Db;
 use serde_json::{Value, json};
 
+use crate::support::log::{keep_security_log, security_log, whole_security_log};
 use crate::support::oidc::{AUDIENCE, Begun, OpenIdProvider, app_with, bearer, log_in, parameter};
 use crate::support::{Client, TestApp, threads};
 
@@ -55,12 +58,123 @@ fn a_known_person_logs_in_with_the_role_that_the_provider_gives() {
     assert_eq!((&seen["id"], &seen["name"]), (&body["user"]["id"], &json!("Lan")));
     assert_eq!(seen["queues"][0]["code"], "technology");
 
-    // The role follows the provider, at once also in the session that is open.
+    // The role follows the provider; what was opened with the other one ends, as wherever a role changes.
     provider.person("lan", &["giaidap-agent", "giaidap-admin"]);
     let again = log_in(&app, "lan").expect(200).body;
     assert_eq!(again["user"]["role"], "admin");
     assert_eq!(again["return_to"], Value::Null);
-    assert_eq!(me(&app, &body["token"])["role"], "admin");
+    assert_eq!(me(&app, &again["token"])["role"], "admin");
+    bearer(&app, body["token"].as_str().unwrap())
+        .get("/api/v1/me")
+        .expect(401);
+}
+
+#[test]
+fn the_last_administrator_stays_one_whatever_the_provider_says() {
+    keep_security_log();
+    let provider = OpenIdProvider::start();
+    let app = app_with(provider.settings());
+    let admin = app.admin();
+    app.agent("lan", &[]);
+    provider.person("lan", &["giaidap-admin"]);
+    let session = log_in(&app, "lan").expect(200).body;
+    let lan = bearer(&app, session["token"].as_str().unwrap());
+    let administrators = || {
+        let found = lan.get("/api/v1/users?role=admin&active=true").expect(200).body;
+        found["items"].as_array().unwrap().clone()
+    };
+    for other in administrators() {
+        if other["id"] != session["user"]["id"] {
+            let path = format!("/api/v1/users/{}", other["id"].as_str().unwrap());
+            lan.with("If-Match", "*")
+                .patch(&path, &json!({ "active": false }))
+                .expect(200);
+        }
+    }
+    admin.get("/api/v1/me").expect(401);
+    provider.person("lan", &["giaidap-agent"]);
+    let again = log_in(&app, "lan").expect(200).body;
+    assert_eq!(again["user"]["role"], "admin");
+    assert_eq!(administrators().len(), 1);
+    let kept = (
+        "role_kept".to_owned(),
+        Some("last_administrator".to_owned()),
+        session["user"]["id"].as_str().map(str::to_owned),
+    );
+    assert!(security_log().contains(&kept), "{:?}", security_log());
+}
+
+#[test]
+fn logins_of_the_provider_are_written_down() {
+    keep_security_log();
+    let provider = OpenIdProvider::start();
+    let app = app_with(OidcOverrides {
+        create_users: Some(true),
+        ..provider.settings()
+    });
+    provider.person("lan", &["giaidap-agent"]);
+    let first = log_in(&app, "lan").expect(200).body;
+    let id = first["user"]["id"].as_str().unwrap();
+    provider.person("lan", &["giaidap-admin"]);
+    log_in(&app, "lan").expect(200);
+    provider.person("lan", &[]);
+    log_in(&app, "lan").expect(403);
+    let roles = json!(["giaidap-agent"]);
+    let unverified = json!({ "email": "mai@centre.example", "email_verified": false, "roles": roles });
+    provider.account("mai", &unverified);
+    log_in(&app, "mai").expect(403);
+    let stolen = json!({ "email": "lan@centre.example", "email_verified": true, "roles": roles });
+    provider.account("thief", &stolen);
+    log_in(&app, "thief").expect(403);
+
+    let log = security_log();
+    let lines: Vec<(&str, Option<&str>, Option<&str>)> = log
+        .iter()
+        .map(|(event, reason, user)| (event.as_str(), reason.as_deref(), user.as_deref()))
+        .collect();
+    let expected = [
+        ("user_created", None, Some(id)),
+        ("provider_linked", None, Some(id)),
+        ("login_succeeded", None, Some(id)),
+        ("role_changed", None, Some(id)),
+        ("login_succeeded", None, Some(id)),
+        ("login_failed", Some("no_role"), Some(id)),
+        ("login_failed", Some("unverified_address"), None),
+        ("login_failed", Some("linked_to_another"), Some(id)),
+    ];
+    let mut rest = lines.iter();
+    for line in expected {
+        assert!(rest.any(|written| *written == line), "{line:?} in {lines:?}");
+    }
+    assert!(!whole_security_log().contains("centre.example"));
+}
+
+#[test]
+fn a_person_is_tied_to_a_subject_by_hand() {
+    let provider = OpenIdProvider::start();
+    let app = app_with(provider.settings());
+    app.agent("lan", &[]);
+    app.agent("mai", &[]);
+    let unverified = json!({ "email": "lan@centre.example", "roles": ["giaidap-agent"] });
+    provider.account("subject-of-lan", &unverified);
+    log_in(&app, "subject-of-lan").expect(403);
+    let link = |email: &'static str, subject: &'static str| {
+        let (issuer, now) = (provider.issuer.clone(), app.app.clock.now());
+        let work = move |conn: &mut Db| Ok(oidc::link_by_hand(conn, email, &issuer, subject, now));
+        app.write(work)
+    };
+    link("lan@centre.example", "another").unwrap();
+    link("Lan@centre.example ", "subject-of-lan").unwrap();
+    link("lan@centre.example", "subject-of-lan").unwrap();
+    let came = log_in(&app, "subject-of-lan").expect(200).body;
+    assert_eq!(came["user"]["email"], "lan@centre.example");
+    for (email, subject) in [
+        ("mai@centre.example", "subject-of-lan"),
+        ("mai@centre.example", ""),
+        ("nobody@centre.example", "subject-of-nobody"),
+    ] {
+        assert!(link(email, subject).is_err(), "{email} {subject}");
+    }
 }
 
 #[test]
@@ -377,6 +491,33 @@ fn access_tokens_of_the_provider_open_what_their_scopes_and_roles_allow() {
     let now = app.app.clock.now();
     app.write(move |conn| giaidap::identity::accounts::deactivate(conn, "lan@centre.example", now));
     reader.get("/api/v1/me").expect(401);
+}
+
+#[test]
+fn an_access_token_of_a_lesser_role_makes_nothing_that_outlives_it() {
+    let provider = OpenIdProvider::start();
+    let app = app_with(provider.settings());
+    app.agent("lan", &["technology"]);
+    provider.person("lan", &["giaidap-admin"]);
+    log_in(&app, "lan").expect(200);
+    provider.person("lan", &["giaidap-agent"]);
+    let before = app.footprint();
+    for scope in ["openid tickets:write", "openid tickets:read account:write"] {
+        let lesser = bearer(&app, &provider.access_token("lan", AUDIENCE, scope));
+        let seen = lesser.get("/api/v1/me").expect(200).body;
+        assert_eq!(seen["role"], "agent");
+        assert!(!seen["scopes"].to_string().contains("account:write"), "{seen}");
+        lesser
+            .post("/api/v1/me/tokens", &json!({ "name": "for ever" }))
+            .expect(403);
+        lesser.get("/api/v1/me/sessions").expect(403);
+        lesser
+            .send("DELETE", "/api/v1/me/sessions", None, None)
+            .expect(403);
+        let password = json!({ "password": "mười hai con giáp đi chợ" });
+        lesser.post("/api/v1/me/totp", &password).expect(403);
+    }
+    assert_eq!(app.footprint(), before);
 }
 
 /// A person who is known, and a token of theirs.

@@ -64,7 +64,7 @@ function configuration() {
       });
       grant.addOIDCScope('openid profile email');
       for (const resource of Object.keys(ctx.oidc.resourceServers)) {
-        grant.addResourceScope(resource, 'tickets:read tickets:write');
+        grant.addResourceScope(resource, 'tickets:read tickets:write account:write');
       }
       await grant.save();
       return grant;
@@ -75,7 +75,7 @@ function configuration() {
         enabled: true,
         getResourceServerInfo: (_ctx, audience) => ({
           audience,
-          scope: 'tickets:read tickets:write',
+          scope: 'tickets:read tickets:write account:write',
           accessTokenFormat: 'jwt',
           accessTokenTTL: 3600,
           jwt: { sign: { alg } },

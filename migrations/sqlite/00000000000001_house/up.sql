@@ -234,6 +234,7 @@ CREATE TABLE credentials (
   last_used_at TEXT,             -- to the minute: at most one write a minute
   life_seconds BIGINT,                  -- of a key: for how long it was given; null: until it is ended
   replaces_id BIGINT REFERENCES credentials (id),   -- of a key made by rotation: the one before it
+  made_with_id BIGINT REFERENCES credentials (id),  -- the key or token with which its holder made it: ends with that
   opened_from TEXT,                     -- of a session: the address and
   user_agent TEXT,                      -- the program that it was opened with
   CHECK ((client_id IS NULL) <> (user_id IS NULL)),
@@ -242,6 +243,7 @@ CREATE TABLE credentials (
 CREATE INDEX credentials_user ON credentials (user_id, kind) WHERE user_id IS NOT NULL;
 CREATE INDEX credentials_client ON credentials (client_id) WHERE client_id IS NOT NULL;
 CREATE INDEX credentials_replaces ON credentials (replaces_id) WHERE replaces_id IS NOT NULL;
+CREATE INDEX credentials_made_with ON credentials (made_with_id) WHERE made_with_id IS NOT NULL;
 
 -- Logins by the OpenID provider that have begun: whichever replica they come back to ends them, each once.
 CREATE TABLE oidc_logins (

@@ -51,18 +51,6 @@ pub fn get(conn: &mut Db, id: i64) -> Result<Account> {
     Ok(users::table.find(id).select(Account::as_select()).first(conn)?)
 }
 
-/// Lock an account's row to the end of the transaction. On SQLite the writer is alone.
-pub fn lock(conn: &mut Db, id: i64) -> Result<()> {
-    if let Db::Pg(pg) = conn {
-        users::table
-            .find(id)
-            .select(users::id)
-            .for_update()
-            .first::<i64>(pg)?;
-    }
-    Ok(())
-}
-
 /// The active administrators, locked to the end of the transaction in the order of their keys, so that of two who take
 /// the role from each other at once the second finds the first one gone.
 pub fn lock_administrators(conn: &mut Db) -> Result<Vec<i64>> {

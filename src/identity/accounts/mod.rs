@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use super::db as people;
-use super::security_log::note;
+use super::security_log::{note, note_refused_because};
 use super::{NewUser, Role, Staff, credentials, sign_in};
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
 use crate::language::Language;
@@ -172,7 +172,7 @@ pub struct AccountChange {
 /// Lock an account and see that it is of a version that the caller has seen.
 fn open(tx: &mut Tx<'_>, id: &str, seen: Option<&[i64]>) -> Result<Account> {
     let found = get(tx.conn, id)?;
-    db::lock(tx.conn, found.id)?;
+    people::lock_user(tx.conn, found.id)?;
     let account = db::get(tx.conn, found.id)?;
     match seen {
         Some(seen) if !seen.contains(&account.version) => Err(Error::PreconditionFailed),
@@ -210,9 +210,7 @@ pub fn change(tx: &mut Tx<'_>, id: &str, change: &AccountChange, seen: Option<&[
     db::update(tx.conn, &after, tx.now)?;
     let by = tx.principal.staff().map(|staff| staff.uid);
     if after.role != before.role {
-        // What a role may, and whether it needs a second factor, is decided at the login.
-        credentials::end_sessions(tx.conn, after.id, None, tx.now)?;
-        note("role_changed", after.uid, by);
+        role_changed(tx.conn, &after, by, tx.now)?;
     }
     if after.active != before.active {
         if !after.active {
@@ -226,6 +224,36 @@ pub fn change(tx: &mut Tx<'_>, id: &str, change: &AccountChange, seen: Option<&[
         note(event, after.uid, by);
     }
     db::get(tx.conn, after.id)
+}
+
+/// What a role may, and whether it needs a second factor, is decided at the login: another role takes a new one.
+fn role_changed(conn: &mut Db, account: &Account, by: Option<Uid>, now: DateTime<Utc>) -> Result<()> {
+    credentials::end_sessions(conn, account.id, None, now)?;
+    note("role_changed", account.uid, by);
+    Ok(())
+}
+
+/// The role that the provider says an active person has; gives the one that they have from now on. The last
+/// administrator keeps theirs: a group that is renamed at the provider must not lock everybody out of the house.
+pub(super) fn take_over_role(conn: &mut Db, id: i64, role: Role, now: DateTime<Utc>) -> Result<Role> {
+    // Before the account itself is locked, in the order in which everybody locks them.
+    let administrators = match role {
+        Role::Admin => Vec::new(),
+        _ => db::lock_administrators(conn)?,
+    };
+    people::lock_user(conn, id)?;
+    let before = db::get(conn, id)?;
+    if before.role == role {
+        return Ok(role);
+    }
+    if administrators == [id] {
+        note_refused_because("role_kept", "last_administrator", Some(before.uid));
+        return Ok(before.role);
+    }
+    let after = Account { role, ..before };
+    db::update(conn, &after, now)?;
+    role_changed(conn, &after, None, now)?;
+    Ok(role)
 }
 
 /// Make these the person's queues; `false` where they are already.

@@ -44,6 +44,8 @@ pub struct Key {
     pub revoked_at: Option<Ts>,
     pub last_used_at: Option<Ts>,
     pub life_seconds: Option<i64>,
+    pub replaces_id: Option<i64>,
+    pub made_with_id: Option<i64>,
 }
 
 #[derive(Debug, Clone, Insertable)]
@@ -60,6 +62,7 @@ pub struct NewKeyRow {
     pub expires_at: Option<Ts>,
     pub life_seconds: Option<i64>,
     pub replaces_id: Option<i64>,
+    pub made_with_id: Option<i64>,
 }
 
 /// What a list of programs is narrowed to.
@@ -258,6 +261,15 @@ pub fn list_keys(conn: &mut Db, program_id: i64, after: i64, limit: i64) -> Resu
         .load(conn)?)
 }
 
+/// The public ids of these keys.
+pub fn uids_of_keys(conn: &mut Db, ids: &[i64]) -> Result<HashMap<i64, Uid>> {
+    let rows: Vec<(i64, Uid)> = each_db!(conn, c => credentials::table
+        .filter(credentials::id.eq_any(ids))
+        .select((credentials::id, credentials::uid))
+        .load(c))?;
+    Ok(rows.into_iter().collect())
+}
+
 pub fn count_keys_in_force(conn: &mut Db, program_id: i64, now: DateTime<Utc>) -> Result<i64> {
     Ok(credentials::table
         .filter(credentials::client_id.eq(program_id))
@@ -274,13 +286,6 @@ pub fn count_keys_in_force(conn: &mut Db, program_id: i64, now: DateTime<Utc>) -
 pub fn set_key_end(conn: &mut Db, id: i64, end: DateTime<Utc>) -> Result<()> {
     diesel::update(credentials::table.find(id))
         .set(credentials::expires_at.eq(Some(Ts::from(end))))
-        .execute(conn)?;
-    Ok(())
-}
-
-pub fn revoke_key(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()> {
-    diesel::update(credentials::table.find(id))
-        .set(credentials::revoked_at.eq(Some(Ts::from(now))))
         .execute(conn)?;
     Ok(())
 }

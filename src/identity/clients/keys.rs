@@ -1,5 +1,8 @@
 //! Keys of programs: made, changed over with an overlap, ended. The secret is shown once and never stored.
 //!
+//! A key that its program made with another one (`rotate_own`) ends with that one: else who stole a key would keep what
+//! they made of it. What administrators made stays.
+//!
 //! Rotation gives a new key with the scopes of the old one, which ends after the overlap. A program may rotate the key
 //! that it presents by itself: its scopes never grow, nor does its life, so that a yearly key stays a yearly key.
 //! Whoever rotates a key a second time lost the answer of the first: a key that came of that and was never used ends.
@@ -8,6 +11,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::db::{self, Key, NewKeyRow, Program};
 use super::{locked, note};
 use crate::error::{Conflict, Error, FieldCode, Resource, Result};
+use crate::identity::db::revoke_with_offspring;
 use crate::identity::token::{self, Secret};
 use crate::identity::{Life, Principal, Scope};
 use crate::store::page::{Page, decode_cursor};
@@ -75,11 +79,37 @@ pub struct Rotation {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// How a key comes about; with the key that was there before.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::identity) enum Origin {
+    New,
+    RotatedForIt(i64),
+    RotatedByItself(i64),
+}
+
+impl Origin {
+    fn replaces(self) -> Option<i64> {
+        match self {
+            Origin::New => None,
+            Origin::RotatedForIt(id) | Origin::RotatedByItself(id) => Some(id),
+        }
+    }
+
+    fn made_with(self) -> Option<i64> {
+        match self {
+            Origin::RotatedByItself(id) => Some(id),
+            Origin::New | Origin::RotatedForIt(_) => None,
+        }
+    }
+}
+
 /// A new key with its secret, and the key whose place it takes.
 pub struct Rotated {
     pub key: Key,
     pub secret: Secret,
     pub replaced: Key,
+    /// The key whose place the replaced one took.
+    pub before_that: Option<Uid>,
 }
 
 pub fn create(tx: &mut Tx<'_>, program: &str, new: &NewKey) -> Result<(Key, Secret)> {
@@ -100,7 +130,7 @@ pub fn create(tx: &mut Tx<'_>, program: &str, new: &NewKey) -> Result<(Key, Secr
         name,
         &Scope::write_all(&new.scopes),
         life,
-        None,
+        Origin::New,
     )?;
     note(tx.principal, "key_created", program.uid, Some(&made.0.lookup));
     Ok(made)
@@ -179,10 +209,16 @@ fn replace(
         from: now,
         to: rotation.expires_at.or(same_life),
     };
-    let (key, secret) = insert(conn, program.id, &old.name, &old.scopes, life, Some(old.id))?;
+    let origin = match by_itself {
+        true => Origin::RotatedByItself(old.id),
+        false => Origin::RotatedForIt(old.id),
+    };
+    let (key, secret) = insert(conn, program.id, &old.name, &old.scopes, life, origin)?;
     let end = now + rotation.overlap;
     let end = old.expires_at.map_or(end, |known| known.0.min(end));
     db::set_key_end(conn, old.id, end)?;
+    let earlier: Vec<i64> = old.replaces_id.into_iter().collect();
+    let before_that = db::uids_of_keys(conn, &earlier)?.into_values().next();
     let replaced = Key {
         expires_at: Some(Ts::from(end)),
         ..old
@@ -191,29 +227,66 @@ fn replace(
         key,
         secret,
         replaced,
+        before_that,
     })
 }
 
-/// End a key at once. One that has ended stays as it is: to say it again is no mistake.
+/// End a key at once, and those that its program made with it. One that has ended stays as it is: to say it again is no
+/// mistake.
 pub fn revoke(tx: &mut Tx<'_>, program: &str, key: &str) -> Result<()> {
     let program = locked(tx.conn, program)?;
     let key = find(tx.conn, &program, key)?;
-    if key.revoked_at.is_none() {
-        db::revoke_key(tx.conn, key.id, tx.now)?;
-        note(tx.principal, "key_revoked", program.uid, Some(&key.lookup));
-    }
+    end_chain(tx.conn, tx.principal, &program, key.id, tx.now)?;
     Ok(())
 }
 
+/// The same for the command line; gives how many ended.
+pub(in crate::identity) fn revoke_by_id(
+    conn: &mut Db,
+    program_id: i64,
+    key_id: i64,
+    now: DateTime<Utc>,
+) -> Result<usize> {
+    db::lock_program(conn, program_id)?;
+    let program = db::get_program_by_id(conn, program_id)?;
+    end_chain(conn, &Principal::System, &program, key_id, now)
+}
+
+fn end_chain(
+    conn: &mut Db,
+    by: &Principal,
+    program: &Program,
+    key_id: i64,
+    now: DateTime<Utc>,
+) -> Result<usize> {
+    let ended = revoke_with_offspring(conn, key_id, now)?;
+    for key in &ended {
+        note(by, "key_revoked", program.uid, Some(&key.lookup));
+    }
+    Ok(ended.len())
+}
+
 /// A page of a program's keys, oldest first.
-pub fn list(conn: &mut Db, program: &str, cursor: Option<&str>, limit: i64) -> Result<Page<Key>> {
+pub fn list(conn: &mut Db, program: &str, cursor: Option<&str>, limit: i64) -> Result<Page<Listed>> {
     let program = super::get(conn, program)?;
     let binding = format!("keys of {}", program.uid);
     let after = cursor
         .map(|cursor| decode_cursor::<i64>(&binding, cursor))
         .transpose()?;
     let rows = db::list_keys(conn, program.id, after.unwrap_or(0), limit + 1)?;
-    Page::from_rows(rows, limit, &binding, |key| key.id)
+    let before: Vec<i64> = rows.iter().filter_map(|key| key.replaces_id).collect();
+    let names = db::uids_of_keys(conn, &before)?;
+    let listed = rows.into_iter().map(|key| Listed {
+        replaces: key.replaces_id.and_then(|id| names.get(&id).copied()),
+        key,
+    });
+    Page::from_rows(listed.collect(), limit, &binding, |row| row.key.id)
+}
+
+/// A key with the public id of the one whose place it took.
+pub struct Listed {
+    pub key: Key,
+    pub replaces: Option<Uid>,
 }
 
 /// A program's key by UUID or public half, with or without its prefix.
@@ -256,7 +329,7 @@ pub(in crate::identity) fn insert(
     name: &str,
     scopes: &str,
     life: Life,
-    replaces_id: Option<i64>,
+    origin: Origin,
 ) -> Result<(Key, Secret)> {
     let secret = Secret::generate(token::Kind::Key)?;
     let row = NewKeyRow {
@@ -270,7 +343,8 @@ pub(in crate::identity) fn insert(
         created_at: Ts::from(life.from),
         expires_at: life.to.map(Ts::from),
         life_seconds: life.to.map(|to| (to - life.from).num_seconds()),
-        replaces_id,
+        replaces_id: origin.replaces(),
+        made_with_id: origin.made_with(),
     };
     Ok((db::insert_key(conn, &row)?, secret))
 }

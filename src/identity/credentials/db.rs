@@ -65,45 +65,56 @@ pub fn list_living(
     Ok(query.load(conn)?)
 }
 
-/// `None` where this person has no such credential in force.
-pub fn revoke(conn: &mut Db, user_id: i64, kind: Kind, uid: Uid, now: DateTime<Utc>) -> Result<Option<()>> {
-    let mine = credentials::table
+/// One of this person's that nobody has ended.
+pub fn find_in_force(conn: &mut Db, user_id: i64, kind: Kind, uid: Uid) -> Result<Option<i64>> {
+    Ok(credentials::table
         .filter(credentials::user_id.eq(Some(user_id)))
         .filter(credentials::kind.eq(kind))
         .filter(credentials::uid.eq(uid))
-        .filter(credentials::revoked_at.is_null());
-    let changed = diesel::update(mine)
-        .set(credentials::revoked_at.eq(Some(Ts::from(now))))
-        .execute(conn)?;
-    Ok((changed == 1).then_some(()))
+        .filter(credentials::revoked_at.is_null())
+        .select(credentials::id)
+        .first(conn)
+        .optional()?)
 }
 
-/// All of a kind, or of both, but for one.
-pub fn revoke_all(
+pub fn count_tokens_in_force(conn: &mut Db, user_id: i64, now: DateTime<Utc>) -> Result<i64> {
+    let is_ahead = credentials::expires_at
+        .is_null()
+        .or(credentials::expires_at.gt(Some(Ts::from(now))));
+    Ok(credentials::table
+        .filter(credentials::user_id.eq(Some(user_id)))
+        .filter(credentials::kind.eq(Kind::Token))
+        .filter(credentials::revoked_at.is_null())
+        .filter(is_ahead)
+        .count()
+        .get_result(conn)?)
+}
+
+/// Sessions, but for one.
+pub fn revoke_sessions(
     conn: &mut Db,
     user_id: i64,
-    kind: Option<Kind>,
     except: Option<i64>,
     now: DateTime<Utc>,
 ) -> Result<usize> {
-    let ids: Vec<i64> = {
-        let mut query = credentials::table
-            .filter(credentials::user_id.eq(Some(user_id)))
-            .filter(credentials::revoked_at.is_null())
-            .filter(credentials::id.ne(except.unwrap_or(0)))
-            .select(credentials::id)
-            .into_boxed::<MultiBackend>();
-        if let Some(kind) = kind {
-            query = query.filter(credentials::kind.eq(kind));
-        }
-        query.load(conn)?
-    };
-    for id in &ids {
-        diesel::update(credentials::table.find(id))
-            .set(credentials::revoked_at.eq(Some(Ts::from(now))))
-            .execute(conn)?;
-    }
-    Ok(ids.len())
+    let sessions = credentials::table
+        .filter(credentials::user_id.eq(Some(user_id)))
+        .filter(credentials::kind.eq(Kind::Session))
+        .filter(credentials::revoked_at.is_null())
+        .filter(credentials::id.ne(except.unwrap_or(0)));
+    Ok(diesel::update(sessions)
+        .set(credentials::revoked_at.eq(Some(Ts::from(now))))
+        .execute(conn)?)
+}
+
+/// Sessions and tokens.
+pub fn revoke_all(conn: &mut Db, user_id: i64, now: DateTime<Utc>) -> Result<usize> {
+    let all = credentials::table
+        .filter(credentials::user_id.eq(Some(user_id)))
+        .filter(credentials::revoked_at.is_null());
+    Ok(diesel::update(all)
+        .set(credentials::revoked_at.eq(Some(Ts::from(now))))
+        .execute(conn)?)
 }
 
 pub fn find(conn: &mut Db, id: i64) -> Result<Option<OwnCredential>> {

@@ -1,22 +1,28 @@
 //! A person's own sessions and tokens: what still opens something can be seen and ended. A token is never more than the
-//! credential that it was made with: not in scopes, and where that is a token too, not in time.
+//! credential that it was made with: not in scopes, and where that is a token too, not in time, and it ends with it.
+//!
+//! Whatever opens something in a person's name is made and ended with the person's row locked: what is made while
+//! everything is being ended either ends too or is refused.
 mod db;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::db::insert_credential;
+use super::db::{insert_credential, lock_user, revoke_with_offspring};
 use super::security_log::note_credential;
 use super::token::{Kind, Secret};
-use super::{Life, Scope, Staff};
+use super::{Life, Scope, Staff, standing};
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
+use crate::tx::Tx;
 
 pub use db::OwnCredential;
 
 /// How long a token lives unless its maker says otherwise, and at most.
 const TOKEN_DAYS: i64 = 90;
 const MOST_TOKEN_DAYS: i64 = 366;
+/// How many tokens in force a person may have: enough for their programs, few enough that a loop is noticed.
+pub const MAX_TOKENS: i64 = 50;
 /// Ended sessions are kept so long, for who asks what happened.
 const SESSION_TRACE: Duration = Duration::days(30);
 
@@ -58,7 +64,8 @@ pub fn log_out(conn: &mut Db, staff: &Staff, now: DateTime<Utc>) -> Result<()> {
     let session = presented
         .filter(|presented| presented.kind == Kind::Session)
         .ok_or(Error::Conflict(Conflict::NotASession))?;
-    db::revoke(conn, staff.user_id, Kind::Session, session.uid, now)?;
+    lock_user(conn, staff.user_id)?;
+    revoke_with_offspring(conn, session.id, now)?;
     note_credential("logout", staff.uid, session.uid);
     Ok(())
 }
@@ -72,23 +79,38 @@ pub fn end(conn: &mut Db, staff: &Staff, kind: Kind, id: &str, now: DateTime<Utc
     let uid = uuid::Uuid::parse_str(id)
         .map(Uid)
         .map_err(|_not_an_id| Error::NotFound(resource))?;
-    db::revoke(conn, staff.user_id, kind, uid, now)?.ok_or(Error::NotFound(resource))?;
+    lock_user(conn, staff.user_id)?;
+    let id = db::find_in_force(conn, staff.user_id, kind, uid)?.ok_or(Error::NotFound(resource))?;
     let event = match kind {
         Kind::Session => "session_ended",
         Kind::Token | Kind::Key => "token_revoked",
     };
-    note_credential(event, staff.uid, uid);
+    for ended in revoke_with_offspring(conn, id, now)? {
+        note_credential(event, staff.uid, ended.uid);
+    }
     Ok(())
+}
+
+/// For the command line: end one of a person's, and what was made with it; gives how many ended.
+pub(super) fn revoke(conn: &mut Db, user_id: i64, id: i64, now: DateTime<Utc>) -> Result<usize> {
+    let user = lock_user(conn, user_id)?;
+    let ended = revoke_with_offspring(conn, id, now)?;
+    for credential in &ended {
+        note_credential("token_revoked", user.uid, credential.uid);
+    }
+    Ok(ended.len())
 }
 
 /// End a person's sessions, but for one.
 pub fn end_sessions(conn: &mut Db, user_id: i64, except: Option<i64>, now: DateTime<Utc>) -> Result<usize> {
-    db::revoke_all(conn, user_id, Some(Kind::Session), except, now)
+    lock_user(conn, user_id)?;
+    db::revoke_sessions(conn, user_id, except, now)
 }
 
 /// End all that opens anything in a person's name.
 pub fn end_all(conn: &mut Db, user_id: i64, now: DateTime<Utc>) -> Result<usize> {
-    db::revoke_all(conn, user_id, None, None, now)
+    lock_user(conn, user_id)?;
+    db::revoke_all(conn, user_id, now)
 }
 
 /// What a token is to be.
@@ -107,21 +129,37 @@ pub struct MadeToken {
 }
 
 /// Make a token of the person who asks.
-pub fn make_token(
-    conn: &mut Db,
-    staff: &Staff,
-    request: &TokenRequest,
-    now: DateTime<Utc>,
-) -> Result<MadeToken> {
+pub fn make_token(tx: &mut Tx<'_>, request: &TokenRequest) -> Result<MadeToken> {
+    let (principal, conn, now) = (tx.principal, &mut *tx.conn, tx.now);
+    let staff = principal.staff().ok_or(Error::Forbidden)?;
+    lock_user(conn, staff.user_id)?;
+    // Anew, behind the lock: whoever ends all that somebody has open must not be outrun.
+    standing::require(conn, principal)?;
+    // Where another party answers for the person, nothing would limit the token in time and role.
+    let presented_id = staff.credential_id.ok_or(Error::Forbidden)?;
+    let presented = db::find(conn, presented_id)?.ok_or(Error::Unauthenticated)?;
+    let presented_token = Some(presented).filter(|presented| presented.kind == Kind::Token);
     let scopes = scopes_of(staff, request)?;
-    let expires_at = end_of(conn, staff, request, now)?;
+    let expires_at = end_of(presented_token.as_ref(), request, now)?;
+    if db::count_tokens_in_force(conn, staff.user_id, now)? >= MAX_TOKENS {
+        return Err(Error::Conflict(Conflict::TooManyTokens));
+    }
     let secret = Secret::generate(Kind::Token)?;
     let stored = scopes.as_deref().map(Scope::write_all).unwrap_or_default();
     let life = Life {
         from: now,
         to: Some(expires_at),
     };
-    let id = insert_credential(conn, &secret, &request.name, staff.user_id, &stored, life)?;
+    let made_with = presented_token.map(|presented| presented.id);
+    let id = insert_credential(
+        conn,
+        &secret,
+        &request.name,
+        staff.user_id,
+        &stored,
+        life,
+        made_with,
+    )?;
     note_credential("token_made", staff.uid, id);
     Ok(MadeToken {
         id,
@@ -151,15 +189,12 @@ fn scopes_of(staff: &Staff, request: &TokenRequest) -> Result<Option<Vec<Scope>>
     }
 }
 
-fn end_of(conn: &mut Db, staff: &Staff, request: &TokenRequest, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
-    let presented = match staff.credential_id {
-        Some(id) => db::find(conn, id)?,
-        None => None,
-    };
-    let outer = presented
-        .filter(|presented| presented.kind == Kind::Token)
-        .and_then(|token| token.expires_at)
-        .map(|at| at.0);
+fn end_of(
+    presented: Option<&OwnCredential>,
+    request: &TokenRequest,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>> {
+    let outer = presented.and_then(|token| token.expires_at).map(|at| at.0);
     let latest = now + Duration::days(MOST_TOKEN_DAYS);
     let latest = outer.map_or(latest, |outer| outer.min(latest));
     match request.expires_at {

@@ -4,7 +4,6 @@ use diesel::prelude::*;
 
 use super::login::Pending;
 use crate::error::Result;
-use crate::identity::Role;
 use crate::identity::db::User;
 use crate::store::schema::{oidc_logins, users};
 use crate::store::{Db, Ts};
@@ -80,10 +79,12 @@ pub fn link(conn: &mut Db, user_id: i64, issuer: &str, subject: &str, now: DateT
     Ok(linked == 1)
 }
 
-pub fn change_role(conn: &mut Db, user_id: i64, role: Role, now: DateTime<Utc>) -> Result<()> {
+/// Whatever the person was linked to before.
+pub fn relink(conn: &mut Db, user_id: i64, issuer: &str, subject: &str, now: DateTime<Utc>) -> Result<()> {
     diesel::update(users::table.find(user_id))
         .set((
-            users::role.eq(role),
+            users::oidc_issuer.eq(Some(issuer)),
+            users::oidc_subject.eq(Some(subject)),
             users::updated_at.eq(Ts::from(now)),
             users::version.eq(users::version + 1),
         ))

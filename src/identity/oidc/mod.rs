@@ -3,7 +3,7 @@
 //!
 //! A person is known by issuer and subject. The first time they are found by an address that the provider has verified,
 //! never by one that it has not. The role is what the claims map to, at every login and in every bearer token; somebody
-//! without one does not come in and loses their sessions. No call to the provider is made inside a transaction.
+//! without one does not come in and loses their sessions, and the last administrator stays one. No call to the provider is made inside a transaction.
 pub(crate) mod db;
 mod fetch;
 pub(crate) mod keys;
@@ -22,11 +22,12 @@ use self::roles::role_of;
 use self::verify::{Purpose, subject_of};
 use super::{Principal, Role, Scope};
 use crate::config::Oidc;
-use crate::error::{Error, Result, SignOnRefusal};
-use crate::identity::credentials;
+use crate::error::{Error, FieldCode, Result, SignOnRefusal};
+use crate::identity::security_log::{note, note_credential, note_refused_because};
+use crate::identity::{accounts, credentials};
 use crate::language::Language;
-use crate::store::Db;
-use crate::text::{breaks_a_line, nfc};
+use crate::store::{Db, Uid};
+use crate::text::{breaks_a_line, hides_in_an_address, nfc};
 
 /// What the provider says of somebody.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct Identity {
     pub subject: String,
     /// Lower case; only where the provider has verified it.
     pub email: Option<String>,
+    /// There is one that the provider has not verified.
+    pub has_unverified_email: bool,
     pub name: Option<String>,
     pub role: Option<Role>,
 }
@@ -45,6 +48,7 @@ impl Identity {
         let is_verified = claims.get("email_verified").and_then(Value::as_bool) == Some(true);
         let email = text("email")
             .filter(|email| is_verified && email.parse::<lettre::Address>().is_ok())
+            .filter(|email| !email.chars().any(hides_in_an_address))
             .map(str::to_lowercase);
         let name = text("name").map(|name| {
             let plain: String = name.chars().filter(|letter| !breaks_a_line(*letter)).collect();
@@ -53,6 +57,7 @@ impl Identity {
         Some(Identity {
             issuer: settings.issuer.clone(),
             subject: subject_of(claims)?.to_owned(),
+            has_unverified_email: !is_verified && text("email").is_some(),
             email,
             name: name.filter(|name| !name.is_empty()),
             role: role_of(settings, claims),
@@ -75,23 +80,56 @@ pub fn admit(
 ) -> Result<Admission> {
     let known = db::find_user(conn, &identity.issuer, &identity.subject)?;
     let Some(role) = identity.role else {
+        let user = known.as_ref().map(|user| user.uid);
         if let Some(user) = known {
             credentials::end_sessions(conn, user.id, None, now)?;
         }
-        return Ok(Err(SignOnRefusal::NoRole));
+        return Ok(refuse(SignOnRefusal::NoRole, "no_role", user));
     };
     let user = match known {
-        Some(user) => Some(user),
-        None => adopt(conn, identity, role, create_users, now)?,
+        Some(user) => user,
+        None => match adopt(conn, identity, role, create_users, now)? {
+            Ok(user) => user,
+            Err((reason, user)) => return Ok(refuse(SignOnRefusal::UnknownPerson, reason, user)),
+        },
     };
-    let Some(user) = user.filter(|user| user.active) else {
-        return Ok(Err(SignOnRefusal::UnknownPerson));
-    };
-    if user.role != role {
-        db::change_role(conn, user.id, role, now)?;
+    if !user.active {
+        return Ok(refuse(SignOnRefusal::UnknownPerson, "inactive", Some(user.uid)));
     }
+    let role = match user.role == role {
+        true => role,
+        false => accounts::take_over_role(conn, user.id, role, now)?,
+    };
     Ok(Ok(super::db::User { role, ..user }))
 }
+
+/// The person is told less than the security log.
+fn refuse(refusal: SignOnRefusal, reason: &'static str, user: Option<Uid>) -> Admission {
+    note_refused_because("login_failed", reason, user);
+    Err(refusal)
+}
+
+/// A login that ended before anybody knew whose it would have been.
+pub fn refused_unseen(refusal: SignOnRefusal) -> Error {
+    let reason = match refusal {
+        SignOnRefusal::UnknownLogin => "unknown_login",
+        SignOnRefusal::Provider(_) => "provider",
+        SignOnRefusal::Denied => "denied",
+        SignOnRefusal::Unproven => "unproven",
+        SignOnRefusal::UnknownPerson => "unknown_person",
+        SignOnRefusal::NoRole => "no_role",
+    };
+    note_refused_because("login_failed", reason, None);
+    Error::SignOn(refusal)
+}
+
+/// A login whose session has been stored.
+pub fn login_succeeded(user: &super::db::User, session: Uid) {
+    note_credential("login_succeeded", user.uid, session);
+}
+
+/// Somebody who was adopted; or why nobody was, and who it would have been.
+type Adoption = std::result::Result<super::db::User, (&'static str, Option<Uid>)>;
 
 /// Somebody who comes this way for the first time.
 fn adopt(
@@ -100,22 +138,58 @@ fn adopt(
     role: Role,
     create_users: bool,
     now: DateTime<Utc>,
-) -> Result<Option<super::db::User>> {
+) -> Result<Adoption> {
     let Some(email) = &identity.email else {
-        return Ok(None);
+        let reason = match identity.has_unverified_email {
+            true => "unverified_address",
+            false => "unknown_person",
+        };
+        return Ok(Err((reason, None)));
     };
     let user = match super::db::find_user_by_email(conn, email)? {
         Some(user) => user,
         None if create_users => {
             let name = identity.name.as_deref().unwrap_or(email);
             let added = super::db::insert_user(conn, email, name, role, Language::default(), now)?;
-            added.ok_or_else(|| Error::unavailable("the database is busy", "two first logins at once"))?
+            let added = added
+                .ok_or_else(|| Error::unavailable("the database is busy", "two first logins at once"))?;
+            note("user_created", added.uid, None);
+            added
         }
-        None => return Ok(None),
+        None => return Ok(Err(("unknown_person", None))),
     };
     // Somebody else of the same provider may have had the address before: they do not become that person.
-    let linked = db::link(conn, user.id, &identity.issuer, &identity.subject, now)?;
-    Ok(linked.then_some(user))
+    if !db::link(conn, user.id, &identity.issuer, &identity.subject, now)? {
+        return Ok(Err(("linked_to_another", Some(user.uid))));
+    }
+    note("provider_linked", user.uid, None);
+    Ok(Ok(user))
+}
+
+/// Tie a person to a subject of the provider by hand, whatever they were tied to before: where the provider verifies no
+/// address, or gave the person another subject.
+pub fn link_by_hand(
+    conn: &mut Db,
+    email: &str,
+    issuer: &str,
+    subject: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let wrong = |code| Error::invalid_parameter("subject", code);
+    if !(1..=255).contains(&subject.len()) || subject.chars().any(char::is_control) {
+        return Err(wrong(FieldCode::InvalidFormat {
+            expected: "1 to 255 bytes, as the provider writes `sub`",
+        }));
+    }
+    let account = accounts::get(conn, email)?;
+    let user = super::db::lock_user(conn, account.id)?;
+    match db::find_user(conn, issuer, subject)? {
+        Some(holder) if holder.id == user.id => return Ok(()),
+        Some(_) => return Err(wrong(FieldCode::Duplicate)),
+        None => db::relink(conn, user.id, issuer, subject, now)?,
+    }
+    note("provider_linked", user.uid, None);
+    Ok(())
 }
 
 /// An access token that the provider signed for us: for whom, as what, limited to which scopes.
@@ -157,7 +231,8 @@ fn scopes_of(claims: &Value) -> Option<Vec<Scope>> {
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let is_named = |scope: &Scope| named.contains(&scope.as_str());
+    // Not one's account: what is made there would outlive the token and its role.
+    let is_named = |scope: &Scope| *scope != Scope::AccountWrite && named.contains(&scope.as_str());
     Some(Scope::ALL.into_iter().filter(is_named).collect())
 }
 
@@ -188,6 +263,10 @@ mod tests {
             (
                 json!({ "scp": ["reports:read", "x"] }),
                 Some(vec![Scope::ReportsRead]),
+            ),
+            (
+                json!({ "scope": "account:write tickets:read" }),
+                Some(vec![Scope::TicketsRead]),
             ),
             (json!({ "scope": "openid profile" }), Some(Vec::new())),
             (json!({ "scope": null }), Some(Vec::new())),

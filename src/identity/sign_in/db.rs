@@ -3,6 +3,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use crate::error::Result;
+use crate::identity::db::lock_user;
 use crate::identity::{Role, token};
 use crate::store::schema::{recovery_codes, users};
 use crate::store::{Db, Ts, Uid};
@@ -40,16 +41,9 @@ pub fn get(conn: &mut Db, id: i64) -> Result<Person> {
     Ok(users::table.find(id).select(Person::as_select()).first(conn)?)
 }
 
-/// The same with the row locked to the end of the transaction, against who changes it at the same time. On SQLite the
-/// writer is alone.
+/// The same with the row locked to the end of the transaction, against who changes it at the same time.
 pub fn lock(conn: &mut Db, id: i64) -> Result<Person> {
-    if let Db::Pg(pg) = conn {
-        users::table
-            .find(id)
-            .select(users::id)
-            .for_update()
-            .first::<i64>(pg)?;
-    }
+    lock_user(conn, id)?;
     get(conn, id)
 }
 

@@ -13,7 +13,7 @@ use super::lockout::{self, Attempt};
 use super::passwords::{self, Password, Verdict, Whose};
 use super::security_log::{note, note_credential, note_refused};
 use super::sessions::{OpenedSession, open_limited_session};
-use super::{Scope, Staff};
+use super::{Principal, Scope, Staff, standing};
 use crate::config::SignIn;
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::store::{Db, Store};
@@ -70,7 +70,7 @@ pub async fn log_in(
         note_refused("login_failed", uid);
         return Err(Error::LoginFailed);
     };
-    let settings = settings.clone();
+    let (settings, counted) = (settings.clone(), attempt.clone());
     let outcome = store
         .write(move |conn| {
             enter(
@@ -91,8 +91,11 @@ pub async fn log_in(
         }
         Ok(Outcome::CodeWanted) => Err(Error::SecondFactorRequired),
         Err(error) => {
-            if matches!(error, Error::LoginFailed) {
-                note_refused("login_failed", uid);
+            match error {
+                Error::LoginFailed => note_refused("login_failed", uid),
+                Error::OutcomeUnknown { .. } => {}
+                // The password was right, and what failed is ours: nobody has guessed.
+                _ => store.write(move |conn| counted.take_back(conn)).await?,
             }
             Err(error)
         }
@@ -174,9 +177,13 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// What it was for succeeded. Failed logins stay counted: the second factor may have been left out here.
-    pub async fn done(self, store: &Store) -> Result<()> {
-        store.write(move |conn| self.attempt.take_back(conn)).await
+    /// How what it was for ended: only a wrong code stays counted, whatever else stood in the way does not. Earlier
+    /// failures of the account stay: the second factor may have been left out here.
+    pub async fn settle<T>(self, store: &Store, outcome: Result<T>) -> Result<T> {
+        if !outcome.as_ref().is_err_and(is_wrong_secret) {
+            store.write(move |conn| self.attempt.take_back(conn)).await?;
+        }
+        outcome
     }
 
     /// The password that was proved is still the one.
@@ -210,10 +217,17 @@ pub async fn prove(
     Ok(Proof { attempt, person })
 }
 
+const WRONG_SECRET: &str = "wrong_secret";
+
 fn wrong(pointer: &str) -> Error {
     let text = "This is not right.".into();
-    let code = "wrong_secret";
+    let code = WRONG_SECRET;
     Error::invalid_pointer(pointer, FieldCode::Domain { code, text })
+}
+
+fn is_wrong_secret(error: &Error) -> bool {
+    let is_wrong = |code: &FieldCode| matches!(code, FieldCode::Domain { code, .. } if *code == WRONG_SECRET);
+    matches!(error, Error::Invalid(fields) if fields.iter().any(|field| is_wrong(&field.code)))
 }
 
 /// The password becomes another one, and every other session ends.
@@ -226,15 +240,30 @@ pub async fn change_password(
 ) -> Result<()> {
     check_new(settings, "/new", &new, &staff.email, &staff.name)?;
     let proof = prove(store, staff, from, ("/current", &current), now).await?;
-    let hash = passwords::hash(&new).await?;
-    let presented = staff.credential_id;
+    let outcome = replace_password(store, staff, &proof, &new, now).await;
+    proof.settle(store, outcome).await
+}
+
+async fn replace_password(
+    store: &Store,
+    staff: &Staff,
+    proof: &Proof,
+    new: &Password,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let hash = passwords::hash(new).await?;
+    let (proof, by, presented) = (
+        proof.clone(),
+        Principal::Staff { staff: staff.clone() },
+        staff.credential_id,
+    );
     store
         .write(move |conn| {
             let person = db::lock(conn, proof.person.id)?;
+            standing::require(conn, &by)?;
             proof.check(&person, "/current")?;
             db::set_password(conn, person.id, &hash, now)?;
             credentials::end_sessions(conn, person.id, presented, now)?;
-            proof.attempt.take_back(conn)?;
             note("password_changed", person.uid, Some(person.uid));
             Ok(())
         })

@@ -90,6 +90,10 @@ fn a_wrong_field_of_a_question_is_named_with_what_is_wrong_with_it() {
             &["/requester/email invalid_format"],
         ),
         (
+            with_requester("email", json!("lan@hu\u{200B}e.example")),
+            &["/requester/email invalid_format"],
+        ),
+        (
             with_requester("email", json!("a b@c.vn")),
             &["/requester/email invalid_format"],
         ),

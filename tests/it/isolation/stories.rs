@@ -1,7 +1,9 @@
 //! What one organisation, or one group of the centre, must not learn of another: the ways around the table.
+use giaidap::config::Overrides;
 use serde_json::{Value, json};
 
-use crate::support::desk::{path_of, policy, without_request_id};
+use super::existence::seen;
+use crate::support::desk::{path_of, policy};
 use crate::support::{Client, TestApp, question};
 
 #[test]
@@ -173,10 +175,7 @@ fn a_program_learns_of_no_policy_that_cannot_be_its_own() {
     for id in ["chi-hue", whole["id"].as_str().unwrap()] {
         let foreign = hai_duong.get(&format!("{POLICIES}/{id}")).expect(404);
         let nothing = hai_duong.get(&format!("{POLICIES}/none")).expect(404);
-        assert_eq!(
-            without_request_id(&foreign.body),
-            without_request_id(&nothing.body)
-        );
+        assert_eq!(seen(&foreign), seen(&nothing));
     }
 
     let considered = |caller: &Client, body: &Value| -> Vec<String> {
@@ -196,4 +195,42 @@ fn a_program_learns_of_no_policy_that_cannot_be_its_own() {
     let foreign = hai_duong.post("/api/v1/sla/simulate", &scenario).expect(422);
     let unknown = [("/policy".to_owned(), "unknown_code".to_owned())];
     assert_eq!(foreign.field_errors(), unknown);
+}
+
+#[test]
+fn agents_see_the_tickets_of_all_queues_only_where_the_operator_says_so() {
+    let closed = TestApp::start();
+    let open = closed.replica_with(&Overrides {
+        agents_see_all_queues: Some(true),
+        ..Overrides::default()
+    });
+    let hue = closed.organisation("H57");
+    let ticket = hue.post("/api/v1/tickets", &question()).expect(201).body;
+    let path = path_of(&ticket);
+    let foreign = closed.organisation("H26");
+    let stranger = closed.agent("stranger", &["policy"]);
+    let read = ["", "/messages", "/notes", "/events", "/sla", "/attachments"];
+    let listed = |caller: &Client| {
+        let list = caller.get("/api/v1/tickets").expect(200).body;
+        list["items"].as_array().unwrap().len()
+    };
+    for part in read {
+        stranger.get(&format!("{path}{part}")).expect(404);
+        stranger.on(&open.url).get(&format!("{path}{part}")).expect(200);
+    }
+    foreign.on(&open.url).get(&path).expect(404);
+    assert_eq!(
+        (
+            listed(&stranger),
+            listed(&stranger.on(&open.url)),
+            listed(&foreign.on(&open.url))
+        ),
+        (0, 1, 0)
+    );
+    // To see is not to work: what is not theirs is still their colleagues'.
+    let stranger = stranger.on(&open.url);
+    stranger.call(&format!("{path}/claim")).expect(403);
+    stranger.call("/api/v1/queues/technology/next").expect(403);
+    let transfer = json!({ "queue": "policy", "reason": "x" });
+    stranger.post(&format!("{path}/transfer"), &transfer).expect(403);
 }

@@ -74,6 +74,18 @@ fn a_person_who_is_not_well_described_is_refused_by_the_field() {
     let sound = json!({ "email": "moi@centre.example", "name": "Mới", "role": "agent" });
     for (member, value, place, code) in [
         ("email", json!("moi"), "/email", "invalid_format"),
+        (
+            "email",
+            json!("m\u{200B}oi@centre.example"),
+            "/email",
+            "invalid_format",
+        ),
+        (
+            "email",
+            json!("moi@cent\u{AD}re.example"),
+            "/email",
+            "invalid_format",
+        ),
         ("name", json!(""), "/name", "too_short"),
         ("role", json!("root"), "/role", "out_of_range"),
         (

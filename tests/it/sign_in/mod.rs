@@ -15,6 +15,7 @@ mod login;
 mod second_factor;
 mod sessions;
 mod tokens;
+mod written_down;
 
 pub const LOGIN: &str = "/api/v1/auth/login";
 pub const PASSWORD: &str = "ba con vịt ngoài ao";

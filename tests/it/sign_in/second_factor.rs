@@ -239,3 +239,22 @@ fn no_secret_is_kept_for_repetitions() {
         assert!(!kept.contains(hidden), "{hidden} in {kept}");
     }
 }
+
+#[test]
+fn the_right_password_locks_nobody_out() {
+    let app = TestApp::start();
+    person(&app, Role::Agent, "lan");
+    let lan = enter(&app, "lan");
+    let (_, codes) = enrol(&app, &lan);
+    let again = json!({ "password": PASSWORD });
+    for _ in 0..8 {
+        lan.post("/api/v1/me/totp", &again).expect(409);
+    }
+    attempt(&app, &address("lan"), PASSWORD, Some(&codes[0])).expect(200);
+    // A wrong code is a guess, and counted whatever the password was.
+    for _ in 0..5 {
+        let wrong = json!({ "password": PASSWORD, "code": "000000" });
+        lan.post("/api/v1/me/totp/remove", &wrong).expect(422);
+    }
+    attempt(&app, &address("lan"), PASSWORD, Some(&codes[1])).expect(429);
+}

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{ME, enter, ids, pass, person, session};
 use crate::support::client::Reply;
+use crate::support::threads::{at_once, wait_for};
 use crate::support::{Client, TestApp, file};
 
 const TOKENS: &str = "/api/v1/me/tokens";
@@ -135,4 +136,79 @@ fn a_token_without_a_name_without_scopes_or_with_an_end_in_the_past_is_refused()
     }
     assert_eq!(app.footprint(), before);
     assert_eq!(lan.get(TOKENS).expect(200).body["next_cursor"], Value::Null);
+}
+
+#[test]
+fn a_token_that_is_ended_takes_with_it_what_was_made_with_it() {
+    let app = TestApp::start();
+    person(&app, Role::Agent, "lan");
+    let lan = enter(&app, "lan");
+    let first = make(&lan, &["account:write"]).expect(201);
+    let second = make(&session(&app, &first), &["account:write"]).expect(201);
+    let third = session(
+        &app,
+        &make(&session(&app, &second), &["account:write"]).expect(201),
+    );
+    let beside = session(&app, &make(&lan, &["account:write"]).expect(201));
+    third.get(ME).expect(200);
+    let path = format!("{TOKENS}/{}", first.body["id"].as_str().unwrap());
+    lan.send("DELETE", &path, None, None).expect(204);
+    session(&app, &first).get(ME).expect(401);
+    session(&app, &second).get(ME).expect(401);
+    third.get(ME).expect(401);
+    beside.get(ME).expect(200);
+    // A session is for a day, what is made with it for longer.
+    lan.call("/api/v1/auth/logout").expect(204);
+    beside.get(ME).expect(200);
+}
+
+#[test]
+fn a_person_has_fifty_tokens_in_force_at_most() {
+    let app = TestApp::start();
+    person(&app, Role::Agent, "lan");
+    let lan = enter(&app, "lan");
+    // One is what `person` came with.
+    let made: Vec<Reply> = (1..50)
+        .map(|_| make(&lan, &["tickets:read"]).expect(201))
+        .collect();
+    assert_eq!(make(&lan, &["tickets:read"]).expect(409).problem(), "conflict");
+    let path = format!("{TOKENS}/{}", made[7].body["id"].as_str().unwrap());
+    lan.send("DELETE", &path, None, None).expect(204);
+    make(&lan, &["tickets:read"]).expect(201);
+}
+
+#[test]
+fn whoever_makes_tokens_in_a_loop_is_ended_all_the_same() {
+    let app = TestApp::start();
+    let other = app.replica();
+    let admin = app.admin();
+    person(&app, Role::Agent, "lan");
+    let path = "/api/v1/users/lan@centre.example/sessions";
+    for round in 0..4 {
+        let thieves = [enter(&app, "lan"), enter(&other, "lan")];
+        let made = at_once(3, |number| {
+            let Some(thief) = thieves.get(number) else {
+                wait_for("a first token", || {
+                    let open = admin.get(path).expect(200).body;
+                    (ids(&open).len() > 3).then_some(())
+                });
+                admin.send("DELETE", path, None, None).expect(204);
+                return Vec::new();
+            };
+            let mut tokens = Vec::new();
+            for _ in 0..20 {
+                let reply = make(thief, &["account:write"]);
+                match reply.status {
+                    201 => tokens.push(session(&app, &reply)),
+                    status => assert_eq!(status, 401),
+                }
+            }
+            tokens
+        });
+        for token in made.iter().flatten() {
+            token.get(ME).expect(401);
+        }
+        assert!(made.iter().flatten().count() > 0, "round {round}");
+        assert!(ids(&admin.get(path).expect(200).body).is_empty());
+    }
 }

@@ -6,6 +6,7 @@ pub mod client;
 pub mod contract;
 pub mod database;
 pub mod desk;
+pub mod log;
 pub mod mail;
 pub mod oidc;
 pub mod policies;

@@ -1,0 +1,77 @@
+//! The security log: who came in, who did not, and what changed, in ids and nothing else.
+use giaidap::identity::Role;
+use serde_json::json;
+
+use super::{ME, OTHER_PASSWORD, PASSWORD, address, attempt, enrol, enter, person};
+use crate::support::TestApp;
+use crate::support::log::{keep_security_log, security_log, whole_security_log};
+
+#[test]
+fn what_happens_to_an_account_is_written_down_by_id() {
+    keep_security_log();
+    let app = TestApp::start();
+    let admin = app.admin();
+    person(&app, Role::Agent, "lan");
+    let lan = enter(&app, "lan");
+    let id = lan.get(ME).expect(200).body["id"].as_str().unwrap().to_owned();
+    attempt(&app, &address("lan"), OTHER_PASSWORD, None).expect(401);
+    let token = lan
+        .post("/api/v1/me/tokens", &json!({ "name": "một" }))
+        .expect(201)
+        .body;
+    let path = format!("/api/v1/me/tokens/{}", token["id"].as_str().unwrap());
+    lan.send("DELETE", &path, None, None).expect(204);
+    let (secret, _) = enrol(&app, &lan);
+    lan.post(
+        "/api/v1/me/totp/remove",
+        &json!({ "password": OTHER_PASSWORD, "code": "000000" }),
+    )
+    .expect(422);
+    let user = format!("/api/v1/users/{id}");
+    let change = |body| admin.with("If-Match", "*").patch(&user, &body).expect(200);
+    change(json!({ "role": "supervisor" }));
+    enter_after_reset(&app, &admin, &user);
+    change(json!({ "active": false }));
+    change(json!({ "active": true }));
+
+    let log = security_log();
+    let of_lan: Vec<&str> = log
+        .iter()
+        .filter(|(_, _, user)| user.as_deref() == Some(&id))
+        .map(|(event, _, _)| event.as_str())
+        .collect();
+    assert_eq!(
+        of_lan,
+        [
+            "password_set",
+            "login_succeeded",
+            "login_failed",
+            "token_made",
+            "token_revoked",
+            "second_factor_on",
+            "password_refused",
+            "role_changed",
+            "second_factor_reset",
+            "login_succeeded",
+            "user_deactivated",
+            "user_activated",
+        ]
+    );
+    let whole = whole_security_log();
+    for secret in [
+        "lan@centre",
+        "Lan",
+        PASSWORD,
+        OTHER_PASSWORD,
+        &secret,
+        "gds_",
+        "gdt_",
+    ] {
+        assert!(!whole.contains(secret), "{secret}");
+    }
+}
+
+fn enter_after_reset(app: &TestApp, admin: &crate::support::Client, user: &str) {
+    admin.call(&format!("{user}/reset-second-factor")).expect(200);
+    enter(app, "lan");
+}
