@@ -9,7 +9,7 @@ use serde_json::Value;
 use validator::Validate;
 
 use super::answer::{self, write_once};
-use super::answer::{etag, matches_etag};
+use super::answer::{etag_of, unless_known};
 use super::calendars::NameIn;
 use super::extract::{Body, Call};
 use super::params::Params;
@@ -118,12 +118,12 @@ fn agreement_answer(
     organisation: &Organisation,
     principal: &Principal,
 ) -> Result<Answer> {
-    let mut headers = vec![(ETAG.to_string(), etag(agreement.version))];
-    if status == 201 {
-        let location = format!("/api/v1/agreements/{}", agreement.uid);
-        headers.push(("location".into(), location));
-    }
+    let (version, uid) = (agreement.version, agreement.uid);
     let out = AgreementOut::new(agreement, organisation, principal);
+    let mut headers = vec![(ETAG.to_string(), etag_of(version, &out)?)];
+    if status == 201 {
+        headers.push(("location".into(), format!("/api/v1/agreements/{uid}")));
+    }
     answer::json(status, headers, &out)
 }
 
@@ -166,16 +166,11 @@ pub async fn show_agreement(call: Call, id: web::Path<String>) -> Result<HttpRes
     let (principal, known) = (call.principal.clone(), call.if_none_match.clone());
     let work = move |conn: &mut Db| {
         let agreement = agreements::get(conn, &principal, &id)?;
-        if known.is_some_and(|known| matches_etag(&known, &etag(agreement.version))) {
-            return Ok(Answer {
-                headers: vec![(ETAG.to_string(), etag(agreement.version))],
-                ..answer::empty(304)
-            });
-        }
         let organisation = organisation_of(conn, &agreement)?;
-        agreement_answer(200, agreement, &organisation, &principal)
+        let answer = agreement_answer(200, agreement, &organisation, &principal)?;
+        Ok(unless_known(answer, known.as_deref()))
     };
-    answer::send(call.app.store.read(work).await?)
+    answer::send(call.app.store.read_snapshot(work).await?)
 }
 
 pub async fn list_agreements(call: Call, request: HttpRequest) -> Result<HttpResponse> {

@@ -13,6 +13,9 @@ use crate::identity::standing;
 use crate::store::Db;
 use crate::tx::{Desk, Tx};
 
+/// Of the digest in a tag.
+pub const DIGEST_BYTES: usize = 8;
+
 /// A JSON answer with these headers.
 pub fn json(status: u16, headers: Vec<(String, String)>, body: &impl Serialize) -> Result<Answer> {
     let body =
@@ -47,20 +50,36 @@ pub fn matches_etag(known: &str, own: &str) -> bool {
         .any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
 }
 
+/// The tag of a thing that shows more than its own row, such as the name of another: its version, and a digest of what is
+/// shown. `If-Match` compares the version only (`extract::versions_in`): nobody's change is refused because a name
+/// beside it is another by now. `If-None-Match` compares all of it: nobody keeps what is not shown any more.
+pub fn etag_of(version: i64, shown: &impl Serialize) -> Result<String> {
+    let shown = serde_json::to_vec(shown).map_err(|cause| Error::internal("a tag cannot be made", cause))?;
+    Ok(format!("\"{version}-{}\"", digest(&shown)))
+}
+
+fn digest(shown: &[u8]) -> String {
+    HEXLOWER.encode(Sha256::digest(shown).get(..DIGEST_BYTES).unwrap_or_default())
+}
+
+/// The answer, or 304 to who has what it shows already.
+pub fn unless_known(answer: Answer, known: Option<&str>) -> Answer {
+    let tag = answer.headers.iter().find(|(name, _)| *name == ETAG.as_str());
+    match tag {
+        Some((_, tag)) if known.is_some_and(|known| matches_etag(known, tag)) => Answer {
+            headers: vec![(ETAG.to_string(), tag.clone())],
+            ..empty(304)
+        },
+        _ => answer,
+    }
+}
+
 /// A small thing that has no version of its own, under a tag made of what it shows; 304 to who has that already.
 pub fn show(call: &Call, body: &impl Serialize) -> Result<HttpResponse> {
     let mut answer = json(200, Vec::new(), body)?;
-    let digest = HEXLOWER.encode(&Sha256::digest(answer.body.as_bytes()));
-    let tag = format!("\"{}\"", digest.get(..16).unwrap_or(&digest));
-    if call
-        .if_none_match
-        .as_deref()
-        .is_some_and(|known| matches_etag(known, &tag))
-    {
-        answer = empty(304);
-    }
+    let tag = format!("\"{}\"", digest(answer.body.as_bytes()));
     answer.headers.push((ETAG.to_string(), tag));
-    send(answer)
+    send(unless_known(answer, call.if_none_match.as_deref()))
 }
 
 pub fn send(answer: Answer) -> Result<HttpResponse> {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 use validator::Validate;
 
-use super::answer::{self, etag, matches_etag, write_once};
+use super::answer::{self, etag_of, unless_known, write_once};
 use super::extract::{Body, Call};
 use super::params::Params;
 use super::ticket_changes::given;
@@ -98,13 +98,15 @@ impl ApiClientOut {
 }
 
 fn program_answer(conn: &mut Db, status: u16, program: Program) -> Result<Answer> {
-    let mut headers = vec![(ETAG.to_string(), etag(program.version))];
-    if status == 201 {
-        headers.push(("location".into(), format!("/api/v1/api-clients/{}", program.uid)));
-    }
+    let (version, uid) = (program.version, program.uid);
     let own = directory::list_by_id(conn, &[program.organisation_id])?.pop();
     let own = own.ok_or_else(|| Error::internal("a program of no organisation", program.uid))?;
-    answer::json(status, headers, &ApiClientOut::new(program, &own)?)
+    let out = ApiClientOut::new(program, &own)?;
+    let mut headers = vec![(ETAG.to_string(), etag_of(version, &out)?)];
+    if status == 201 {
+        headers.push(("location".into(), format!("/api/v1/api-clients/{uid}")));
+    }
+    answer::json(status, headers, &out)
 }
 
 fn unwrapped(networks: Vec<Network>) -> Vec<IpNet> {
@@ -152,16 +154,10 @@ pub async fn show_api_client(call: Call, id: web::Path<String>) -> Result<HttpRe
     let known = call.if_none_match.clone();
     let work = move |conn: &mut Db| {
         let program = clients::get(conn, &id)?;
-        let tag = etag(program.version);
-        if known.is_some_and(|known| matches_etag(&known, &tag)) {
-            return Ok(Answer {
-                headers: vec![(ETAG.to_string(), tag)],
-                ..answer::empty(304)
-            });
-        }
-        program_answer(conn, 200, program)
+        let answer = program_answer(conn, 200, program)?;
+        Ok(unless_known(answer, known.as_deref()))
     };
-    answer::send(call.app.store.read(work).await?)
+    answer::send(call.app.store.read_snapshot(work).await?)
 }
 
 pub async fn list_api_clients(call: Call, request: HttpRequest) -> Result<HttpResponse> {

@@ -123,7 +123,9 @@ pub async fn attach_file(
         operations::get_for_reading(conn, &desk, &principal, &wanted, Action::PostMessage).map(drop)
     };
     call.app.store.read(ask).await?;
+    let seen = call.if_match.clone();
     let finish = move |tx: &mut Tx<'_>, received: &Received| {
+        operations::require_version(tx, &id, seen.as_deref())?;
         upload::make_known(tx.conn, received, tx.now)?;
         messages::attach_file(tx, &id, received.uid.0)
     };

@@ -2,28 +2,32 @@
 //!
 //! An item's `body` is read, checked, carried out and answered by what its own route uses. What is wrong around the
 //! bodies refuses the whole request; what is wrong with one of them is that item's problem.
-use std::sync::{Arc, Mutex, PoisonError};
+mod results;
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use chrono::TimeDelta;
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use validator::{Validate, ValidationErrors};
 
-use super::answer::{self, send};
-use super::context::RequestContext;
+use self::results::Telling;
+use super::answer::send;
 use super::extract::{BulkBody, Call, checked_key, parse_json, versions_in};
 use super::messages::NewMessage;
 use super::operations::{
     AssignTicket, Nothing, OptionalReason, Reason, ResolveTicket, TransferTicket, WaitTicket, carry_out,
 };
-use super::problem;
 use super::ticket_changes::ChangeTicket;
 use super::tickets::{FileTicketIn, filing};
 use super::wire::{Line, object};
-use crate::error::{Error, FieldCode, FieldError, Place, Result};
+use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::idempotency::{self, Answer, Key};
 use crate::identity::access::{Action, permit};
 use crate::store::Db;
@@ -31,6 +35,12 @@ use crate::tickets::acts::Act;
 use crate::tickets::bulk::{self, Asker, Item, ToDo};
 
 const MOST_ITEMS: usize = 1000;
+
+/// A request of which nothing was heard for so long is taken over by whoever repeats it. Too early does no harm: every
+/// item has a key of its own.
+const WORD_GOOD_FOR: TimeDelta = TimeDelta::seconds(15);
+/// How often a request that runs says so.
+const WORD_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -174,30 +184,40 @@ pub async fn bulk_tickets(
     body: BulkBody<BulkRequest>,
 ) -> Result<HttpResponse> {
     let BulkBody(body) = body;
-    check(&body.value)?;
+    check(&body.value, call.idempotency_key.as_deref())?;
     let whole = call.key(&body.bytes);
     let telling = Telling::of(&call, &request);
     let mode = body.value.mode;
     let items = prepare(&call, body.value, whole.as_ref());
     let answer = match mode {
-        Mode::Each => each(&call, whole, items, &telling).await?,
+        Mode::Each => each(call, whole, items, telling).await?,
         Mode::All => all(&call, whole, items, &telling).await?,
     };
     send(answer)
 }
 
 /// What is around the bodies.
-pub(super) fn check(request: &BulkRequest) -> Result<()> {
+pub(super) fn check(request: &BulkRequest, key_of_all: Option<&str>) -> Result<()> {
     let mut errors = Vec::new();
+    let mut keys: BTreeSet<&str> = key_of_all.into_iter().collect();
     let length = |code| FieldError::pointer("/items", code);
     match request.items.len() {
         0 => errors.push(length(FieldCode::TooShort { min: 1 })),
         given if given > MOST_ITEMS => errors.push(length(FieldCode::TooLong { max: 1000 })),
         _ => {
             for (index, BulkItem(item)) in request.items.iter().enumerate() {
-                item.check(&mut |member, code| {
-                    errors.push(FieldError::pointer(format!("/items/{index}/{member}"), code));
-                });
+                let mut refuse = |member: &str, code| {
+                    errors.push(FieldError::pointer(format!("/items/{index}/{member}"), code))
+                };
+                item.check(&mut refuse);
+                // Of two requests with one key the second could only be told to come back, again and again.
+                if item
+                    .idempotency_key
+                    .as_deref()
+                    .is_some_and(|key| !keys.insert(key))
+                {
+                    refuse("idempotency_key", FieldCode::Duplicate);
+                }
             }
         }
     }
@@ -239,22 +259,9 @@ impl ItemMembers {
 /// answer does nothing twice.
 fn prepare(call: &Call, request: BulkRequest, whole: Option<&Key>) -> Vec<Result<Item>> {
     let derived = whole.filter(|_| request.mode == Mode::Each);
-    let mut known: Vec<Key> = whole.into_iter().cloned().collect();
-    let mut items = Vec::with_capacity(request.items.len());
-    for (index, BulkItem(item)) in request.items.into_iter().enumerate() {
-        let prepared = item.prepare(call, index, derived);
-        let twin = prepared.as_ref().ok().and_then(Item::key).and_then(|key| {
-            let twin = known.iter().find(|other| other.clashes_with(key));
-            twin.map(|twin| twin.request_hash == key.request_hash)
-        });
-        known.extend(prepared.as_ref().ok().and_then(Item::key).cloned());
-        items.push(match twin {
-            None => prepared,
-            Some(true) => Err(Error::InProgress),
-            Some(false) => Err(Error::IdempotencyKeyReused),
-        });
-    }
-    items
+    let items = request.items.into_iter().enumerate();
+    let prepared = items.map(|(index, BulkItem(item))| item.prepare(call, index, derived));
+    prepared.collect()
 }
 
 impl ItemMembers {
@@ -304,38 +311,61 @@ fn asker(call: &Call) -> Asker {
     }
 }
 
-/// Every item by itself. The answer of the whole is kept once nothing in it asks to be tried again; until then a
-/// repetition goes through the items, of which those that are done give their first answers.
-async fn each(
-    call: &Call,
-    whole: Option<Key>,
-    items: Vec<Result<Item>>,
-    telling: &Telling,
-) -> Result<Answer> {
-    let (store, now) = (&call.app.store, call.now);
-    if let Some(key) = whole.clone() {
-        let known = store
-            .read(move |conn| idempotency::lookup(conn, std::slice::from_ref(&key), now))
-            .await?;
-        if let Some((_, answer)) = known.into_iter().next() {
-            return answer;
+/// Every item by itself; as a task of its own, so that a client that goes away leaves nothing half done.
+async fn each(call: Call, whole: Option<Key>, items: Vec<Result<Item>>, telling: Telling) -> Result<Answer> {
+    let work = async move {
+        match whole {
+            None => telling.answer(each_item(&call, items).await),
+            Some(key) => each_once(&call, key, items, &telling).await,
         }
+    };
+    actix_web::rt::spawn(work)
+        .await
+        .map_err(|panicked| Error::internal("a bulk request panicked", panicked))?
+}
+
+async fn each_item(call: &Call, items: Vec<Result<Item>>) -> Vec<Result<Answer>> {
+    bulk::each(&call.app.store, &call.app.intake, &asker(call), items).await
+}
+
+/// The key belongs to this request from its first item on. The answer of the whole is kept once nothing in it asks to be
+/// tried again; until then a repetition goes through the items, of which those that are done give their first answers.
+async fn each_once(call: &Call, key: Key, items: Vec<Result<Item>>, telling: &Telling) -> Result<Answer> {
+    let (store, clock) = (&call.app.store, &call.app.clock);
+    let (own, now) = (key.clone(), clock.now());
+    let begun = store.write(move |conn| idempotency::begin(conn, &own, now, now + WORD_GOOD_FOR));
+    if let Some(answer) = begun.await? {
+        return Ok(answer);
     }
-    let results = bulk::each(store, &call.app.intake, &asker(call), items).await;
+    let results = while_telling(call, &key, each_item(call, items)).await;
     let is_final = !results
         .iter()
         .any(|result| result.as_ref().is_err_and(is_passing));
     let answer = telling.answer(results)?;
-    let Some(key) = whole.filter(|_| is_final) else {
-        return Ok(answer);
-    };
-    let kept = answer.clone();
-    let keep = move |conn: &mut Db| idempotency::once(conn, Some(&key), now, |_| Ok(kept));
+    let (kept, now) = (Some(answer.clone()).filter(|_| is_final), clock.now());
+    let finish = move |conn: &mut Db| idempotency::finish(conn, &key, kept.as_ref(), now);
     // What is done is done: that its account could not be kept is no reason to deny it.
-    Ok(store.write(keep).await.unwrap_or_else(|error| {
+    if let Err(error) = store.write(finish).await {
         tracing::warn!(error = %error.log_text(), "the answer of a bulk request was not kept");
-        answer
-    }))
+    }
+    Ok(answer)
+}
+
+/// Do it, and say again and again that it is being done.
+async fn while_telling<T>(call: &Call, key: &Key, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(WORD_EVERY, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => {
+                let (own, until) = (key.clone(), call.app.clock.now() + WORD_GOOD_FOR);
+                let prolong = move |conn: &mut Db| idempotency::prolong(conn, &own, until);
+                if let Err(error) = call.app.store.write(prolong).await {
+                    tracing::warn!(error = %error.log_text(), "a bulk request could not say that it goes on");
+                }
+            }
+        }
+    }
 }
 
 /// May it go otherwise the next time, without any change?
@@ -376,120 +406,4 @@ async fn all(call: &Call, whole: Option<Key>, items: Vec<Result<Item>>, telling:
         (Err(_), Some((index, error))) if !is_ours(&error) => telling.undone(count, index, error),
         (Err(error), _) => Err(error),
     }
-}
-
-#[derive(Serialize)]
-struct BulkOut {
-    results: Vec<ResultOut>,
-    succeeded: usize,
-    failed: usize,
-}
-
-#[derive(Serialize)]
-struct ResultOut {
-    index: usize,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    etag: Option<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    replayed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Box<RawValue>>,
-}
-
-/// Whom results are told, and in which language.
-#[derive(Clone)]
-struct Telling {
-    language: crate::language::Language,
-    request_id: String,
-}
-
-impl Telling {
-    fn of(call: &Call, request: &HttpRequest) -> Telling {
-        let extensions = request.extensions();
-        let context = extensions.get::<RequestContext>();
-        Telling {
-            language: call.language,
-            request_id: context
-                .map(|context| context.request_id.clone())
-                .unwrap_or_default(),
-        }
-    }
-
-    fn answer(&self, results: Vec<Result<Answer>>) -> Result<Answer> {
-        let failed = results.iter().filter(|result| result.is_err()).count();
-        let succeeded = results.len() - failed;
-        let results = results
-            .into_iter()
-            .enumerate()
-            .map(|(index, result)| match result {
-                Ok(answer) => done(index, answer),
-                Err(error) => self.refused(index, error),
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let out = BulkOut {
-            results,
-            succeeded,
-            failed,
-        };
-        answer::json(StatusCode::OK.as_u16(), Vec::new(), &out)
-    }
-
-    /// One failed, and so none was carried out.
-    fn undone(&self, count: usize, index: usize, error: Error) -> Result<Answer> {
-        let mut results: Vec<Result<Answer>> = (0..count).map(|_| Err(Error::RolledBack)).collect();
-        if let Some(result) = results.get_mut(index) {
-            *result = Err(error);
-        }
-        self.answer(results)
-    }
-
-    fn refused(&self, index: usize, error: Error) -> Result<ResultOut> {
-        if is_ours(&error) {
-            tracing::error!(error = %error.log_text(), index, "an item of a bulk request failed");
-        }
-        let error = placed(error, index);
-        let problem = problem::render(&error, self.language, &self.request_id);
-        Ok(ResultOut {
-            index,
-            status: error.status_code().as_u16(),
-            etag: None,
-            replayed: false,
-            body: None,
-            problem: Some(raw(problem)?),
-        })
-    }
-}
-
-fn done(index: usize, answer: Answer) -> Result<ResultOut> {
-    let etag = answer.headers.iter().find(|(name, _)| name == "etag");
-    Ok(ResultOut {
-        index,
-        status: answer.status,
-        etag: etag.map(|(_, tag)| tag.clone()),
-        replayed: answer.replayed,
-        body: Some(raw(answer.body)?),
-        problem: None,
-    })
-}
-
-fn raw(json: String) -> Result<Box<RawValue>> {
-    RawValue::from_string(json).map_err(|cause| Error::internal("an item's answer is no JSON", cause))
-}
-
-/// The fields of an item's error, where they stand in the whole request.
-fn placed(error: Error, index: usize) -> Error {
-    let Error::Invalid(fields) = error else {
-        return error;
-    };
-    let placed = fields.into_iter().map(|field| {
-        let pointer = match field.place {
-            Place::Pointer(within) => format!("/items/{index}/body{within}"),
-            Place::Parameter(name) => format!("/items/{index}/{name}"),
-        };
-        FieldError::pointer(pointer, field.code)
-    });
-    Error::Invalid(placed.collect())
 }

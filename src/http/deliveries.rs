@@ -88,7 +88,7 @@ pub async fn show_delivery(call: Call, id: web::Path<String>) -> Result<HttpResp
         .store
         .read(move |conn| outbox::get_delivery(conn, &id))
         .await?;
-    Ok(HttpResponse::Ok().json(DeliveryOut::from(found)))
+    answer::show(&call, &DeliveryOut::from(found))
 }
 
 pub async fn retry_delivery(call: Call, id: web::Path<String>, body: Body<Nothing>) -> Result<HttpResponse> {

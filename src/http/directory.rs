@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::agreements::WireDate;
-use super::answer::{self, etag, matches_etag, write_once};
+use super::answer::{self, etag_of, unless_known, write_once};
 use super::calendars::NameIn;
 use super::extract::{Body, Call};
 use super::params::Params;
@@ -149,12 +149,12 @@ pub(super) fn show(conn: &mut Db, organisations: Vec<Organisation>) -> Result<Ve
 }
 
 fn organisation_answer(conn: &mut Db, status: u16, organisation: Organisation) -> Result<Answer> {
-    let mut headers = vec![(ETAG.to_string(), etag(organisation.version))];
-    if status == 201 {
-        let location = format!("/api/v1/organisations/{}", organisation.code);
-        headers.push(("location".into(), location));
-    }
+    let (version, code) = (organisation.version, organisation.code.clone());
     let shown = show(conn, vec![organisation])?.pop();
+    let mut headers = vec![(ETAG.to_string(), etag_of(version, &shown)?)];
+    if status == 201 {
+        headers.push(("location".into(), format!("/api/v1/organisations/{code}")));
+    }
     answer::json(status, headers, &shown)
 }
 
@@ -193,16 +193,10 @@ pub async fn show_organisation(call: Call, id: web::Path<String>) -> Result<Http
     let known = call.if_none_match.clone();
     let work = move |conn: &mut Db| {
         let organisation = directory::get_organisation(conn, &id)?;
-        let tag = etag(organisation.version);
-        if known.is_some_and(|known| matches_etag(&known, &tag)) {
-            return Ok(Answer {
-                headers: vec![(ETAG.to_string(), tag)],
-                ..answer::empty(304)
-            });
-        }
-        organisation_answer(conn, 200, organisation)
+        let answer = organisation_answer(conn, 200, organisation)?;
+        Ok(unless_known(answer, known.as_deref()))
     };
-    answer::send(call.app.store.read(work).await?)
+    answer::send(call.app.store.read_snapshot(work).await?)
 }
 
 pub async fn create_organisation(call: Call, body: Body<CreateOrganisation>) -> Result<HttpResponse> {

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
+use super::answer::DIGEST_BYTES;
 use super::context::RequestContext;
 use super::wire::{YEARS_IN_WORDS, object};
 use crate::app::App;
@@ -85,7 +86,9 @@ fn call(request: &HttpRequest) -> Result<Call> {
     let now = app.clock.now();
     // Headers that say how to change something mean nothing where nothing is changed.
     let changes = !request.method().is_safe();
-    let if_none_match = request.headers().get(IF_NONE_MATCH);
+    // Several lines are one list (RFC 9110, section 5.3). What is no text is no tag of ours either.
+    let known = request.headers().get_all(IF_NONE_MATCH);
+    let known: Vec<&str> = known.filter_map(|value| value.to_str().ok()).collect();
     Ok(Call {
         principal,
         now,
@@ -99,10 +102,7 @@ fn call(request: &HttpRequest) -> Result<Call> {
             false => None,
         },
         has_if_match: request.headers().contains_key(IF_MATCH),
-        // What is no text is no tag of ours either.
-        if_none_match: if_none_match
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned),
+        if_none_match: Some(known.join(",")).filter(|known| !known.is_empty()),
         method: request.method().to_string(),
         path: request.path().to_owned(),
         query: request.query_string().to_owned(),
@@ -110,10 +110,15 @@ fn call(request: &HttpRequest) -> Result<Call> {
     })
 }
 
+/// A header that stands there once at most: of two nobody knows which is meant.
 fn header(headers: &HeaderMap, name: &str) -> Result<Option<String>> {
-    let Some(value) = headers.get(name) else {
+    let mut lines = headers.get_all(name);
+    let Some(value) = lines.next() else {
         return Ok(None);
     };
+    if lines.next().is_some() {
+        return Err(Error::invalid_parameter(name, FieldCode::Duplicate));
+    }
     match value.to_str() {
         Ok(text) => Ok(Some(text.to_owned())),
         Err(_) => Err(Error::invalid_parameter(
@@ -150,8 +155,8 @@ fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
     versions_in(&text).map_err(|code| Error::invalid_parameter("If-Match", code))
 }
 
-/// The versions that `If-Match` names (RFC 9110, section 13.1.1); `*` matches whatever is there. A weak tag, and one that
-/// is not of our making, is well-formed and matches nothing.
+/// The versions that `If-Match` names (RFC 9110, section 13.1.1), bare or with the digest of what was shown; `*` matches
+/// whatever is there. A weak tag, and one that is not of our making, is well-formed and matches nothing.
 pub fn versions_in(text: &str) -> std::result::Result<Option<Vec<i64>>, FieldCode> {
     if text.trim() == "*" {
         return Ok(None);
@@ -165,12 +170,24 @@ pub fn versions_in(text: &str) -> std::result::Result<Option<Vec<i64>>, FieldCod
             .filter(|opaque| opaque.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
             .ok_or(FieldCode::InvalidFormat { expected: "\"7\"" })?;
         if strong == tag
-            && let Ok(version) = opaque.parse()
+            && let Some(version) = version_of(opaque)
         {
             versions.push(version);
         }
     }
     Ok(Some(versions))
+}
+
+/// The version in a tag of `answer::etag` or `answer::etag_of`.
+fn version_of(opaque: &str) -> Option<i64> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    match opaque.split_once('-') {
+        None => opaque.parse().ok(),
+        Some((version, digest)) if digest.len() == 2 * DIGEST_BYTES && digest.bytes().all(is_hex) => {
+            version.parse().ok()
+        }
+        Some(_) => None,
+    }
 }
 
 /// A JSON body, read whole, checked and validated; keeps the bytes for the idempotency record. An absent body is `{}`.

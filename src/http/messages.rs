@@ -5,10 +5,10 @@ use serde_json::Value;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::answer::{self, write_once};
+use super::answer;
 use super::attachments::FileOut;
 use super::extract::{Body, Call};
-use super::operations::carry_out;
+use super::operations::operate;
 use super::params::Params;
 use super::wire::{self, Prose, WireInstant};
 use crate::error::Result;
@@ -105,16 +105,11 @@ pub(super) fn said_answer(id: &str, said: Said) -> Result<Answer> {
 }
 
 pub async fn post_message(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {
-    say(call, id, &body.bytes, Act::Message(body.value.words())).await
+    operate(call, id, &body.bytes, Act::Message(body.value.words())).await
 }
 
 pub async fn post_note(call: Call, id: web::Path<String>, body: Body<NewMessage>) -> Result<HttpResponse> {
-    say(call, id, &body.bytes, Act::Note(body.value.words())).await
-}
-
-/// Whatever the ticket's version: words do not overwrite words.
-async fn say(call: Call, id: web::Path<String>, body: &[u8], act: Act) -> Result<HttpResponse> {
-    write_once(&call, body, move |tx| carry_out(tx, &id, None, &act)).await
+    operate(call, id, &body.bytes, Act::Note(body.value.words())).await
 }
 
 pub async fn list_messages(call: Call, id: web::Path<String>, request: HttpRequest) -> Result<HttpResponse> {

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::answer::{self, etag, matches_etag, write_once};
+use super::answer::{self, etag_of, unless_known, write_once};
 use super::api_clients::known_organisation;
 use super::directory::reference;
 use super::extract::{Body, Call};
@@ -116,11 +116,12 @@ fn shown(conn: &mut Db, people: Vec<Person>, principal: &Principal) -> Result<Ve
 }
 
 fn requester_answer(conn: &mut Db, status: u16, person: Person, principal: &Principal) -> Result<Answer> {
-    let mut headers = vec![(ETAG.to_string(), etag(person.version))];
-    if status == 201 {
-        headers.push(("location".into(), format!("/api/v1/requesters/{}", person.uid)));
-    }
+    let (version, uid) = (person.version, person.uid);
     let out = shown(conn, vec![person], principal)?.pop();
+    let mut headers = vec![(ETAG.to_string(), etag_of(version, &out)?)];
+    if status == 201 {
+        headers.push(("location".into(), format!("/api/v1/requesters/{uid}")));
+    }
     answer::json(status, headers, &out)
 }
 
@@ -165,16 +166,10 @@ pub async fn show_requester(call: Call, id: web::Path<String>) -> Result<HttpRes
     let (principal, known) = (call.principal.clone(), call.if_none_match.clone());
     let work = move |conn: &mut Db| {
         let person = requesters::get(conn, &principal, &id)?;
-        let tag = etag(person.version);
-        if known.is_some_and(|known| matches_etag(&known, &tag)) {
-            return Ok(Answer {
-                headers: vec![(ETAG.to_string(), tag)],
-                ..answer::empty(304)
-            });
-        }
-        requester_answer(conn, 200, person, &principal)
+        let answer = requester_answer(conn, 200, person, &principal)?;
+        Ok(unless_known(answer, known.as_deref()))
     };
-    answer::send(call.app.store.read(work).await?)
+    answer::send(call.app.store.read_snapshot(work).await?)
 }
 
 pub async fn create_requester(call: Call, body: Body<CreateRequester>) -> Result<HttpResponse> {
@@ -230,12 +225,13 @@ pub async fn anonymise_requester(
     let reason = body.value.reason.0;
     write_once(&call, &body.bytes, move |tx| {
         let (person, withdrawn_deliveries) = requesters::anonymise(tx, &id, &reason, &seen)?;
-        let headers = vec![(ETAG.to_string(), etag(person.version))];
+        let version = person.version;
         let out = AnonymisedOut {
             requester: shown(tx.conn, vec![person], tx.principal)?.pop(),
             withdrawn_deliveries,
         };
-        answer::json(200, headers, &out)
+        let tag = etag_of(version, &out.requester)?;
+        answer::json(200, vec![(ETAG.to_string(), tag)], &out)
     })
     .await
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::agreements::WireDate;
-use super::answer::{self, etag, write_once};
+use super::answer::{self, etag_of, write_once};
 use super::directory::{OrganisationOut, reference, show};
 use super::extract::{Body, Call};
 use super::wire::{Line, WireInstant};
@@ -89,7 +89,8 @@ fn succession_answer(conn: &mut Db, done: Succeeded, preview: bool) -> Result<An
         agreements: agreements.collect(),
         organisation: show(conn, vec![done.organisation])?.pop(),
     };
-    answer::json(200, vec![(ETAG.to_string(), etag(version))], &out)
+    let tag = etag_of(version, &out.organisation)?;
+    answer::json(200, vec![(ETAG.to_string(), tag)], &out)
 }
 
 pub async fn succeed_organisation(

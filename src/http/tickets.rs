@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
-use super::answer::{self, etag, matches_etag};
+use super::answer::{self, etag_of, unless_known};
 use super::attachments::FileOut;
 use super::extract::{Body, Call};
 use super::wire::{self, Line, Prose, WireInstant};
@@ -306,11 +306,20 @@ pub fn ticket_answer(
     principal: &Principal,
     now: DateTime<Utc>,
 ) -> Result<Answer> {
-    let mut headers = vec![(ETAG.to_string(), etag(view.ticket.version))];
-    if status == 201 {
-        headers.push(("location".into(), format!("/api/v1/tickets/{}", view.ticket.uid)));
+    let mut out = TicketOut::new(view, desk, principal, now);
+    let mut answer = answer::json(status, Vec::new(), &out)?;
+    // What is left of a clock changes every second of working time without a change of the ticket, and follows from
+    // `due_at` and the calendar: with it in the tag no poller would ever hear 304 while the desk is open.
+    for clock in &mut out.clocks {
+        clock.remaining_business_seconds = 0;
     }
-    answer::json(status, headers, &TicketOut::new(view, desk, principal, now))
+    let tag = etag_of(view.ticket.version, &out)?;
+    answer.headers.push((ETAG.to_string(), tag));
+    if status == 201 {
+        let location = format!("/api/v1/tickets/{}", view.ticket.uid);
+        answer.headers.push(("location".into(), location));
+    }
+    Ok(answer)
 }
 
 /// A question of this caller, with the answer that it gets.
@@ -336,16 +345,9 @@ pub async fn show_ticket(call: Call, id: web::Path<String>) -> Result<HttpRespon
     let known = call.if_none_match.clone();
     let work = move |conn: &mut Db| {
         let ticket = operations::get_for_reading(conn, &desk, &principal, &id, Action::ReadTicket)?;
-        let is_known = known.is_some_and(|known| matches_etag(&known, &etag(ticket.version)));
-        if is_known && !view::has_unnoticed_breach(conn, ticket.id, now)? {
-            let headers = vec![(ETAG.to_string(), etag(ticket.version))];
-            return Ok(Answer {
-                headers,
-                ..answer::empty(304)
-            });
-        }
         let view = view::get_view(conn, &desk, ticket.id, now)?;
-        ticket_answer(200, &view, &desk, &principal, now)
+        let answer = ticket_answer(200, &view, &desk, &principal, now)?;
+        Ok(unless_known(answer, known.as_deref()))
     };
     answer::send(call.app.store.read_snapshot(work).await?)
 }

@@ -24,6 +24,7 @@ pub struct Record {
     pub status: i32,
     pub headers: Json,
     pub body: String,
+    pub running_until: Option<Ts>,
 }
 
 #[derive(Insertable)]
@@ -37,6 +38,7 @@ struct NewRecord {
     headers: Json,
     body: String,
     created_at: Ts,
+    running_until: Option<Ts>,
 }
 
 impl Record {
@@ -146,11 +148,33 @@ pub fn insert_answers(conn: &mut Db, answers: &[(&Key, &Answer)], now: DateTime<
                 headers: Json(headers),
                 body: answer.body.clone(),
                 created_at: Ts::from(now),
+                running_until: None,
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let outlived: Vec<&str> = answers.iter().map(|(key, _)| key.key.as_str()).collect();
-    let (kinds, owners) = owners(answers.iter().map(|(key, _)| *key));
+    let keys: Vec<&Key> = answers.iter().map(|(key, _)| *key).collect();
+    insert_rows(conn, &keys, &rows, now)
+}
+
+/// Say that the request with this key runs and has no answer yet.
+pub fn insert_running(conn: &mut Db, key: &Key, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<()> {
+    let row = NewRecord {
+        owner_kind: key.owner.kind,
+        owner_id: key.owner.id,
+        key: key.key.clone(),
+        request_hash: key.request_hash.clone(),
+        status: 0,
+        headers: Json(serde_json::json!([])),
+        body: String::new(),
+        created_at: Ts::from(now),
+        running_until: Some(Ts::from(until)),
+    };
+    insert_rows(conn, &[key], &[row], now)
+}
+
+fn insert_rows(conn: &mut Db, keys: &[&Key], rows: &[NewRecord], now: DateTime<Utc>) -> Result<()> {
+    let outlived: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
+    let (kinds, owners) = owners(keys.iter().copied());
     let limit = Ts::from(now - super::retention());
     each_db!(conn, c => diesel::delete(
         records::table
@@ -159,8 +183,46 @@ pub fn insert_answers(conn: &mut Db, answers: &[(&Key, &Answer)], now: DateTime<
             .filter(records::created_at.lt(limit)),
     )
     .execute(c))?;
-    let rows = rows.as_slice();
     in_batches!(conn, rows, c, batch => diesel::insert_into(records::table).values(batch).execute(c)?);
+    Ok(())
+}
+
+/// Let a request that runs be taken over from then on; one that has its answer stays as it is.
+pub fn set_running(conn: &mut Db, key: &Key, until: DateTime<Utc>) -> Result<()> {
+    let of_key = records::owner_kind
+        .eq(key.owner.kind)
+        .and(records::owner_id.eq(key.owner.id))
+        .and(records::key.eq(&key.key));
+    diesel::update(
+        records::table
+            .filter(of_key)
+            .filter(records::running_until.is_not_null()),
+    )
+    .set(records::running_until.eq(Some(Ts::from(until))))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Store the answer of a request that ran; whoever else has stored one was first.
+pub fn set_answer(conn: &mut Db, key: &Key, answer: &Answer) -> Result<()> {
+    let of_key = records::owner_kind
+        .eq(key.owner.kind)
+        .and(records::owner_id.eq(key.owner.id))
+        .and(records::key.eq(&key.key));
+    let headers = serde_json::to_value(&answer.headers)
+        .map_err(|cause| Error::internal("an answer cannot be stored", cause))?;
+    diesel::update(
+        records::table
+            .filter(of_key)
+            .filter(records::running_until.is_not_null()),
+    )
+    .set((
+        records::status.eq(i32::from(answer.status)),
+        records::headers.eq(Json(headers)),
+        records::body.eq(&answer.body),
+        records::running_until.eq(None::<Ts>),
+    ))
+    .execute(conn)?;
     Ok(())
 }
 

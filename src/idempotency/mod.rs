@@ -2,7 +2,8 @@
 //! byte for byte for 24 hours. Only successful answers are kept: a refused request changed nothing and may be mended.
 //!
 //! A concurrent twin on PostgreSQL finds the key's advisory lock taken and is told to come back (`Error::InProgress`);
-//! on SQLite the single writer runs it after the first, where it finds the answer.
+//! on SQLite the single writer runs it after the first, where it finds the answer. A request of several transactions
+//! stores first that it runs, and for how long at most without another word of its runner (`begin`).
 mod db;
 
 use chrono::{DateTime, Duration, Utc};
@@ -83,6 +84,45 @@ pub fn once(
     Ok(answer)
 }
 
+/// Begin a request of several transactions: `None` where it is to be carried out, by this caller until then. Whoever
+/// repeats it meanwhile is told to come back, and takes it over where the runner is gone: each step must be safe to
+/// repeat by a key of its own.
+pub fn begin(conn: &mut Db, key: &Key, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<Option<Answer>> {
+    lock_keys(conn, std::slice::from_ref(key))?;
+    let known = db::list_records(conn, std::slice::from_ref(key), now - retention())?;
+    let known = known
+        .into_iter()
+        .find(|record| record.owner() == key.owner && record.key == key.key);
+    let Some(record) = known else {
+        db::insert_running(conn, key, now, until)?;
+        return Ok(None);
+    };
+    if record.request_hash != key.request_hash {
+        return Err(Error::IdempotencyKeyReused);
+    }
+    match record.running_until {
+        None => record.answer().map(Some),
+        Some(running_until) if running_until.0 > now => Err(Error::InProgress),
+        Some(_) => {
+            db::set_running(conn, key, until)?;
+            Ok(None)
+        }
+    }
+}
+
+/// The runner lives: nobody takes the request over before then.
+pub fn prolong(conn: &mut Db, key: &Key, until: DateTime<Utc>) -> Result<()> {
+    db::set_running(conn, key, until)
+}
+
+/// End what `begin` began: with its answer, or without one, and then whoever repeats it goes on at once.
+pub fn finish(conn: &mut Db, key: &Key, answer: Option<&Answer>, now: DateTime<Utc>) -> Result<()> {
+    match answer {
+        Some(answer) => db::set_answer(conn, key, answer),
+        None => db::set_running(conn, key, now),
+    }
+}
+
 /// The stored answers of these keys, each with the key's position; an answer to another request is an error.
 pub fn lookup(conn: &mut Db, keys: &[Key], now: DateTime<Utc>) -> Result<Vec<(usize, Result<Answer>)>> {
     if keys.is_empty() {
@@ -95,15 +135,12 @@ pub fn lookup(conn: &mut Db, keys: &[Key], now: DateTime<Utc>) -> Result<Vec<(us
             .iter()
             .find(|record| record.owner() == key.owner && record.key == key.key);
         if let Some(record) = record {
-            let same = record.request_hash == key.request_hash;
-            found.push((
-                position,
-                if same {
-                    record.answer()
-                } else {
-                    Err(Error::IdempotencyKeyReused)
-                },
-            ));
+            let answer = match (record.request_hash == key.request_hash, record.running_until) {
+                (false, _) => Err(Error::IdempotencyKeyReused),
+                (true, Some(_)) => Err(Error::InProgress),
+                (true, None) => record.answer(),
+            };
+            found.push((position, answer));
         }
     }
     Ok(found)

@@ -427,6 +427,7 @@ diesel::table! {
         headers -> DbJson,
         body -> Text,
         created_at -> TsUtc,
+        running_until -> Nullable<TsUtc>,
     }
 }
 

@@ -2,7 +2,7 @@
 //! and JSON (`jsonb` / text). `MultiBackend` knows none of them, so each is taught once here.
 use std::io::Write as _;
 
-use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -11,7 +11,8 @@ use diesel::query_builder::QueryId;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{self, HasSqlType, SqlType, Text};
 use diesel::sqlite::{Sqlite, SqliteValue};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::MultiBackend;
@@ -40,6 +41,23 @@ pub struct Ts(pub DateTime<Utc>);
 impl From<DateTime<Utc>> for Ts {
     fn from(at: DateTime<Utc>) -> Self {
         Ts(at.trunc_subsecs(6))
+    }
+}
+
+impl Serialize for Ts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Of what comes back from outside, only what both databases hold and compare as an instant: four digits of a year.
+impl<'de> Deserialize<'de> for Ts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let at = DateTime::<Utc>::deserialize(deserializer)?;
+        match (0..=9999).contains(&at.year()) {
+            true => Ok(Ts::from(at)),
+            false => Err(D::Error::custom("out of range")),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Many requests in one: each by itself, or all or none.
 //!
-//! Each: questions go through the intake, which batches them; everything else runs in a short transaction of its own, in
-//! the order of the items, so that no writer waits for the whole. All: one transaction, undone by the first failure; its
+//! Each, in the order of the items: questions that stand together go through the intake, which batches them; everything
+//! else runs in a short transaction of its own, so that no writer waits for the whole. All: one transaction, undone by the first failure; its
 //! tickets are locked in the order of their keys, so that two such requests cannot lock each other out.
 //! An item has its own idempotency key or none; here none is made up.
 use std::sync::Arc;
@@ -19,9 +19,7 @@ use crate::identity::{Principal, standing};
 use crate::store::{Backend, Db, Store};
 use crate::tx::{Desk, Tx};
 
-/// Questions that are handed to the intake at once: one of its batches.
-const QUESTIONS_AT_ONCE: usize = 64;
-/// Other items that wait for SQLite's writer at once; it takes them in their order, and commits them together.
+/// Items other than questions that wait for SQLite's writer at once; it takes them in their order, and commits them together.
 const ACTS_AT_ONCE: usize = 16;
 
 /// One checked item.
@@ -77,17 +75,20 @@ pub async fn each(
 ) -> Vec<Result<Answer>> {
     let mut answers = Vec::with_capacity(items.len());
     let mut items = items.into_iter().peekable();
-    while let Some(first) = items.next() {
-        let is_filing = |item: &Result<Item>| matches!(item, Ok(Item::File(_)));
-        let (kind, mut run) = (is_filing(&first), vec![first]);
-        while let Some(next) = items.next_if(|next| is_filing(next) == kind) {
-            run.push(next);
+    while items.peek().is_some() {
+        let mut questions = Vec::new();
+        while let Some(Ok(Item::File(filing))) = items.next_if(is_question) {
+            questions.push(*filing);
         }
-        let at_once = match (kind, store.backend()) {
-            (true, _) => QUESTIONS_AT_ONCE,
-            (false, Backend::Sqlite) => ACTS_AT_ONCE,
+        answers.extend(intake.file_in_order(questions).await);
+        let mut run = Vec::new();
+        while let Some(item) = items.next_if(|item| !is_question(item)) {
+            run.push(item);
+        }
+        let at_once = match store.backend() {
+            Backend::Sqlite => ACTS_AT_ONCE,
             // Of two connections nobody knows which is first, and two items may be about one ticket.
-            (false, Backend::Postgres) => 1,
+            Backend::Postgres => 1,
         };
         let run = stream::iter(run).map(|item| alone(store, intake, asker, item));
         let mut answered = run.buffered(at_once);
@@ -96,6 +97,10 @@ pub async fn each(
         }
     }
     answers
+}
+
+fn is_question(item: &Result<Item>) -> bool {
+    matches!(item, Ok(Item::File(_)))
 }
 
 async fn alone(store: &Store, intake: &Intake, asker: &Asker, item: Result<Item>) -> Result<Answer> {

@@ -285,7 +285,7 @@ fn resolve(client: &Client, path: &str) -> Reply {
 }
 
 fn version(reply: &Reply) -> i64 {
-    reply.header("etag").unwrap().trim_matches('"').parse().unwrap()
+    reply.version()
 }
 
 fn kinds(client: &Client, path: &str) -> Vec<String> {

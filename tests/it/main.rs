@@ -52,6 +52,7 @@ mod recount;
 mod requesters;
 mod retention;
 mod scenarios;
+mod shown_tags;
 mod sign_in;
 mod sla;
 mod store;

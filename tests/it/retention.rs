@@ -6,7 +6,7 @@ use crate::attachments::{PDF, sent};
 use crate::support::app::block_on;
 use crate::support::desk::{events, path_of};
 use crate::support::process::giaidap;
-use crate::support::{TestApp, question};
+use crate::support::{Client, TestApp, question};
 
 fn keeping(days: u32) -> TestApp {
     TestApp::start_with(&Overrides {
@@ -27,6 +27,22 @@ const SECRETS: [&str; 8] = [
     "secret@hue.example",
     "SECRET-FILE",
 ];
+
+/// What finds the ticket while it has its words.
+const FINDING: [&str; 6] = [
+    "q=subject",
+    "q=secret-bod",
+    "q=\"secret reply\"",
+    "tag=secret-field",
+    "custom_field.a=SECRET-FIELD",
+    "requester=secret@hue.example",
+];
+
+fn found(caller: &Client, question: &str) -> usize {
+    let question = question.replace('"', "%22").replace(' ', "%20");
+    let list = caller.get(&format!("/api/v1/tickets?{question}")).expect(200);
+    list.body["items"].as_array().unwrap().len()
+}
 
 #[test]
 fn a_ticket_whose_time_is_over_keeps_only_its_figures() {
@@ -105,8 +121,18 @@ fn a_ticket_whose_time_is_over_keeps_only_its_figures() {
         report.as_object_mut().unwrap().remove("generated_at");
         report
     };
+    let person = auditor
+        .get("/api/v1/requesters?email=secret@hue.example")
+        .expect(200);
+    let person = format!(
+        "/api/v1/requesters/{}",
+        person.body["items"][0]["id"].as_str().unwrap()
+    );
     let before = everything();
     assert!(SECRETS.iter().all(|secret| before.contains(secret)), "{before}");
+    for question in FINDING {
+        assert_eq!(found(&hue, question), 1, "{question}");
+    }
     let (figures, clocks) = (report(), auditor.get(&format!("{path}/sla")).expect(200).body);
 
     app.at("2019-12-22T16:29:00+07:00").settle();
@@ -137,6 +163,14 @@ fn a_ticket_whose_time_is_over_keeps_only_its_figures() {
         auditor.get(&format!("{path}/sla")).expect(200).body["clocks"],
         clocks["clocks"]
     );
+    for question in FINDING {
+        assert_eq!(found(&hue, question), 0, "{question}");
+    }
+    // Who asked nothing else is nobody any more.
+    let erased = auditor.get(&person).expect(200).body;
+    assert_eq!(erased["email"], Value::Null);
+    assert_eq!(erased["anonymised_at"], "2019-12-22T09:31:00Z");
+    assert!(!erased.to_string().contains("Bí Mật"), "{erased}");
     let ticket = auditor.get(&path).expect(200).body;
     assert_eq!(ticket["anonymised_at"], "2019-12-22T09:31:00Z");
     for kept in [
@@ -170,6 +204,40 @@ fn a_ticket_whose_time_is_over_keeps_only_its_figures() {
     sup.post(&format!("{path}/notes"), &json!({ "body": "x" }))
         .expect(409);
     assert_eq!(hue.get(&path_of(&open)).body["subject"], question()["subject"]);
+}
+
+#[test]
+fn a_person_stays_as_long_as_a_question_of_theirs() {
+    let app = keeping(30);
+    let (hue, auditor) = (app.organisation("H57"), app.auditor());
+    let body = question();
+    let [first, second] = [(); 2].map(|()| hue.post("/api/v1/tickets", &body).expect(201).body);
+    let person = || {
+        let list = auditor.get("/api/v1/requesters").expect(200).body;
+        assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+        list["items"][0].clone()
+    };
+    let cancel = |ticket: &Value| {
+        hue.post(&format!("{}/cancel", path_of(ticket)), &json!({ "reason": "x" }))
+            .expect(200);
+    };
+    cancel(&first);
+    app.at("2019-12-23T00:00:00+07:00").settle();
+    assert_ne!(auditor.get(&path_of(&first)).body["anonymised_at"], Value::Null);
+    assert_eq!(person()["name"], body["requester"]["name"]);
+    assert_eq!(
+        auditor.get(&path_of(&second)).body["requester"]["name"],
+        body["requester"]["name"]
+    );
+    cancel(&second);
+    app.at("2020-02-01T00:00:00+07:00").settle();
+    assert_ne!(auditor.get(&path_of(&second)).body["anonymised_at"], Value::Null);
+    assert_ne!(person()["name"], body["requester"]["name"]);
+    assert_ne!(person()["anonymised_at"], Value::Null);
+    // Who asks again is somebody new.
+    hue.post("/api/v1/tickets", &body).expect(201);
+    let list = auditor.get("/api/v1/requesters").expect(200).body;
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
 }
 
 #[test]

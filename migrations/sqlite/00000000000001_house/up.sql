@@ -465,17 +465,19 @@ CREATE INDEX deliveries_due ON deliveries (next_attempt_at, id) WHERE next_attem
 CREATE INDEX deliveries_state ON deliveries (state, id);
 CREATE INDEX deliveries_ticket ON deliveries (ticket_id, id);
 
--- First answers of POSTs that carried an Idempotency-Key, kept 24 hours.
+-- First answers of POSTs that carried an Idempotency-Key, kept 24 hours. One of several transactions stands here before it
+-- has an answer: whose runner says nothing until `running_until` is gone, and a repetition goes on in its place.
 CREATE TABLE idempotency_records (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   owner_kind TEXT NOT NULL CHECK (owner_kind IN ('staff', 'client')),
   owner_id BIGINT NOT NULL,             -- users.id of staff, clients.id of a client: a new key repeats the old one's
   key TEXT NOT NULL,
   request_hash TEXT NOT NULL,           -- SHA-256 of method, path and body
-  status INTEGER NOT NULL,
+  status INTEGER NOT NULL,              -- 0 while it runs
   headers TEXT NOT NULL,
   body TEXT NOT NULL,
   created_at TEXT NOT NULL,
+  running_until TEXT,
   UNIQUE (owner_kind, owner_id, key)
 );
 CREATE INDEX idempotency_records_created ON idempotency_records (created_at);

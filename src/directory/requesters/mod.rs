@@ -204,6 +204,19 @@ pub fn anonymise(
         }
         None => 0,
     };
+    Ok((erase(tx, present, reason)?, withdrawn))
+}
+
+/// Erase who a person is whose last ticket is emptied, and with it every mail to them. Their row is locked.
+pub fn forget(tx: &mut Tx<'_>, requester_id: i64, reason: &str) -> Result<()> {
+    let present = db::get_person(tx.conn, requester_id)?;
+    if present.anonymised_at.is_none() {
+        erase(tx, present, reason)?;
+    }
+    Ok(())
+}
+
+fn erase(tx: &mut Tx<'_>, present: Person, reason: &str) -> Result<Person> {
     let erased = Person {
         name: NOBODY.to_owned(),
         email: None,
@@ -217,5 +230,5 @@ pub fn anonymise(
     };
     db::update_person(tx.conn, &erased)?;
     tracing::info!(target: "security", event = "requester_anonymised", requester = %erased.uid, "requester");
-    Ok((erased, withdrawn))
+    Ok(erased)
 }

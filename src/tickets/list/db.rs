@@ -315,13 +315,11 @@ impl<'a> Plan<'a> {
                 match (after, latest_first) {
                     (None, _) => {}
                     (Some(Cursor { at, id, .. }), true) => {
-                        let at = Ts::from(at);
                         query = query
                             .filter($at.le(at))
                             .filter($at.lt(at).or(tickets::id.lt(id)));
                     }
                     (Some(Cursor { at, id, .. }), false) => {
-                        let at = Ts::from(at);
                         query = query
                             .filter($at.ge(at))
                             .filter($at.gt(at).or(tickets::id.gt(id)));

@@ -212,7 +212,7 @@ impl Place {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Cursor {
     priority: i16,
-    at: DateTime<Utc>,
+    at: Ts,
     id: i64,
 }
 
@@ -240,7 +240,7 @@ pub fn list_tickets(
     let places = plan.page(conn, after, limit + 1)?;
     let page = Page::from_rows(places, *limit, &binding, |place| Cursor {
         priority: place.priority,
-        at: place.at.0,
+        at: place.at,
         id: place.id,
     })?;
     let ids: Vec<i64> = page.items.iter().map(|place| place.id).collect();

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::notifications::db::DeliveryState;
 use crate::store::schema::{deliveries, messages, ticket_events, tickets};
 use crate::store::{Db, Json, Ts};
+use crate::tickets::search::{Found, Mark, Needle};
 
 /// Tickets that ended by then and still say what was said, the oldest first.
 pub fn list_ended(conn: &mut Db, limit: DateTime<Utc>, count: i64) -> Result<Vec<i64>> {
@@ -26,6 +27,27 @@ pub fn count_ended(conn: &mut Db, limit: DateTime<Utc>) -> Result<(i64, Option<T
     let count = ended.count().get_result(conn)?;
     let oldest = ended.select(diesel::dsl::min(tickets::closed_at)).first(conn)?;
     Ok((count, oldest))
+}
+
+pub fn find_requester_id(conn: &mut Db, ticket_id: i64) -> Result<Option<i64>> {
+    let found: Option<Option<i64>> = tickets::table
+        .find(ticket_id)
+        .select(tickets::requester_id)
+        .first(conn)
+        .optional()?;
+    Ok(found.flatten())
+}
+
+/// Is a ticket left that this person asked? By their mark in the index of words, because the column has no index.
+pub fn asks_still(conn: &mut Db, requester_id: i64) -> Result<bool> {
+    let marked = Found::among_keys(conn, &[Needle::mark(Mark::Requester(requester_id))]);
+    let one: Option<i64> = tickets::table
+        .filter(marked)
+        .filter(tickets::requester_id.eq(requester_id))
+        .select(tickets::id)
+        .first(conn)
+        .optional()?;
+    Ok(one.is_some())
 }
 
 pub fn set_event_data(conn: &mut Db, event_id: i64, data: Json) -> Result<()> {

@@ -1,9 +1,10 @@
 //! Retention: what people wrote on tickets that ended long ago is taken away, what they count as stays.
 //!
-//! Texts, names, addresses, references, tags, custom fields and files go; number, organisation, topic, queue, times, clocks
-//! and their verdicts stay, so that every report says the same before and after. A ticket in one transaction, found by
-//! looking; whichever replica comes second finds nothing to do. Files go by their own sweep, bytes first. An anonymised
-//! ticket takes part in nothing any more (`operations::open`).
+//! Texts, names, addresses, references, tags, custom fields and files go, from the index of words too; number, organisation,
+//! topic, queue, times, clocks and their verdicts stay, so that every report says the same before and after. With a
+//! person's last ticket goes who they are. A ticket in one transaction, found by looking; whichever replica comes second
+//! finds nothing to do. Files go by their own sweep, bytes first. An anonymised ticket takes part in nothing any more
+//! (`operations::open`).
 mod db;
 
 use std::sync::Arc;
@@ -14,7 +15,9 @@ use serde_json::{Map, Value, json};
 use super::db::{TicketRow, list_events, lock_ticket, update_ticket};
 use super::history::{EventKind, record_at};
 use super::lifecycle::State;
+use super::search;
 use crate::attachments;
+use crate::directory::requesters;
 use crate::error::Result;
 use crate::identity::Principal;
 use crate::identity::token::random_base32;
@@ -73,12 +76,17 @@ pub async fn retention_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>)
 /// `false` where somebody was faster: another replica, or a person who reopened it.
 fn anonymise(tx: &mut Tx<'_>, ticket_id: i64, days: u32) -> Result<bool> {
     let limit = Ts::from(limit(days, tx.now));
+    // The person first, as everybody locks who locks both.
+    let asker = db::find_requester_id(tx.conn, ticket_id)?;
+    if let Some(asker) = asker {
+        requesters::db::lock_person(tx.conn, asker)?;
+    }
     let Some(mut ticket) = lock_ticket(tx.conn, ticket_id)? else {
         return Ok(false);
     };
     let has_ended = matches!(ticket.state, State::Closed | State::Cancelled | State::Merged);
     let is_due = ticket.closed_at.is_some_and(|closed_at| closed_at <= limit);
-    if !has_ended || !is_due || ticket.anonymised_at.is_some() {
+    if !has_ended || !is_due || ticket.anonymised_at.is_some() || ticket.requester_id != asker {
         return Ok(false);
     }
     empty_events(tx.conn, ticket_id)?;
@@ -87,6 +95,12 @@ fn anonymise(tx: &mut Tx<'_>, ticket_id: i64, days: u32) -> Result<bool> {
     attachments::db::mark_ticket_removing(tx.conn, ticket_id, tx.now)?;
     empty_ticket(&mut ticket, tx.now)?;
     update_ticket(tx.conn, &ticket)?;
+    search::index(tx.conn, &ticket)?;
+    if let Some(asker) = asker
+        && !db::asks_still(tx.conn, asker)?
+    {
+        requesters::forget(tx, asker, &format!("retention: {days} days"))?;
+    }
     let data = json!({ "after_days": days });
     record_at(tx, ticket_id, EventKind::Anonymised, tx.now, data)?;
     Ok(true)

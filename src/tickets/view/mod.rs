@@ -105,12 +105,6 @@ impl Operation {
     }
 }
 
-/// Has a due passed that no worker has noticed yet? Then the ticket shows more than its version says.
-pub fn has_unnoticed_breach(conn: &mut Db, ticket_id: i64, now: DateTime<Utc>) -> Result<bool> {
-    let clocks = list_clocks(conn, &[ticket_id])?;
-    Ok(clocks.iter().any(|clock| clock.state_at(now) != clock.state))
-}
-
 /// The ticket with this inside key, as it is now.
 pub fn get_view(conn: &mut Db, desk: &Desk, ticket_id: i64, now: DateTime<Utc>) -> Result<TicketView> {
     let row = db::get_row(conn, ticket_id)?;

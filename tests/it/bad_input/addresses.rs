@@ -1,7 +1,10 @@
 //! Wrong paths and query parameters.
-use serde_json::json;
+use data_encoding::BASE64URL_NOPAD;
+use giaidap::identity::Scope;
+use serde_json::{Value, json};
 
 use super::faults;
+use crate::support::desk::path_of;
 use crate::support::{Client, TestApp, file};
 
 #[test]
@@ -222,6 +225,76 @@ fn wrong_query_parameters_are_named() {
         faults(&several),
         ["limit invalid_format", "state unknown_code", "y unknown_field"]
     );
+}
+
+/// Cursors that this list gives, with other keys in them: anybody can write them, for they are not signed.
+fn forged(given: &str) -> Vec<String> {
+    let json = BASE64URL_NOPAD.decode(given.as_bytes()).unwrap();
+    let told: Value = serde_json::from_slice(&json).unwrap();
+    let keys = [
+        json!("\u{0}"),
+        json!("H57\u{0}"),
+        json!("\u{10ffff}"),
+        json!(""),
+        json!(i64::MIN),
+        json!(i64::MAX),
+        json!(1e300),
+        json!([0, "a\u{0}"]),
+        json!([i64::MIN, i64::MAX]),
+        json!(null),
+        json!({}),
+        json!({ "priority": 9, "at": "-262000-01-01T00:00:00Z", "id": 1 }),
+        json!({ "priority": -32768, "at": "+262000-01-01T00:00:00Z", "id": i64::MAX }),
+        json!({ "priority": 32767, "at": "0000-01-01T00:00:00Z", "id": i64::MIN }),
+        json!({ "priority": 1, "at": "9999-12-31T23:59:60Z", "id": 0 }),
+        json!({ "priority": 1, "at": "2019-11-22T09:30:00Z\u{0}", "id": 0 }),
+    ];
+    let encode = |key: &Value| BASE64URL_NOPAD.encode(json!([told[0], key]).to_string().as_bytes());
+    keys.iter().map(encode).collect()
+}
+
+#[test]
+fn a_cursor_that_somebody_made_up_breaks_no_list() {
+    let app = TestApp::start();
+    let (hue, admin) = (app.organisation("H57"), app.admin());
+    app.supervisor();
+    app.key("H57", &[Scope::TicketsRead]);
+    let path = path_of(&file(&hue));
+    file(&hue);
+    for _ in 0..2 {
+        hue.post(&format!("{path}/messages"), &json!({ "body": "x" }))
+            .expect(201);
+    }
+    let mut tried = 0;
+    for list in [
+        "/api/v1/tickets?limit=1",
+        "/api/v1/tickets?limit=1&sort=due_at",
+        "/api/v1/tickets?limit=1&sort=-updated_at",
+        "/api/v1/tickets?limit=1&sort=-priority",
+        &format!("{path}/messages?limit=1"),
+        &format!("{path}/events?limit=1"),
+        "/api/v1/organisations?limit=1",
+        "/api/v1/topics?limit=1",
+        "/api/v1/queues?limit=1",
+        "/api/v1/users?limit=1",
+        "/api/v1/deliveries?limit=1",
+    ] {
+        let page = admin.get(list);
+        let given = page.body["next_cursor"].as_str();
+        for cursor in forged(given.unwrap_or_else(|| panic!("{list}: {}", page.text))) {
+            let reply = admin.get(&format!("{list}&cursor={cursor}"));
+            assert!(
+                matches!(reply.status, 200 | 422),
+                "{list} {cursor}: {}",
+                reply.text
+            );
+            if reply.status == 422 {
+                assert_eq!(faults(&reply), ["cursor invalid_cursor"]);
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 150);
 }
 
 #[test]

@@ -68,3 +68,28 @@ fn a_key_without_the_read_scope_may_still_name_the_version_it_cancels() {
         .expect(412);
     writer.with("If-Match", &tag).post(&cancel, &reason).expect(200);
 }
+
+#[test]
+fn a_header_that_may_stand_there_once_is_not_chosen_from_two() {
+    let app = TestApp::start();
+    let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
+    let ticket = file(&hue);
+    let path = path_of(&ticket);
+    let before = app.footprint();
+    let twice = hue.with("Idempotency-Key", "a").with("Idempotency-Key", "b");
+    let refused = twice.post(TICKETS, &question()).expect(422);
+    assert_eq!(faults(&refused), ["Idempotency-Key duplicate"]);
+    let twice = lan.with("If-Match", "\"1\"").with("If-Match", "\"99\"");
+    let refused = twice.call(&format!("{path}/claim")).expect(422);
+    assert_eq!(faults(&refused), ["If-Match duplicate"]);
+    for other in ["Bearer rubbish", &format!("Bearer {}", lan.token()), "Basic eDp5"] {
+        hue.with("Authorization", other).get(&path).expect(401);
+        let written = hue.with("Authorization", other);
+        written.post(TICKETS, &question()).expect(401);
+    }
+    assert_eq!(app.footprint(), before);
+    // A list may come in several lines (RFC 9110, section 5.3).
+    let tag = hue.get(&path).expect(200).header("etag").unwrap().to_owned();
+    let lines = hue.with("If-None-Match", "\"x\"").with("If-None-Match", &tag);
+    lines.get(&path).expect(304);
+}

@@ -31,6 +31,11 @@ fn pages_of_other_origins_are_let_in_where_they_are_named() {
         "x-request-id",
         "ratelimit-remaining",
         "traceparent",
+        "content-disposition",
+        "content-language",
+        "content-range",
+        "deprecation",
+        "sunset",
     ] {
         assert!(exposed.contains(name), "{name}: {exposed}");
     }
@@ -45,7 +50,7 @@ fn pages_of_other_origins_are_let_in_where_they_are_named() {
         .with("Access-Control-Request-Method", "PATCH")
         .with(
             "Access-Control-Request-Headers",
-            "authorization, if-match, content-type",
+            "authorization, if-match, content-type, range, if-range",
         );
     let preflight = asked.preflight("/api/v1/tickets/GD-2019-000001");
     assert!(matches!(preflight.status, 200 | 204), "{}", preflight.status);

@@ -15,7 +15,8 @@ fn a_change_is_a_merge_patch_and_one_to_what_is_there_writes_nothing() {
     asked["external_ref"] = json!("REF-1");
     asked["tags"] = json!(["a"]);
     let filed = hue.post("/api/v1/tickets", &asked).expect(201);
-    let (path, first) = (path_of(&filed.body), filed.header("etag").unwrap().to_owned());
+    let path = path_of(&filed.body);
+    let first = lan.get(&path).expect(200).header("etag").unwrap().to_owned();
     let footprint = app.footprint();
     for same in [
         json!({}),

@@ -28,6 +28,13 @@ impl Reply {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The version in the `ETag`, with a digest of what is shown behind it or without.
+    #[track_caller]
+    pub fn version(&self) -> i64 {
+        let tag = self.header("etag").unwrap().trim_matches('"');
+        tag.split('-').next().unwrap().parse().unwrap()
+    }
+
     /// The answer with this status, or a failure that shows what came instead.
     #[track_caller]
     pub fn expect(self, status: u16) -> Reply {
