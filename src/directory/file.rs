@@ -9,9 +9,11 @@ use std::fmt::Display;
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{KINDS, canonical_code, is_code};
+use super::lives::{self, Life};
+use super::{CODE_IN_WORDS, KINDS, canonical_code, is_code};
 use crate::csv_file::{Lines, delimiter, open_quote};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldCode, Result};
+use crate::sla::calendar::{FIRST_YEAR, LAST_YEAR, read_date};
 use crate::text::{breaks_a_line, nfc};
 
 pub const COLUMNS: [&str; 13] = [
@@ -40,6 +42,8 @@ pub struct LineProblem {
     pub column: Option<&'static str>,
     pub code: &'static str,
     pub message: String,
+    /// What it clashes with.
+    pub with: Option<String>,
 }
 
 impl LineProblem {
@@ -49,6 +53,27 @@ impl LineProblem {
             column: Some(column),
             code,
             message: message.into(),
+            with: None,
+        }
+    }
+
+    /// What the check of a field found, at a cell of a line.
+    pub fn of_field(line: u64, column: &'static str, found: FieldCode) -> Option<Self> {
+        match found {
+            FieldCode::Domain { code, text } => Some(LineProblem::new(line, column, code, text)),
+            FieldCode::Clash { code, text, with } => Some(LineProblem {
+                with: Some(with),
+                ..LineProblem::new(line, column, code, text)
+            }),
+            _ => None,
+        }
+    }
+
+    /// For a person at the command line.
+    pub fn in_words(&self) -> String {
+        match &self.with {
+            Some(with) => format!("{}: {with}", self.message),
+            None => self.message.clone(),
         }
     }
 
@@ -58,6 +83,7 @@ impl LineProblem {
             column: None,
             code,
             message: message.into(),
+            with: None,
         }
     }
 }
@@ -240,9 +266,7 @@ impl Cells<'_> {
     fn date(&mut self, column: &'static str) -> Option<Option<NaiveDate>> {
         let text = self.optional(column)?;
         let Some(text) = text else { return Some(None) };
-        let date = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
-        // Exactly ten characters: chrono alone would take signs and single digits.
-        let date = date.filter(|date| text.len() == 10 && (1900..=2199).contains(&date.year()));
+        let date = read_date(&text).filter(|date| (FIRST_YEAR..=LAST_YEAR).contains(&date.year()));
         if date.is_none() {
             let message = format!("{column} `{text}` must be a date such as 2025-07-01");
             self.refuse(column, "bad_date", message);
@@ -278,7 +302,7 @@ fn read_line(
     };
     let code = canonical_code(&cells.text("code", 40)?);
     if !is_code(&code) {
-        let message = format!("code `{code}` must be 1 to 40 letters, digits, `-` or `.`");
+        let message = format!("code `{code}` must be {CODE_IN_WORDS}");
         cells.refuse("code", "bad_code", message);
     }
     let kind = cells.text("kind", 40)?;
@@ -291,21 +315,20 @@ fn read_line(
         cells.refuse("name_vi", "empty_name", "name_vi is empty");
     }
     let (valid_from, valid_to) = (cells.date("valid_from"), cells.date("valid_to"));
-    if let (Some(Some(from)), Some(Some(to))) = (valid_from, valid_to)
-        && to < from
-    {
-        cells.refuse(
-            "valid_to",
-            "ends_before_it_begins",
-            "valid_to is before valid_from",
-        );
+    let life = Life {
+        code: &code,
+        first: valid_from.flatten(),
+        last: valid_to.flatten(),
+    };
+    if let Err(misfit) = lives::check_dates(life) {
+        cells.refuse("valid_to", misfit.code, misfit.text);
     }
     Some(Line {
         line,
         name_en: cells.name("name_en", &name_vi),
         short_name: cells.name("short_name", &name_vi),
         gso_code: cells.optional("gso_code"),
-        egov_code: cells.optional("egov_code"),
+        egov_code: cells.code("egov_code"),
         valid_from,
         valid_to,
         successor_code: cells.code("successor_code"),

@@ -18,8 +18,8 @@ use super::problem::SpecProblem;
 
 /// Years that a calendar's own dates may lie in. Dates asked of it may lie anywhere. The bound lets the timeline know
 /// where nothing dated can follow any more (see window.rs).
-pub(super) const FIRST_YEAR: i32 = 1900;
-pub(super) const LAST_YEAR: i32 = 2199;
+pub const FIRST_YEAR: i32 = 1900;
+pub const LAST_YEAR: i32 = 2199;
 
 /// A calendar as written: `{"time_zone", "patterns", "exceptions"}`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -231,12 +231,16 @@ impl CalendarSpec {
     }
 }
 
-/// Exactly `YYYY-MM-DD`: chrono's parser alone would take signs, spaces and single digits.
-fn check_date(text: &str, pointer: &str, problems: &mut Vec<SpecProblem>) -> Option<NaiveDate> {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+/// Exactly `YYYY-MM-DD`, wherever the house is told a date: chrono's parser alone would take signs, spaces and single
+/// digits.
+pub fn read_date(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d")
         .ok()
-        .filter(|date| (FIRST_YEAR..=LAST_YEAR).contains(&date.year()))
-        .filter(|date| date.format("%Y-%m-%d").to_string() == text);
+        .filter(|date| date.format("%Y-%m-%d").to_string() == text)
+}
+
+fn check_date(text: &str, pointer: &str, problems: &mut Vec<SpecProblem>) -> Option<NaiveDate> {
+    let date = read_date(text).filter(|date| (FIRST_YEAR..=LAST_YEAR).contains(&date.year()));
     if date.is_none() {
         let message = format!("a date is YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}");
         problems.push(SpecProblem::new(pointer, "bad_date", message));

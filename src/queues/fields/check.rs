@@ -1,9 +1,9 @@
 //! The values of a question against the definitions of its topic. Values keep their types: `"9"` is no number.
-use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
 use super::{CustomField, FieldType, LONGEST_TEXT, domain, number};
 use crate::error::{FieldCode, FieldError};
+use crate::sla::calendar::read_date;
 
 /// What is wrong with these values, each at `/custom_fields/<name>`. Without definitions nothing is.
 pub fn check(fields: &[CustomField], values: &Map<String, Value>) -> Vec<FieldError> {
@@ -43,7 +43,7 @@ fn check_value(field: &CustomField, value: &Value) -> Option<FieldCode> {
         (FieldType::Number, Value::Number(given)) => check_number(field, given.as_f64()?),
         (FieldType::Number, _) => wrong("a number"),
         (FieldType::Date, Value::String(text)) => {
-            let is_date = text.len() == 10 && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok();
+            let is_date = read_date(text).is_some();
             (!is_date).then_some(FieldCode::InvalidFormat {
                 expected: "YYYY-MM-DD",
             })
