@@ -5,7 +5,8 @@ use anyhow::Context;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::{Desk, out};
+use super::{Desk, out, read_date};
+use crate::broken_rule::HouseRule;
 use crate::config::Config;
 use crate::directory::{self, ImportError, Organisation, OrganisationFilter};
 use crate::error::{Error, FieldCode};
@@ -65,10 +66,6 @@ pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     }
 }
 
-fn read_date(text: &str) -> Result<NaiveDate, &'static str> {
-    crate::sla::calendar::read_date(text).ok_or("a date is YYYY-MM-DD")
-}
-
 async fn list(args: List, config: &Config) -> anyhow::Result<()> {
     let desk = Desk::open(config).await?;
     let filter = OrganisationFilter {
@@ -119,7 +116,7 @@ async fn import(args: Import, config: &Config) -> anyhow::Result<()> {
             Err(Error::invalid_parameter(
                 "file",
                 FieldCode::Domain {
-                    code: "bad_line",
+                    code: HouseRule::BadLine.into(),
                     text,
                 },
             ))

@@ -10,6 +10,7 @@ use super::import::{row_of, search_text};
 use super::lives::{self, leads_back};
 use super::{CODE_IN_WORDS, canonical_code, find_organisation, is_code, succession};
 use crate::agreements;
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::calendars::Name;
 use crate::error::{Conflict, Error, FieldCode, FieldError, Result};
 use crate::policies::db::lock_policies;
@@ -51,15 +52,15 @@ pub struct OrganisationChange {
     pub source: Option<String>,
 }
 
-pub(super) fn refuse(pointer: &str, code: &'static str, text: &str) -> Error {
-    let text = text.to_owned();
+pub(super) fn refuse(pointer: &str, code: impl Into<BrokenRule>, text: &str) -> Error {
+    let (code, text) = (code.into(), text.to_owned());
     Error::invalid_pointer(pointer, FieldCode::Domain { code, text })
 }
 
 pub fn create(tx: &mut Tx<'_>, new: &NewOrganisation) -> Result<Organisation> {
     let code = canonical_code(&new.code);
     if !is_code(&code) {
-        return Err(refuse("/code", "bad_code", CODE_IN_WORDS));
+        return Err(refuse("/code", HouseRule::BadCode, CODE_IN_WORDS));
     }
     db::lock_directory(tx.conn)?;
     let parent_id = match &new.parent {
@@ -188,7 +189,7 @@ fn check_parents(conn: &mut Db, organisation: &Organisation) -> Result<()> {
     match is_circle {
         true => {
             let text = "the organisation would be a part of itself";
-            Err(refuse("/parent", "parent_cycle", text))
+            Err(refuse("/parent", HouseRule::ParentCycle, text))
         }
         false => Ok(()),
     }

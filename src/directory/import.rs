@@ -338,8 +338,11 @@ fn wanted(line: Line, present: &Present) -> Entry {
     }
 }
 
-/// Write what a plan says, made in the same transaction under the directory's lock.
-pub fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<()> {
+/// An organisation as it was, with its successor from now on.
+type Succession = (Organisation, Option<Organisation>);
+
+/// Write what a plan says, made in the same transaction under the directory's lock. Gives the successions that it changed.
+fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<Vec<Succession>> {
     for entry in &plan.wanted {
         let row = OrganisationRow {
             search_text: search_text(&entry.row),
@@ -353,6 +356,7 @@ pub fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<()>
             false => db::update_organisation(conn, &row)?,
         }
     }
+    let mut changed = Vec::new();
     // Only now are all there that are named.
     for entry in &plan.wanted {
         let present = super::get_organisation(conn, &entry.row.code)?;
@@ -360,16 +364,15 @@ pub fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<()>
         let parent_id = found(conn, entry.parent.as_deref())?.map(|parent| parent.id);
         let successor_id = successor.as_ref().map(|successor| successor.id);
         db::set_links(conn, &entry.row.code, successor_id, parent_id)?;
-        log_successor(&present, successor.as_ref());
+        if present.successor_id != successor_id {
+            changed.push((present, successor));
+        }
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// What the routes for one organisation log: whose programs see what from now on.
-fn log_successor(present: &Organisation, successor: Option<&Organisation>) {
-    if present.successor_id == successor.map(|successor| successor.id) {
-        return;
-    }
+fn log_succession((present, successor): &Succession) {
     if present.successor_id.is_some() {
         succession::log_taken_back(present.uid);
     }
@@ -399,14 +402,17 @@ pub fn import_organisations(
 ) -> std::result::Result<ImportPlan, ImportError> {
     lock(conn)?;
     let plan = plan(conn, desk, bytes, now)?;
-    apply(conn, &plan, now)?;
+    for succession in apply(conn, &plan, now)? {
+        log_succession(&succession);
+    }
     Ok(plan)
 }
 
-/// The directory of an empty database.
+/// The directory of an empty database, which nobody decided here.
 pub fn load_first(conn: &mut Db, bytes: &[u8], now: DateTime<Utc>) -> std::result::Result<(), ImportError> {
     let plan = plan_without_agreements(conn, bytes)?;
-    Ok(apply(conn, &plan, now)?)
+    apply(conn, &plan, now)?;
+    Ok(())
 }
 
 /// The whole directory as a file that `plan` finds nothing to change in.

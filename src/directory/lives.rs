@@ -9,6 +9,7 @@ use std::hash::Hash;
 use chrono::NaiveDate;
 
 use super::db::{Organisation, OrganisationRow};
+use crate::broken_rule::HouseRule;
 use crate::error::{Error, FieldCode, Result};
 
 /// First and last day; none: not known, and not ended.
@@ -51,14 +52,14 @@ pub(super) enum Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Misfit {
     pub part: Part,
-    pub code: &'static str,
+    pub code: HouseRule,
     pub text: &'static str,
     /// What it clashes with.
     pub with: Option<String>,
 }
 
 impl Misfit {
-    fn new(part: Part, code: &'static str, text: &'static str) -> Misfit {
+    fn new(part: Part, code: HouseRule, text: &'static str) -> Misfit {
         Misfit {
             part,
             code,
@@ -68,7 +69,7 @@ impl Misfit {
     }
 
     pub fn into_error(self, pointer: &str) -> Error {
-        let (code, text) = (self.code, self.text.to_owned());
+        let (code, text) = (self.code.into(), self.text.to_owned());
         let code = match self.with {
             Some(with) => FieldCode::Clash { code, text, with },
             None => FieldCode::Domain { code, text },
@@ -83,7 +84,7 @@ pub(super) fn check_dates(life: Life<'_>) -> Fits {
     match (life.first, life.last) {
         (Some(first), Some(last)) if last < first => {
             let text = "the last day is before the first";
-            Err(Misfit::new(Part::Last, "ends_before_it_begins", text))
+            Err(Misfit::new(Part::Last, HouseRule::EndsBeforeItBegins, text))
         }
         _ => Ok(()),
     }
@@ -94,7 +95,7 @@ pub(super) fn check_end(closed: Life<'_>, successor: Life<'_>) -> Fits {
     check_dates(closed)?;
     let Some(first) = closed.last.and_then(|last| last.succ_opt()) else {
         let text = "an organisation that has a successor has a last day; the two are taken back together";
-        return Err(Misfit::new(Part::Last, "succession_without_end", text));
+        return Err(Misfit::new(Part::Last, HouseRule::SuccessionWithoutEnd, text));
     };
     let is_alive =
         successor.first.is_none_or(|from| from <= first) && successor.last.is_none_or(|to| first <= to);
@@ -104,7 +105,7 @@ pub(super) fn check_end(closed: Life<'_>, successor: Life<'_>) -> Fits {
             let text = "the successor does not exist on the day after the last";
             Err(Misfit {
                 with: Some(format!("{} {first}", successor.code)),
-                ..Misfit::new(Part::Successor, "successor_not_alive", text)
+                ..Misfit::new(Part::Successor, HouseRule::SuccessorNotAlive, text)
             })
         }
     }
@@ -120,7 +121,7 @@ pub(super) fn check_predecessors(closed: Life<'_>, predecessors: &[Life<'_>]) ->
     let text = "a predecessor ends on this day or later";
     Err(Misfit {
         with: Some(late.code.to_owned()),
-        ..Misfit::new(Part::Last, "before_predecessor", text)
+        ..Misfit::new(Part::Last, HouseRule::BeforePredecessor, text)
     })
 }
 
@@ -193,7 +194,7 @@ mod tests {
         ] {
             let fits = check_end(life("A", closed.0, closed.1), life("B", successor.0, successor.1));
             assert_eq!(
-                fits.err().map(|misfit| misfit.code),
+                fits.err().map(|misfit| misfit.code.as_str()),
                 expected,
                 "{closed:?} {successor:?}"
             );

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::file::LineProblem;
 use super::import::{Entry, ImportError, Present};
 use super::lives::{self, Life, Part, leads_back};
+use crate::broken_rule::HouseRule;
 use crate::error::Result;
 
 type All<'a> = HashMap<&'a str, &'a Entry>;
@@ -39,7 +40,7 @@ fn unknown_links(wanted: &[Entry], all: &All<'_>) -> Vec<LineProblem> {
                 problems.push(LineProblem::new(
                     entry.line,
                     column,
-                    "unknown_organisation",
+                    HouseRule::UnknownOrganisation,
                     message,
                 ));
             }
@@ -66,7 +67,7 @@ fn circle<'a>(wanted: &'a [Entry], all: &All<'a>) -> Result<Option<LineProblem>>
             return Ok(Some(LineProblem::new(
                 entry.line,
                 column,
-                "succession_cycle",
+                HouseRule::SuccessionCycle,
                 message,
             )));
         }
@@ -75,7 +76,7 @@ fn circle<'a>(wanted: &'a [Entry], all: &All<'a>) -> Result<Option<LineProblem>>
             return Ok(Some(LineProblem::new(
                 entry.line,
                 "parent_code",
-                "parent_cycle",
+                HouseRule::ParentCycle,
                 message,
             )));
         }

@@ -11,6 +11,7 @@ use super::change::refuse;
 use super::db::{self, Organisation};
 use super::lives::{self, Life, Part, leads_back};
 use crate::agreements::{self, Agreement};
+use crate::broken_rule::HouseRule;
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::identity::clients::{self, Running};
 use crate::store::{Db, Uid};
@@ -136,7 +137,7 @@ fn refuse_circle(conn: &mut Db, closed: &Organisation) -> Result<()> {
     match is_circle {
         true => {
             let text = "the successors of the organisation would lead back to it";
-            Err(refuse("/successor", "succession_cycle", text))
+            Err(refuse("/successor", HouseRule::SuccessionCycle, text))
         }
         false => Ok(()),
     }

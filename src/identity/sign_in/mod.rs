@@ -14,6 +14,7 @@ use super::passwords::{self, Password, Verdict, Whose};
 use super::security_log::{note, note_credential, note_refused};
 use super::sessions::{OpenedSession, open_limited_session};
 use super::{Scope, Staff};
+use crate::broken_rule::HouseRule;
 use crate::config::SignIn;
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::store::{Db, Store};
@@ -212,7 +213,7 @@ pub async fn prove(
 
 fn wrong(pointer: &str) -> Error {
     let text = "This is not right.".into();
-    let code = "wrong_secret";
+    let code = HouseRule::WrongSecret.into();
     Error::invalid_pointer(pointer, FieldCode::Domain { code, text })
 }
 
