@@ -7,6 +7,7 @@ use std::fmt;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::attachments::sniff::Refusal;
+use crate::broken_rule::BrokenRule;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -200,14 +201,14 @@ pub enum FieldCode {
     Duplicate,
     NotAllowed,
     InvalidCursor,
-    /// A code of a domain check (the calendar's own, for instance) with its English text.
+    /// A rule of the domain (the calendar's own, for instance) with its English text.
     Domain {
-        code: &'static str,
+        code: BrokenRule,
         text: String,
     },
     /// The same, with the name of what it clashes with.
     Clash {
-        code: &'static str,
+        code: BrokenRule,
         text: String,
         with: String,
     },

@@ -40,6 +40,14 @@ pub enum Language {
 pub struct UnknownLanguage;
 
 impl Language {
+    /// The one of two texts that is in this language.
+    pub fn choose<T>(self, vi: T, en: T) -> T {
+        match self {
+            Language::Vi => vi,
+            Language::En => en,
+        }
+    }
+
     pub const ALL: [Self; 2] = [Self::Vi, Self::En];
 
     pub const fn as_str(self) -> &'static str {

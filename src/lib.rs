@@ -1,6 +1,7 @@
 //! giaidap: the backend of Việt Nam's e-government answer centre.
 //!
 //! In reading order: the pure clock, what a request touches on its way down, the domain, then what stands around it.
+pub mod broken_rule;
 pub mod clock;
 pub mod config;
 pub(crate) mod csv_file;

@@ -51,12 +51,10 @@ pub fn load(conn: &mut Db, now: DateTime<Utc>) -> Result<Seeded> {
         });
     }
     let shipped = Shipped::read()?;
-    directory::import_organisations(conn, ORGANISATIONS.as_bytes(), now).map_err(
-        |refused| match refused {
-            ImportError::Store(error) => error,
-            lines @ ImportError::Lines(_) => unreadable(lines),
-        },
-    )?;
+    directory::import::load_first(conn, ORGANISATIONS.as_bytes(), now).map_err(|refused| match refused {
+        ImportError::Store(error) => error,
+        lines @ ImportError::Lines(_) => unreadable(lines),
+    })?;
     let policy = shipped.default_policy();
     calendars::create_calendar(conn, &shipped.calendar.into_new(), AUTHOR, now)?;
     policies::create_policy(conn, &policy, AUTHOR, now)?;

@@ -44,6 +44,21 @@ pub fn hides_in_an_address(letter: char) -> bool {
         )
 }
 
+/// Nothing of it can be seen: blanks, and what has no width or only says how something else is to be shown (the invisible
+/// among Unicode's Default_Ignorable_Code_Point, and the empty braille pattern).
+pub fn shows_nothing(text: &str) -> bool {
+    let is_unseen = |letter: char| {
+        letter.is_whitespace()
+            || matches!(letter,
+                '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+                | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
+                | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+                | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+    };
+    text.chars().all(is_unseen)
+}
+
 /// Text as people type it without accents: marks dropped, đ and its look-alikes as d, lower case, everything else a
 /// single space. `đ` has no decomposition, so NFD alone leaves it (and SQLite's FTS5 does too).
 pub fn fold(text: &str) -> String {
@@ -118,6 +133,23 @@ mod tests {
             '\u{202E}',
         ] {
             assert!(!is_no_text(letter), "{letter:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_seen_shows_nothing() {
+        for text in [
+            "",
+            " ",
+            "\u{200B}",
+            "\u{FEFF} \u{200D}\u{2060}",
+            "\u{AD}\u{3164}\u{E0041}",
+            "\u{2800}",
+        ] {
+            assert!(shows_nothing(text), "{text:?}");
+        }
+        for text in ["a", "\u{200B}a", "?", "…", "👩\u{200D}💻", "đ"] {
+            assert!(!shows_nothing(text), "{text:?}");
         }
     }
 

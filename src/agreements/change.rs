@@ -4,6 +4,7 @@
 use chrono::{DateTime, Duration, NaiveDate, NaiveTime, TimeZone, Utc};
 
 use super::db::{self, Agreement};
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::calendars::{Name, field_errors};
 use crate::directory::{self, Organisation};
 use crate::error::{Error, FieldCode, Result};
@@ -25,8 +26,8 @@ pub struct NewAgreement {
     pub valid_to: Option<NaiveDate>,
 }
 
-fn refuse<T>(pointer: &str, code: &'static str, text: &str) -> Result<T> {
-    let text = text.to_owned();
+fn refuse<T>(pointer: &str, code: impl Into<BrokenRule>, text: &str) -> Result<T> {
+    let (code, text) = (code.into(), text.to_owned());
     Err(Error::invalid_pointer(pointer, FieldCode::Domain { code, text }))
 }
 
@@ -41,7 +42,11 @@ pub fn create(tx: &mut Tx<'_>, new: &NewAgreement) -> Result<(Agreement, Organis
     let organisation = directory::find_organisation(tx.conn, &new.organisation)?
         .ok_or_else(|| Error::invalid_pointer("/organisation", FieldCode::UnknownCode))?;
     if new.valid_to.is_some_and(|last| last < new.valid_from) {
-        return refuse("/valid_to", "bad_period", "it must not end before it begins");
+        return refuse(
+            "/valid_to",
+            HouseRule::BadPeriod,
+            "it must not end before it begins",
+        );
     }
     db::lock_organisation(tx.conn, organisation.id)?;
     let errors = reach::check_agreement(tx.conn, tx.desk, &organisation, &new.targets, tx.now)?;
@@ -58,7 +63,7 @@ pub fn create(tx: &mut Tx<'_>, new: &NewAgreement) -> Result<(Agreement, Organis
         end.unwrap_or(DateTime::<Utc>::MAX_UTC),
     )? {
         let text = "the organisation has filed questions in this time, whose terms stand; begin later";
-        return refuse("/valid_from", "tickets_filed", text);
+        return refuse("/valid_from", HouseRule::TicketsFiled, text);
     }
     let row = row_of(tx, organisation.id, new)?;
     db::insert(tx.conn, &row)?;
@@ -77,7 +82,7 @@ fn check_overlap(tx: &mut Tx<'_>, organisation: &Organisation, new: &NewAgreemen
     };
     let last = other.valid_to.map_or("…".to_owned(), |last| last.to_string());
     let clash = FieldCode::Clash {
-        code: "overlapping_period",
+        code: HouseRule::OverlappingPeriod.into(),
         text: "the organisation has another agreement in this time".to_owned(),
         with: format!("{} ({} – {last})", other.uid, other.valid_from),
     };
@@ -123,13 +128,13 @@ pub fn end(
     }
     if last < present.valid_from || present.valid_to.is_some_and(|known| known < last) {
         let text = "from its first day to its present last one; for a longer time make another agreement";
-        return refuse("/valid_to", "bad_period", text);
+        return refuse("/valid_to", HouseRule::BadPeriod, text);
     }
     let known_end = present.valid_to.map(|known| after(tx.desk, known)).transpose()?;
     let known_end = known_end.unwrap_or(DateTime::<Utc>::MAX_UTC);
     if db::has_filed(tx.conn, organisation_id, after(tx.desk, last)?, known_end)? {
         let text = "the organisation has filed questions after this date, whose terms stand; end later";
-        return refuse("/valid_to", "tickets_filed", text);
+        return refuse("/valid_to", HouseRule::TicketsFiled, text);
     }
     let ended = Agreement {
         valid_to: Some(last),

@@ -12,6 +12,7 @@ use super::{CalendarChange, CalendarRecord, Name, db, get_calendar};
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::policies;
 use crate::rules::CalendarVersion;
+use crate::sla::SpecRule;
 use crate::sla::calendar::CalendarSpec;
 use crate::sla::{Calendar, Timeline};
 use crate::store::Db;
@@ -119,7 +120,7 @@ fn expect_working_time(calendar: Calendar, now: DateTime<Utc>) -> Result<Timelin
         return Ok(timeline);
     }
     let text = "the calendar has no working time in the ten years from now".to_owned();
-    let code = "no_working_time";
+    let code = SpecRule::NoWorkingTime.into();
     Err(Error::invalid_pointer(
         "/patterns",
         FieldCode::Domain { code, text },

@@ -13,8 +13,10 @@ use super::import::{
     Day, Hours, ImportedDay, LineProblem, MAX_DAYS, name_of, one_line, parse_certainty, parse_hours,
     parse_kind, written_hours,
 };
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::csv_file::{Lines, delimiter, open_quote};
 use crate::error::{Error, Result};
+use crate::sla::SpecRule;
 use crate::sla::calendar::{CalendarSpec, ExceptionKind, ExceptionSpec};
 
 const COLUMNS: [&str; 8] = [
@@ -35,7 +37,7 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<ImportedDay>, Vec<LineProbl
         let line = lines.of_byte(begin);
         return Err(vec![LineProblem::new(
             line,
-            "bad_line",
+            HouseRule::BadLine,
             "this quotation mark is never closed",
         )]);
     }
@@ -46,7 +48,7 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<ImportedDay>, Vec<LineProbl
     let mut records = reader.records();
     let Some(header) = records.next() else {
         let message = format!("a header is needed: {}", COLUMNS.join(","));
-        return Err(vec![LineProblem::new(1, "missing_column", message)]);
+        return Err(vec![LineProblem::new(1, HouseRule::MissingColumn, message)]);
     };
     let header = header.map_err(|cause| vec![unreadable(&cause, &lines)])?;
     let columns = read_header(&header)?;
@@ -66,7 +68,7 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<ImportedDay>, Vec<LineProbl
         if days.len() > MAX_DAYS {
             let line = days.last().map_or(1, |day| day.line);
             let message = format!("more than {MAX_DAYS} days");
-            return Err(vec![LineProblem::new(line, "too_many_days", message)]);
+            return Err(vec![LineProblem::new(line, HouseRule::TooManyDays, message)]);
         }
         if problems.len() >= MAX_PROBLEMS {
             break;
@@ -88,10 +90,10 @@ fn unreadable(cause: &::csv::Error, lines: &Lines<'_>) -> LineProblem {
             expected_len, len, ..
         } => {
             let message = format!("{len} cells instead of {expected_len}");
-            LineProblem::new(line, "bad_line", message)
+            LineProblem::new(line, HouseRule::BadLine, message)
         }
-        ::csv::ErrorKind::Utf8 { .. } => LineProblem::new(line, "bad_encoding", "not UTF-8"),
-        _ => LineProblem::new(line, "bad_line", "this line cannot be read"),
+        ::csv::ErrorKind::Utf8 { .. } => LineProblem::new(line, HouseRule::BadEncoding, "not UTF-8"),
+        _ => LineProblem::new(line, HouseRule::BadLine, "this line cannot be read"),
     }
 }
 
@@ -104,19 +106,19 @@ fn read_header(header: &::csv::StringRecord) -> std::result::Result<Columns, Vec
         let given = given.trim().to_ascii_lowercase();
         let Some(known) = COLUMNS.into_iter().find(|column| *column == given) else {
             let message = format!("no column `{given}`, only {}", COLUMNS.join(", "));
-            problems.push(LineProblem::new(1, "unknown_column", message));
+            problems.push(LineProblem::new(1, HouseRule::UnknownColumn, message));
             continue;
         };
         if columns.insert(known, position).is_some() {
             problems.push(LineProblem::new(
                 1,
-                "unknown_column",
+                HouseRule::UnknownColumn,
                 format!("two columns `{known}`"),
             ));
         }
     }
     if !columns.contains_key("date") {
-        problems.push(LineProblem::new(1, "missing_column", "no column `date`"));
+        problems.push(LineProblem::new(1, HouseRule::MissingColumn, "no column `date`"));
     }
     match problems.is_empty() {
         true => Ok(columns),
@@ -129,7 +131,7 @@ fn read_day(
     columns: &Columns,
     line: u64,
 ) -> std::result::Result<ImportedDay, LineProblem> {
-    let refuse = |code, message: String| LineProblem::new(line, code, message);
+    let refuse = |code: BrokenRule, message: String| LineProblem::new(line, code, message);
     let cell = |column: &str| {
         let text = columns
             .get(column)
@@ -137,24 +139,25 @@ fn read_day(
             .trim();
         (!text.is_empty()).then_some(text)
     };
-    let date = cell("date").ok_or_else(|| refuse("bad_date", "no date".into()))?;
+    let date = cell("date").ok_or_else(|| refuse(SpecRule::BadDate.into(), "no date".into()))?;
     let date = parse_date(date).ok_or_else(|| {
         let message = format!("`{date}` is no date of the form YYYY-MM-DD or dd/MM/yyyy");
-        refuse("bad_date", message)
+        refuse(SpecRule::BadDate.into(), message)
     })?;
     let hours = match cell("intervals") {
         None => None,
         Some(text) => Some(parse_hours(text).ok_or_else(|| {
             let message = format!("`{text}` is not of the form 08:00-12:00,13:30-17:30 or off");
-            refuse("bad_intervals", message)
+            refuse(HouseRule::BadIntervals.into(), message)
         })?),
     };
-    let (kind, hours) = read_kind(cell("kind"), hours).map_err(|(code, message)| refuse(code, message))?;
+    let (kind, hours) =
+        read_kind(cell("kind"), hours).map_err(|(code, message)| refuse(code.into(), message))?;
     let certainty = match cell("certainty") {
         None => None,
         Some(text) => Some(parse_certainty(text).ok_or_else(|| {
             let message = format!("`{text}` is not confirmed, projected or uncertain");
-            refuse("unknown_value", message)
+            refuse(HouseRule::UnknownValue.into(), message)
         })?),
     };
     let text = |column| cell(column).and_then(one_line);
@@ -187,25 +190,28 @@ type KindAndHours = (Option<ExceptionKind>, Hours);
 fn read_kind(
     kind: Option<&str>,
     hours: Option<Hours>,
-) -> std::result::Result<KindAndHours, (&'static str, String)> {
+) -> std::result::Result<KindAndHours, (HouseRule, String)> {
     let name = kind.unwrap_or("day_off").to_ascii_lowercase();
     match name.as_str() {
         "day_off" => match hours {
             None | Some(Hours::Off) => Ok((None, Hours::Off)),
             Some(_) => Err((
-                "bad_intervals",
+                HouseRule::BadIntervals,
                 "a day_off has no hours; half_day and changed_hours have".into(),
             )),
         },
         "half_day" | "changed_hours" => match hours {
             Some(Hours::Given(given)) => Ok((None, Hours::Given(given))),
-            _ => Err(("bad_intervals", format!("{name} needs its hours in `intervals`"))),
+            _ => Err((
+                HouseRule::BadIntervals,
+                format!("{name} needs its hours in `intervals`"),
+            )),
         },
         "make_up" => Ok((Some(ExceptionKind::MakeUp), hours.unwrap_or(Hours::LikeMonday))),
         _ => match parse_kind(&name) {
             Some(kind) => Ok((Some(kind), hours.unwrap_or(Hours::Off))),
             None => Err((
-                "unknown_value",
+                HouseRule::UnknownValue,
                 format!(
                     "`{name}` is not day_off, make_up, half_day, changed_hours, statutory, compensatory, swap or other"
                 ),

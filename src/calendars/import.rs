@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::change::CalendarChange;
 use super::{csv, ical};
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::error::{Error, FieldCode, FieldError};
 use crate::sla::calendar::{
     CalendarSpec, Certainty, ExceptionKind, ExceptionName, ExceptionSpec, IntervalSpec, PatternSpec,
@@ -39,15 +40,15 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineProblem {
     pub line: u64,
-    pub code: &'static str,
+    pub code: BrokenRule,
     pub message: String,
 }
 
 impl LineProblem {
-    pub fn new(line: u64, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(line: u64, code: impl Into<BrokenRule>, message: impl Into<String>) -> Self {
         LineProblem {
             line,
-            code,
+            code: code.into(),
             message: message.into(),
         }
     }
@@ -177,7 +178,7 @@ fn compare(
     plan.days.sort_by(|a, b| a.date.cmp(&b.date));
     if present.exceptions.len() + plan.added > MAX_DAYS + plan.removed {
         let message = format!("the calendar would have more than {MAX_DAYS} exceptions");
-        problems.push(LineProblem::new(1, "too_many_days", message));
+        problems.push(LineProblem::new(1, HouseRule::TooManyDays, message));
     }
     match problems.is_empty() {
         true => Ok(plan),
@@ -198,7 +199,7 @@ fn without_repetitions(days: Vec<ImportedDay>) -> Result<BTreeMap<NaiveDate, Imp
             Some(first) if first.day != day.day => {
                 let (date, other) = (written(day.date), first.line);
                 let message = format!("{date} is something else than line {other} says");
-                problems.push(LineProblem::new(day.line, "conflicting_day", message));
+                problems.push(LineProblem::new(day.line, HouseRule::ConflictingDay, message));
             }
             Some(_) => {}
             None => {
@@ -291,11 +292,11 @@ fn check(exception: &ExceptionSpec, line: u64) -> Vec<LineProblem> {
         let Some(text) = text else { continue };
         if text.chars().count() > max {
             let message = format!("{what} has more than {max} characters");
-            problems.push(LineProblem::new(line, "text_too_long", message));
+            problems.push(LineProblem::new(line, HouseRule::TextTooLong, message));
         }
         if text.chars().any(breaks_a_line) {
             let message = format!("{what} has control characters");
-            problems.push(LineProblem::new(line, "control_character", message));
+            problems.push(LineProblem::new(line, HouseRule::ControlCharacter, message));
         }
     }
     problems

@@ -88,7 +88,7 @@ pub fn field_errors(problems: Vec<SpecProblem>) -> Error {
             FieldError::pointer(
                 problem.pointer,
                 FieldCode::Domain {
-                    code: problem.code,
+                    code: problem.code.into(),
                     text: problem.message,
                 },
             )

@@ -19,6 +19,7 @@ mod user;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use chrono::NaiveDate;
 use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
@@ -157,13 +158,19 @@ fn log_to_stderr(config: &Config, is_server: bool) -> anyhow::Result<()> {
 /// A name of one line, as the API would take it.
 fn checked_name(given: &str) -> anyhow::Result<String> {
     let name = crate::text::nfc(given.trim());
-    let is_fitting =
-        (1..=200).contains(&name.chars().count()) && !name.chars().any(crate::text::breaks_a_line);
+    let is_fitting = name.chars().count() <= 200
+        && !crate::text::shows_nothing(&name)
+        && !name.chars().any(crate::text::breaks_a_line);
     anyhow::ensure!(
         is_fitting,
         "--name must have 1 to 200 characters and no control characters"
     );
     Ok(name)
+}
+
+/// As the API reads one: chrono's own parser would take `2025-7-1`.
+fn read_date(text: &str) -> std::result::Result<NaiveDate, &'static str> {
+    crate::sla::calendar::read_date(text).ok_or("a date is YYYY-MM-DD")
 }
 
 /// The database of a command that is not the server, schema and reference data up to date.

@@ -5,11 +5,13 @@ use anyhow::Context;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::{Desk, out};
+use super::{Desk, out, read_date};
+use crate::broken_rule::HouseRule;
 use crate::config::Config;
 use crate::directory::{self, ImportError, Organisation, OrganisationFilter};
 use crate::error::{Error, FieldCode};
 use crate::store::Db;
+use crate::tx;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -22,7 +24,7 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Only those in force on this day, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
     active_on: Option<NaiveDate>,
     /// ministry, agency, province or other
     #[arg(long, value_parser = directory::KINDS)]
@@ -105,7 +107,8 @@ async fn import(args: Import, config: &Config) -> anyhow::Result<()> {
         std::fs::read(&args.file).with_context(|| format!("`{}` cannot be read", args.file.display()))?;
     let desk = Desk::open(config).await?;
     let now = desk.clock.now();
-    let work = move |conn: &mut Db| match directory::import_organisations(conn, bytes.as_slice(), now) {
+    let rules = tx::Desk::new(&desk.config);
+    let work = move |conn: &mut Db| match directory::import_organisations(conn, &rules, &bytes, now) {
         Err(ImportError::Store(error)) => Err(error),
         // An error fails the transaction, so that nothing of the file stays.
         Err(refused) => {
@@ -113,12 +116,12 @@ async fn import(args: Import, config: &Config) -> anyhow::Result<()> {
             Err(Error::invalid_parameter(
                 "file",
                 FieldCode::Domain {
-                    code: "bad_line",
+                    code: HouseRule::BadLine.into(),
                     text,
                 },
             ))
         }
-        Ok(count) => Ok(count),
+        Ok(plan) => Ok(plan.lines()),
     };
     let imported = desk.write(work).await?;
     if args.json {

@@ -1,7 +1,7 @@
 //! `giaidap report`.
 use chrono::NaiveDate;
 
-use super::{Desk, out};
+use super::{Desk, out, read_date};
 use crate::calendars;
 use crate::config::Config;
 use crate::language::Language;
@@ -17,10 +17,10 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct Sla {
     /// First day, YYYY-MM-DD in the default calendar's time zone
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
     from: NaiveDate,
     /// Day after the last, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = read_date)]
     to: NaiveDate,
     #[arg(long, value_parser = ["organisation", "queue", "topic", "month"], default_value = "queue")]
     group_by: String,

@@ -3,18 +3,20 @@
 //!
 //! Refuses: a code that is taken, an end before the beginning, units that are part of themselves, and dates by which a
 //! succession would have a gap or a successor that is not alive.
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::db::{self, Organisation, OrganisationRow};
 use super::import::{row_of, search_text};
-use super::{canonical_code, find_organisation, is_code, succession};
+use super::lives::{self, leads_back};
+use super::{CODE_IN_WORDS, canonical_code, find_organisation, is_code, succession};
 use crate::agreements;
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::calendars::Name;
 use crate::error::{Conflict, Error, FieldCode, FieldError, Result};
 use crate::policies::db::lock_policies;
 use crate::policies::reach;
 use crate::store::{Db, Ts};
-use crate::tx::Tx;
+use crate::tx::{Desk, Tx};
 
 /// An organisation to be added.
 #[derive(Debug, Clone)]
@@ -50,15 +52,15 @@ pub struct OrganisationChange {
     pub source: Option<String>,
 }
 
-pub(super) fn refuse(pointer: &str, code: &'static str, text: &str) -> Error {
-    let text = text.to_owned();
+pub(super) fn refuse(pointer: &str, code: impl Into<BrokenRule>, text: &str) -> Error {
+    let (code, text) = (code.into(), text.to_owned());
     Error::invalid_pointer(pointer, FieldCode::Domain { code, text })
 }
 
 pub fn create(tx: &mut Tx<'_>, new: &NewOrganisation) -> Result<Organisation> {
     let code = canonical_code(&new.code);
     if !is_code(&code) {
-        return Err(refuse("/code", "bad_code", "1 to 40 letters, digits, `-` or `.`"));
+        return Err(refuse("/code", HouseRule::BadCode, CODE_IN_WORDS));
     }
     db::lock_directory(tx.conn)?;
     let parent_id = match &new.parent {
@@ -90,13 +92,7 @@ pub fn create(tx: &mut Tx<'_>, new: &NewOrganisation) -> Result<Organisation> {
 }
 
 fn check_dates(row: &OrganisationRow) -> Result<()> {
-    match (row.valid_from, row.valid_to) {
-        (Some(from), Some(to)) if to < from => {
-            let text = "the last day is before the first";
-            Err(refuse("/valid_to", "ends_before_it_begins", text))
-        }
-        _ => Ok(()),
-    }
+    lives::check_dates(row.into()).map_err(|misfit| misfit.into_error("/valid_to"))
 }
 
 fn parent_id(conn: &mut Db, given: Option<&str>) -> Result<Option<i64>> {
@@ -141,7 +137,7 @@ pub fn change(
     };
     check_parents(tx.conn, &changed)?;
     if (changed.valid_from, changed.valid_to) != (present.valid_from, present.valid_to) {
-        succession::check_dates_of(tx.conn, &changed)?;
+        succession::check_successions_of(tx.conn, &changed)?;
     }
     if (&changed.kind, changed.pilot) != (&present.kind, present.pilot) {
         check_agreements(tx, &changed)?;
@@ -149,7 +145,7 @@ pub fn change(
     db::update_organisation(tx.conn, &row)?;
     db::set_links(tx.conn, &row.code, changed.successor_id, changed.parent_id)?;
     if change.no_successor && present.successor_id.is_some() {
-        tracing::info!(target: "security", event = "succession_taken_back", organisation = %present.uid, "directory");
+        succession::log_taken_back(present.uid);
     }
     super::get_organisation(tx.conn, &row.code)
 }
@@ -184,38 +180,45 @@ fn changed_row(tx: &Tx<'_>, present: &Organisation, change: &OrganisationChange)
 
 /// What an organisation is part of comes to an end.
 fn check_parents(conn: &mut Db, organisation: &Organisation) -> Result<()> {
-    let mut seen = vec![organisation.id];
-    let mut above = organisation.parent_id;
-    while let Some(id) = above {
-        if seen.contains(&id) {
-            let text = "the organisation would be a part of itself";
-            return Err(refuse("/parent", "parent_cycle", text));
-        }
-        seen.push(id);
-        above = super::list_by_id(conn, &[id])?
+    let is_circle = leads_back(organisation.id, |id| match id == organisation.id {
+        true => Ok(organisation.parent_id),
+        false => Ok(super::list_by_id(conn, &[id])?
             .pop()
-            .and_then(|parent| parent.parent_id);
+            .and_then(|parent| parent.parent_id)),
+    })?;
+    match is_circle {
+        true => {
+            let text = "the organisation would be a part of itself";
+            Err(refuse("/parent", HouseRule::ParentCycle, text))
+        }
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// As another kind of organisation it may get other policies, whose calendars must have the time that its agreements
-/// promise.
-fn check_agreements(tx: &mut Tx<'_>, organisation: &Organisation) -> Result<()> {
-    let today = tx.desk.date_of(tx.now);
-    let mut errors = Vec::new();
-    for agreement in agreements::db::list_of(tx.conn, &[organisation.id])? {
+/// promise. What they do not have; callers hold the lock on policies.
+pub(super) fn broken_agreements(
+    conn: &mut Db,
+    desk: &Desk,
+    organisation: &Organisation,
+    now: DateTime<Utc>,
+) -> Result<Vec<FieldCode>> {
+    let today = desk.date_of(now);
+    let mut broken = Vec::new();
+    for agreement in agreements::db::list_of(conn, &[organisation.id])? {
         if agreement.valid_to.is_some_and(|last| last < today) {
             continue;
         }
         let targets = agreement.targets()?;
-        let found = reach::check_agreement(tx.conn, tx.desk, organisation, &targets, tx.now)?;
-        errors.extend(
-            found
-                .into_iter()
-                .map(|error| FieldError::pointer("/kind", error.code)),
-        );
+        let found = reach::check_agreement(conn, desk, organisation, &targets, now)?;
+        broken.extend(found.into_iter().map(|error| error.code));
     }
+    Ok(broken)
+}
+
+fn check_agreements(tx: &mut Tx<'_>, organisation: &Organisation) -> Result<()> {
+    let broken = broken_agreements(tx.conn, tx.desk, organisation, tx.now)?.into_iter();
+    let errors: Vec<FieldError> = broken.map(|code| FieldError::pointer("/kind", code)).collect();
     match errors.is_empty() {
         true => Ok(()),
         false => Err(Error::Invalid(errors)),

@@ -9,10 +9,14 @@ use std::fmt::Display;
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{KINDS, canonical_code, is_code};
+use super::lives::{self, Life};
+use super::{CODE_IN_WORDS, KINDS, canonical_code, is_code};
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::csv_file::{Lines, delimiter, open_quote};
-use crate::error::{Error, Result};
-use crate::text::{breaks_a_line, nfc};
+use crate::error::{Error, FieldCode, Result};
+use crate::sla::SpecRule;
+use crate::sla::calendar::{FIRST_YEAR, LAST_YEAR, read_date};
+use crate::text::{breaks_a_line, nfc, shows_nothing};
 
 pub const COLUMNS: [&str; 13] = [
     "code",
@@ -38,26 +42,55 @@ const MAX_PROBLEMS: usize = 50;
 pub struct LineProblem {
     pub line: u64,
     pub column: Option<&'static str>,
-    pub code: &'static str,
+    pub code: BrokenRule,
     pub message: String,
+    /// What it clashes with.
+    pub with: Option<String>,
 }
 
 impl LineProblem {
-    pub fn new(line: u64, column: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(
+        line: u64,
+        column: &'static str,
+        code: impl Into<BrokenRule>,
+        message: impl Into<String>,
+    ) -> Self {
         LineProblem {
             line,
             column: Some(column),
-            code,
+            code: code.into(),
             message: message.into(),
+            with: None,
         }
     }
 
-    fn of_line(line: u64, code: &'static str, message: impl Into<String>) -> Self {
+    /// What the check of a field found, at a cell of a line.
+    pub fn of_field(line: u64, column: &'static str, found: FieldCode) -> Option<Self> {
+        match found {
+            FieldCode::Domain { code, text } => Some(LineProblem::new(line, column, code, text)),
+            FieldCode::Clash { code, text, with } => Some(LineProblem {
+                with: Some(with),
+                ..LineProblem::new(line, column, code, text)
+            }),
+            _ => None,
+        }
+    }
+
+    /// For a person at the command line.
+    pub fn in_words(&self) -> String {
+        match &self.with {
+            Some(with) => format!("{}: {with}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    fn of_line(line: u64, code: impl Into<BrokenRule>, message: impl Into<String>) -> Self {
         LineProblem {
             line,
             column: None,
-            code,
+            code: code.into(),
             message: message.into(),
+            with: None,
         }
     }
 }
@@ -96,7 +129,7 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<Line>, Problems> {
         let message = "this quotation mark is never closed";
         return Err(vec![LineProblem::of_line(
             lines.of_byte(begin),
-            "bad_line",
+            HouseRule::BadLine,
             message,
         )]);
     }
@@ -107,7 +140,7 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<Line>, Problems> {
     let mut records = reader.records();
     let Some(header) = records.next() else {
         let message = format!("a header is needed: {}", COLUMNS.join(","));
-        return Err(vec![LineProblem::of_line(1, "missing_header", message)]);
+        return Err(vec![LineProblem::of_line(1, HouseRule::MissingHeader, message)]);
     };
     let header = header.map_err(|cause| vec![unreadable(&cause, &lines)])?;
     let columns = read_header(&header)?;
@@ -125,7 +158,7 @@ pub fn read(bytes: &[u8]) -> std::result::Result<Vec<Line>, Problems> {
         if let Some(organisation) = read_line(&record, &columns, line, &mut problems) {
             if let Some(before) = first.insert(organisation.code.clone(), line) {
                 let message = format!("code `{}` stands on line {before} already", organisation.code);
-                problems.push(LineProblem::new(line, "code", "duplicate_code", message));
+                problems.push(LineProblem::new(line, "code", HouseRule::DuplicateCode, message));
             }
             read.push(organisation);
         }
@@ -146,10 +179,10 @@ fn unreadable(cause: &csv::Error, lines: &Lines<'_>) -> LineProblem {
             expected_len, len, ..
         } => {
             let message = format!("{len} cells instead of {expected_len}");
-            LineProblem::of_line(line, "bad_line", message)
+            LineProblem::of_line(line, HouseRule::BadLine, message)
         }
-        csv::ErrorKind::Utf8 { .. } => LineProblem::of_line(line, "bad_encoding", "not UTF-8"),
-        _ => LineProblem::of_line(line, "bad_line", "this line cannot be read"),
+        csv::ErrorKind::Utf8 { .. } => LineProblem::of_line(line, HouseRule::BadEncoding, "not UTF-8"),
+        _ => LineProblem::of_line(line, HouseRule::BadLine, "this line cannot be read"),
     }
 }
 
@@ -162,12 +195,12 @@ fn read_header(header: &csv::StringRecord) -> std::result::Result<Columns, Probl
         let given = given.trim().to_ascii_lowercase();
         let Some(known) = COLUMNS.into_iter().find(|column| *column == given) else {
             let message = format!("no column `{given}`, only {}", COLUMNS.join(", "));
-            problems.push(LineProblem::of_line(1, "unknown_column", message));
+            problems.push(LineProblem::of_line(1, HouseRule::UnknownColumn, message));
             continue;
         };
         if columns.insert(known, position).is_some() {
             let message = format!("two columns `{known}`");
-            problems.push(LineProblem::new(1, known, "unknown_column", message));
+            problems.push(LineProblem::new(1, known, HouseRule::UnknownColumn, message));
         }
     }
     let missing = REQUIRED
@@ -175,7 +208,7 @@ fn read_header(header: &csv::StringRecord) -> std::result::Result<Columns, Probl
         .filter(|column| !columns.contains_key(column));
     problems.extend(missing.map(|column| {
         let message = format!("no column `{column}`");
-        LineProblem::new(1, column, "missing_header", message)
+        LineProblem::new(1, column, HouseRule::MissingHeader, message)
     }));
     match problems.is_empty() {
         true => Ok(columns),
@@ -192,7 +225,7 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    fn refuse(&mut self, column: &'static str, code: &'static str, message: impl Into<String>) {
+    fn refuse(&mut self, column: &'static str, code: impl Into<BrokenRule>, message: impl Into<String>) {
         self.problems
             .push(LineProblem::new(self.line, column, code, message));
     }
@@ -204,13 +237,13 @@ impl Cells<'_> {
         if text.chars().count() > max {
             self.refuse(
                 column,
-                "text_too_long",
+                HouseRule::TextTooLong,
                 format!("{column} has more than {max} characters"),
             );
         } else if text.chars().any(breaks_a_line) {
             self.refuse(
                 column,
-                "control_character",
+                HouseRule::ControlCharacter,
                 format!("{column} holds a control character"),
             );
         }
@@ -220,13 +253,13 @@ impl Cells<'_> {
     /// A text that may be empty, which then is none.
     fn optional(&mut self, column: &'static str) -> Option<Option<String>> {
         let text = self.text(column, 40)?;
-        Some(Some(text).filter(|text| !text.is_empty()))
+        Some(Some(text).filter(|text| !shows_nothing(text)))
     }
 
     /// A name that is the Vietnamese one where its cell is empty.
     fn name(&mut self, column: &'static str, name_vi: &str) -> Option<String> {
         let text = self.text(column, 200)?;
-        match text.is_empty() {
+        match shows_nothing(&text) {
             true => Some(name_vi.to_owned()),
             false => Some(text),
         }
@@ -240,12 +273,10 @@ impl Cells<'_> {
     fn date(&mut self, column: &'static str) -> Option<Option<NaiveDate>> {
         let text = self.optional(column)?;
         let Some(text) = text else { return Some(None) };
-        let date = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
-        // Exactly ten characters: chrono alone would take signs and single digits.
-        let date = date.filter(|date| text.len() == 10 && (1900..=2199).contains(&date.year()));
+        let date = read_date(&text).filter(|date| (FIRST_YEAR..=LAST_YEAR).contains(&date.year()));
         if date.is_none() {
             let message = format!("{column} `{text}` must be a date such as 2025-07-01");
-            self.refuse(column, "bad_date", message);
+            self.refuse(column, SpecRule::BadDate, message);
         }
         Some(date)
     }
@@ -256,7 +287,11 @@ impl Cells<'_> {
             "" | "0" | "false" => Some(false),
             "1" | "true" => Some(true),
             _ => {
-                self.refuse("pilot", "unknown_value", format!("pilot `{text}` must be 0 or 1"));
+                self.refuse(
+                    "pilot",
+                    HouseRule::UnknownValue,
+                    format!("pilot `{text}` must be 0 or 1"),
+                );
                 None
             }
         }
@@ -278,34 +313,33 @@ fn read_line(
     };
     let code = canonical_code(&cells.text("code", 40)?);
     if !is_code(&code) {
-        let message = format!("code `{code}` must be 1 to 40 letters, digits, `-` or `.`");
-        cells.refuse("code", "bad_code", message);
+        let message = format!("code `{code}` must be {CODE_IN_WORDS}");
+        cells.refuse("code", HouseRule::BadCode, message);
     }
     let kind = cells.text("kind", 40)?;
     if !KINDS.contains(&kind.as_str()) {
         let message = format!("kind `{kind}` must be ministry, agency, province or other");
-        cells.refuse("kind", "unknown_value", message);
+        cells.refuse("kind", HouseRule::UnknownValue, message);
     }
     let name_vi = cells.text("name_vi", 200)?;
-    if name_vi.is_empty() {
-        cells.refuse("name_vi", "empty_name", "name_vi is empty");
+    if shows_nothing(&name_vi) {
+        cells.refuse("name_vi", HouseRule::EmptyName, "name_vi is empty");
     }
     let (valid_from, valid_to) = (cells.date("valid_from"), cells.date("valid_to"));
-    if let (Some(Some(from)), Some(Some(to))) = (valid_from, valid_to)
-        && to < from
-    {
-        cells.refuse(
-            "valid_to",
-            "ends_before_it_begins",
-            "valid_to is before valid_from",
-        );
+    let life = Life {
+        code: &code,
+        first: valid_from.flatten(),
+        last: valid_to.flatten(),
+    };
+    if let Err(misfit) = lives::check_dates(life) {
+        cells.refuse("valid_to", misfit.code, misfit.text);
     }
     Some(Line {
         line,
         name_en: cells.name("name_en", &name_vi),
         short_name: cells.name("short_name", &name_vi),
         gso_code: cells.optional("gso_code"),
-        egov_code: cells.optional("egov_code"),
+        egov_code: cells.code("egov_code"),
         valid_from,
         valid_to,
         successor_code: cells.code("successor_code"),

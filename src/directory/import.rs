@@ -1,18 +1,21 @@
 //! The directory from a CSV file: read whole, checked whole, shown as what it would change, and written in one
 //! transaction or not at all. The seed, the command line and the API take this one way. Organisations that the file does
 //! not name stay as they are; what a line leaves as it is is not written.
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
-use std::io::Read;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
+use super::change::broken_agreements;
 use super::db::{self, Organisation, OrganisationRow};
 use super::file::{self, COLUMNS, Line, LineProblem};
+use super::{merged, succession};
 use crate::error::{Error, FieldCode, FieldError, Result};
+use crate::policies::db::lock_policies;
 use crate::store::{Db, Ts};
 use crate::text::fold;
+use crate::tx::Desk;
 
 /// What is wrong with a file.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ impl fmt::Display for ImportError {
             ImportError::Lines(problems) => {
                 let lines = problems
                     .iter()
-                    .map(|problem| format!("line {}: {}", problem.line, problem.message));
+                    .map(|problem| format!("line {}: {}", problem.line, problem.in_words()));
                 f.write_str(&lines.collect::<Vec<_>>().join("\n"))
             }
         }
@@ -53,14 +56,18 @@ impl From<ImportError> for Error {
         let errors = problems.into_iter().map(|problem| {
             let column = problem.column.map(|column| format!("/{column}"));
             let pointer = format!("/lines/{}{}", problem.line, column.unwrap_or_default());
-            let text = format!("Line {}: {}.", problem.line, problem.message);
-            FieldError::pointer(
-                pointer,
-                FieldCode::Domain {
-                    code: problem.code,
-                    text,
-                },
-            )
+            let code = problem.code;
+            let code = match problem.with {
+                Some(with) => {
+                    let text = format!("Line {}: {}", problem.line, problem.message);
+                    FieldCode::Clash { code, text, with }
+                }
+                None => {
+                    let text = format!("Line {}: {}.", problem.line, problem.message);
+                    FieldCode::Domain { code, text }
+                }
+            };
+            FieldError::pointer(pointer, code)
         });
         Error::Invalid(errors.collect())
     }
@@ -75,6 +82,13 @@ pub struct ImportPlan {
     pub unchanged: usize,
     #[serde(skip)]
     wanted: Vec<Entry>,
+}
+
+impl ImportPlan {
+    /// How many organisations the file names.
+    pub fn lines(&self) -> usize {
+        self.added.len() + self.changed.len() + self.unchanged
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -101,12 +115,12 @@ pub struct CellChange {
 
 /// An organisation with its links as codes.
 #[derive(Debug, Clone)]
-struct Entry {
-    line: u64,
+pub(super) struct Entry {
+    pub line: u64,
     is_new: bool,
-    row: OrganisationRow,
-    successor: Option<String>,
-    parent: Option<String>,
+    pub row: OrganisationRow,
+    pub successor: Option<String>,
+    pub parent: Option<String>,
 }
 
 impl Entry {
@@ -133,8 +147,8 @@ impl Entry {
 }
 
 /// The whole directory as it is, by code.
-struct Present {
-    entries: Vec<Entry>,
+pub(super) struct Present {
+    pub entries: Vec<Entry>,
     positions: HashMap<String, usize>,
 }
 
@@ -160,7 +174,7 @@ impl Present {
         Ok(Present { entries, positions })
     }
 
-    fn get(&self, code: &str) -> Option<&Entry> {
+    pub fn get(&self, code: &str) -> Option<&Entry> {
         self.entries.get(*self.positions.get(code)?)
     }
 }
@@ -192,11 +206,23 @@ pub(super) fn search_text(row: &OrganisationRow) -> String {
 }
 
 /// What this file would change, or all that is wrong with it.
-pub fn plan(conn: &mut Db, bytes: &[u8]) -> std::result::Result<ImportPlan, ImportError> {
+pub fn plan(
+    conn: &mut Db,
+    desk: &Desk,
+    bytes: &[u8],
+    now: DateTime<Utc>,
+) -> std::result::Result<ImportPlan, ImportError> {
+    let plan = plan_without_agreements(conn, bytes)?;
+    check_agreements(conn, desk, &plan, now)?;
+    Ok(plan)
+}
+
+/// The same where nobody has an agreement yet.
+fn plan_without_agreements(conn: &mut Db, bytes: &[u8]) -> std::result::Result<ImportPlan, ImportError> {
     let lines = file::read(bytes).map_err(ImportError::Lines)?;
     let present = Present::load(conn)?;
     let wanted: Vec<Entry> = lines.into_iter().map(|line| wanted(line, &present)).collect();
-    check_links(&wanted, &present)?;
+    merged::check(&wanted, &present)?;
     let mut plan = ImportPlan {
         added: Vec::new(),
         changed: Vec::new(),
@@ -220,6 +246,38 @@ pub fn plan(conn: &mut Db, bytes: &[u8]) -> std::result::Result<ImportPlan, Impo
         }
     }
     Ok(plan)
+}
+
+/// As `change` does for one: other policies must not break what was agreed.
+fn check_agreements(
+    conn: &mut Db,
+    desk: &Desk,
+    plan: &ImportPlan,
+    now: DateTime<Utc>,
+) -> std::result::Result<(), ImportError> {
+    let mut problems = Vec::new();
+    for entry in plan.wanted.iter().filter(|entry| !entry.is_new) {
+        let (kind, pilot) = (entry.row.kind.clone(), entry.row.pilot);
+        let Some(present) = db::find_organisation_by_code(conn, &entry.row.code)? else {
+            continue;
+        };
+        if (&kind, pilot) == (&present.kind, present.pilot) {
+            continue;
+        }
+        let column = if kind == present.kind { "pilot" } else { "kind" };
+        let changed = Organisation {
+            kind,
+            pilot,
+            ..present
+        };
+        for code in broken_agreements(conn, desk, &changed, now)? {
+            problems.extend(LineProblem::of_field(entry.line, column, code));
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(ImportError::Lines(problems)),
+    }
 }
 
 fn differences(known: &Entry, wanted: &Entry) -> Vec<CellChange> {
@@ -280,85 +338,11 @@ fn wanted(line: Line, present: &Present) -> Entry {
     }
 }
 
-/// Successors and parents exist, and following them comes to an end: also where the way leads through organisations
-/// that the file does not name.
-fn check_links(wanted: &[Entry], present: &Present) -> std::result::Result<(), ImportError> {
-    let mut all: HashMap<&str, &Entry> = HashMap::new();
-    let known = present.entries.iter().chain(wanted);
-    all.extend(known.map(|entry| (entry.row.code.as_str(), entry)));
-    let mut problems = Vec::new();
-    for entry in wanted {
-        let links = [
-            ("successor_code", &entry.successor),
-            ("parent_code", &entry.parent),
-        ];
-        for (column, code) in links {
-            if let Some(code) = code.as_ref().filter(|code| !all.contains_key(code.as_str())) {
-                let message = format!("{column} `{code}` is not an organisation");
-                problems.push(LineProblem::new(
-                    entry.line,
-                    column,
-                    "unknown_organisation",
-                    message,
-                ));
-            }
-        }
-    }
-    if problems.is_empty() {
-        problems.extend(circle(wanted, &all));
-    }
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(ImportError::Lines(problems)),
-    }
-}
+/// An organisation as it was, with its successor from now on.
+type Succession = (Organisation, Option<Organisation>);
 
-/// The first line that begins a circle.
-fn circle(wanted: &[Entry], all: &HashMap<&str, &Entry>) -> Option<LineProblem> {
-    let successor: fn(&Entry) -> Option<&str> = |entry| entry.successor.as_deref();
-    let parent: fn(&Entry) -> Option<&str> = |entry| entry.parent.as_deref();
-    for entry in wanted {
-        let code = entry.row.code.as_str();
-        if leads_back(code, all, successor) {
-            let message = match successor(entry).unwrap_or_default() {
-                own if own == code => format!("`{code}` cannot be its own successor"),
-                first => format!("the successors of `{code}` lead back to it through `{first}`"),
-            };
-            return Some(LineProblem::new(
-                entry.line,
-                "successor_code",
-                "succession_cycle",
-                message,
-            ));
-        }
-        if leads_back(code, all, parent) {
-            let message = format!("`{code}` cannot be a part of itself, however long the way");
-            return Some(LineProblem::new(
-                entry.line,
-                "parent_code",
-                "parent_cycle",
-                message,
-            ));
-        }
-    }
-    None
-}
-
-fn leads_back(start: &str, all: &HashMap<&str, &Entry>, next: fn(&Entry) -> Option<&str>) -> bool {
-    let mut seen = HashSet::new();
-    let step = |code: &str| all.get(code).and_then(|entry| next(entry));
-    let mut at = step(start);
-    while let Some(code) = at.filter(|code| seen.insert(*code)) {
-        if code == start {
-            return true;
-        }
-        at = step(code);
-    }
-    false
-}
-
-/// Write what a plan says, made in the same transaction under the directory's lock.
-pub fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<()> {
+/// Write what a plan says, made in the same transaction under the directory's lock. Gives the successions that it changed.
+fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<Vec<Succession>> {
     for entry in &plan.wanted {
         let row = OrganisationRow {
             search_text: search_text(&entry.row),
@@ -372,35 +356,63 @@ pub fn apply(conn: &mut Db, plan: &ImportPlan, now: DateTime<Utc>) -> Result<()>
             false => db::update_organisation(conn, &row)?,
         }
     }
+    let mut changed = Vec::new();
     // Only now are all there that are named.
     for entry in &plan.wanted {
-        let successor_id = id_of(conn, entry.successor.as_deref())?;
-        let parent_id = id_of(conn, entry.parent.as_deref())?;
+        let present = super::get_organisation(conn, &entry.row.code)?;
+        let successor = found(conn, entry.successor.as_deref())?;
+        let parent_id = found(conn, entry.parent.as_deref())?.map(|parent| parent.id);
+        let successor_id = successor.as_ref().map(|successor| successor.id);
         db::set_links(conn, &entry.row.code, successor_id, parent_id)?;
+        if present.successor_id != successor_id {
+            changed.push((present, successor));
+        }
     }
-    Ok(())
+    Ok(changed)
 }
 
-fn id_of(conn: &mut Db, code: Option<&str>) -> Result<Option<i64>> {
-    let found = code
-        .map(|code| db::find_organisation_by_code(conn, code))
-        .transpose()?;
-    Ok(found.flatten().map(|organisation| organisation.id))
+/// What the routes for one organisation log: whose programs see what from now on.
+fn log_succession((present, successor): &Succession) {
+    if present.successor_id.is_some() {
+        succession::log_taken_back(present.uid);
+    }
+    if let Some(successor) = successor {
+        succession::log_succession(present.uid, successor.uid);
+    }
 }
 
-/// Add or change organisations by code; returns how many lines there were.
+fn found(conn: &mut Db, code: Option<&str>) -> Result<Option<Organisation>> {
+    let found = code.map(|code| db::find_organisation_by_code(conn, code));
+    Ok(found.transpose()?.flatten())
+}
+
+/// Locks of what `apply` writes. Whoever saves a calendar or a policy meanwhile must see what kind of organisation an
+/// agreement is with.
+pub fn lock(conn: &mut Db) -> Result<()> {
+    lock_policies(conn)?;
+    db::lock_directory(conn)
+}
+
+/// Add or change organisations by code.
 pub fn import_organisations(
     conn: &mut Db,
-    mut file: impl Read,
+    desk: &Desk,
+    bytes: &[u8],
     now: DateTime<Utc>,
-) -> std::result::Result<usize, ImportError> {
-    let mut bytes = Vec::new();
-    let read = file.read_to_end(&mut bytes);
-    read.map_err(|cause| Error::internal("a directory file cannot be read", cause))?;
-    db::lock_directory(conn)?;
-    let plan = plan(conn, &bytes)?;
+) -> std::result::Result<ImportPlan, ImportError> {
+    lock(conn)?;
+    let plan = plan(conn, desk, bytes, now)?;
+    for succession in apply(conn, &plan, now)? {
+        log_succession(&succession);
+    }
+    Ok(plan)
+}
+
+/// The directory of an empty database, which nobody decided here.
+pub fn load_first(conn: &mut Db, bytes: &[u8], now: DateTime<Utc>) -> std::result::Result<(), ImportError> {
+    let plan = plan_without_agreements(conn, bytes)?;
     apply(conn, &plan, now)?;
-    Ok(plan.added.len() + plan.changed.len() + plan.unchanged)
+    Ok(())
 }
 
 /// The whole directory as a file that `plan` finds nothing to change in.

@@ -4,6 +4,8 @@ pub mod change;
 pub(crate) mod db;
 mod file;
 pub mod import;
+mod lives;
+mod merged;
 pub mod requesters;
 pub mod succession;
 
@@ -27,7 +29,12 @@ pub const KINDS: [&str; 4] = ["ministry", "agency", "province", "other"];
 pub fn canonical_code(text: &str) -> String {
     let groups: Vec<&str> = text.trim().split('.').collect();
     match groups.as_slice() {
-        [lower @ .., level_one] if lower.len() == 3 && is_level_one(level_one) => {
+        // What begins with a level 1 has the first form already.
+        [lower @ .., level_one]
+            if lower.len() == 3
+                && is_level_one(level_one)
+                && !lower.first().is_some_and(|group| is_level_one(group)) =>
+        {
             let mut canonical = vec![*level_one];
             canonical.extend(
                 lower
@@ -56,12 +63,24 @@ pub fn parent_code(code: &str) -> Option<&str> {
     is_level_one(level_one).then_some(parent)
 }
 
-/// What may be a code: 1 to 40 letters, digits, `-` or `.`.
+pub const CODE_IN_WORDS: &str = "1 to 40 letters, digits and `-`, in groups between single dots that begin and end \
+    with a letter or digit; no UUID, not `import` nor `export.csv`";
+
+/// What may be a code. It is a segment of an address, so nothing that a client folds away (RFC 3986, section 5.2.4) or
+/// that leads elsewhere: a UUID, the names of the routes beside the organisations.
 pub fn is_code(text: &str) -> bool {
-    (1..=40).contains(&text.len())
+    let is_bounded = |group: &str| {
+        let ends = [group.bytes().next(), group.bytes().next_back()];
+        ends.iter()
+            .all(|end| end.is_some_and(|byte| byte.is_ascii_alphanumeric()))
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    text.len() <= 40
         && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+            .split('.')
+            .all(|group| is_bounded(group) && group.bytes().all(is_plain))
+        && uuid::Uuid::parse_str(text).is_err()
+        && !["import", "export.csv"].contains(&text)
 }
 
 /// By UUID or by code, in either form of the code.
@@ -136,9 +155,37 @@ mod tests {
             ("000.12.14.H57", "H57.14.12"),
             (" G22 ", "G22"),
             ("H57-2025", "H57-2025"),
+            ("H57.14.12.H05", "H57.14.12.H05"),
             ("rubbish", "rubbish"),
         ] {
             assert_eq!(canonical_code(given), canonical, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_a_segment_of_an_address_and_leads_to_its_organisation_only() {
+        for code in ["H57", "H57-2025.1", "000.00.14.H57", "x", "Import"] {
+            assert!(is_code(code), "{code}");
+        }
+        for refused in [
+            "",
+            ".",
+            "..",
+            "...",
+            ".H57",
+            "H57.",
+            "H57..1",
+            "-",
+            "H57.-",
+            "H 57",
+            "Đ1",
+            "import",
+            "export.csv",
+            "0191a2b4-0000-7000-8000-000000000000",
+            "0191a2b4000070008000000000000000",
+            "H5700000000000000000000000000000000000000",
+        ] {
+            assert!(!is_code(refused), "{refused}");
         }
     }
 

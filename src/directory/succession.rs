@@ -9,10 +9,12 @@ use chrono::NaiveDate;
 
 use super::change::refuse;
 use super::db::{self, Organisation};
+use super::lives::{self, Life, Part, leads_back};
 use crate::agreements::{self, Agreement};
+use crate::broken_rule::HouseRule;
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::identity::clients::{self, Running};
-use crate::store::Db;
+use crate::store::{Db, Uid};
 use crate::tx::Tx;
 
 /// What is asked.
@@ -62,15 +64,36 @@ pub fn succeed(tx: &mut Tx<'_>, id: &str, asked: &Succession, seen: &Option<Vec<
         successor_id: Some(successor.id),
         ..present
     };
-    refuse_circle(tx.conn, &closed, &successor)?;
-    check_end(&closed, &successor, ["/last_day", "/successor"])?;
-    check_predecessors(tx.conn, &closed, "/last_day")?;
+    refuse_circle(tx.conn, &closed)?;
+    check_lives(tx.conn, &closed, &successor)?;
     if !asked.is_preview {
         db::set_succession(tx.conn, closed.id, asked.last_day, successor.id, tx.now)?;
-        let (organisation, to) = (closed.uid, successor.uid);
-        tracing::info!(target: "security", event = "organisation_succeeded", %organisation, %to, "directory");
+        log_succession(closed.uid, successor.uid);
     }
     account(tx, closed, successor, asked.last_day)
+}
+
+/// Somebody else's programs see tickets from now on, however it came about.
+pub(super) fn log_succession(organisation: Uid, to: Uid) {
+    tracing::info!(target: "security", event = "organisation_succeeded", %organisation, %to, "directory");
+}
+
+pub(super) fn log_taken_back(organisation: Uid) {
+    tracing::info!(target: "security", event = "succession_taken_back", %organisation, "directory");
+}
+
+fn check_lives(conn: &mut Db, closed: &Organisation, successor: &Organisation) -> Result<()> {
+    let predecessors = db::list_predecessors(conn, closed.id)?;
+    let predecessors: Vec<Life<'_>> = predecessors.iter().map(Life::from).collect();
+    let fits = lives::check_end(closed.into(), successor.into())
+        .and_then(|()| lives::check_predecessors(closed.into(), &predecessors));
+    fits.map_err(|misfit| {
+        let pointer = match misfit.part {
+            Part::Successor => "/successor",
+            Part::First | Part::Last => "/last_day",
+        };
+        misfit.into_error(pointer)
+    })
 }
 
 fn account(
@@ -104,76 +127,38 @@ fn day_after(day: NaiveDate) -> Result<NaiveDate> {
         .ok_or_else(|| Error::internal("a date without a next one", day))
 }
 
-fn refuse_circle(conn: &mut Db, closed: &Organisation, successor: &Organisation) -> Result<()> {
-    let mut seen = vec![closed.id];
-    let mut next = Some(successor.id);
-    while let Some(id) = next {
-        if seen.contains(&id) {
-            let text = "the successors of the organisation would lead back to it";
-            return Err(refuse("/successor", "succession_cycle", text));
-        }
-        seen.push(id);
-        next = super::list_by_id(conn, &[id])?
+fn refuse_circle(conn: &mut Db, closed: &Organisation) -> Result<()> {
+    let is_circle = leads_back(closed.id, |id| match id == closed.id {
+        true => Ok(closed.successor_id),
+        false => Ok(super::list_by_id(conn, &[id])?
             .pop()
-            .and_then(|found| found.successor_id);
-    }
-    Ok(())
-}
-
-/// The closed organisation existed, and its successor does on the day after.
-fn check_end(closed: &Organisation, successor: &Organisation, pointers: [&str; 2]) -> Result<()> {
-    let [of_end, of_successor] = pointers;
-    let Some(last_day) = closed.valid_to else {
-        return Ok(());
-    };
-    if closed.valid_from.is_some_and(|first| last_day < first) {
-        let text = "the last day is before the first";
-        return Err(refuse(of_end, "ends_before_it_begins", text));
-    }
-    let first = day_after(last_day)?;
-    let is_alive = successor.valid_from.is_none_or(|from| from <= first)
-        && successor.valid_to.is_none_or(|to| first <= to);
-    match is_alive {
-        true => Ok(()),
-        false => {
-            let clash = FieldCode::Clash {
-                code: "successor_not_alive",
-                text: "the successor does not exist on the day after the last".to_owned(),
-                with: format!("{} {first}", successor.code),
-            };
-            Err(Error::invalid_pointer(of_successor, clash))
+            .and_then(|found| found.successor_id)),
+    })?;
+    match is_circle {
+        true => {
+            let text = "the successors of the organisation would lead back to it";
+            Err(refuse("/successor", HouseRule::SuccessionCycle, text))
         }
+        false => Ok(()),
     }
 }
 
-/// Whom an organisation succeeded ended before it did: on the day after it was there to take the tickets.
-fn check_predecessors(conn: &mut Db, closed: &Organisation, pointer: &str) -> Result<()> {
-    let Some(last_day) = closed.valid_to else {
-        return Ok(());
+/// Whether these dates leave no gap in the successions that the organisation has a part in. What does not fit is said
+/// under the names that it has in a change of the organisation.
+pub(super) fn check_successions_of(conn: &mut Db, changed: &Organisation) -> Result<()> {
+    let successor = match changed.successor_id {
+        Some(id) => super::list_by_id(conn, &[id])?.pop(),
+        None => None,
     };
-    let others = db::list_predecessors(conn, closed.id)?;
-    let late = others
-        .iter()
-        .find(|other| other.valid_to.is_some_and(|end| end >= last_day));
-    let Some(late) = late else { return Ok(()) };
-    let clash = FieldCode::Clash {
-        code: "before_predecessor",
-        text: "a predecessor ends on this day or later".to_owned(),
-        with: late.code.clone(),
-    };
-    Err(Error::invalid_pointer(pointer, clash))
-}
-
-/// Other dates of an organisation leave no gap in the successions that it has a part in.
-pub(super) fn check_dates_of(conn: &mut Db, changed: &Organisation) -> Result<()> {
-    if let Some(id) = changed.successor_id
-        && let Some(successor) = super::list_by_id(conn, &[id])?.pop()
-    {
-        check_end(changed, &successor, ["/valid_to", "/valid_to"])?;
-    }
-    check_predecessors(conn, changed, "/valid_to")?;
-    for predecessor in db::list_predecessors(conn, changed.id)? {
-        check_end(&predecessor, changed, ["/valid_from", "/valid_from"])?;
-    }
-    Ok(())
+    let predecessors = db::list_predecessors(conn, changed.id)?;
+    let predecessors: Vec<Life<'_>> = predecessors.iter().map(Life::from).collect();
+    lives::check_successions(changed.into(), successor.as_ref().map(Life::from), &predecessors).map_err(
+        |misfit| {
+            let pointer = match misfit.part {
+                Part::First => "/valid_from",
+                Part::Last | Part::Successor => "/valid_to",
+            };
+            misfit.into_error(pointer)
+        },
+    )
 }

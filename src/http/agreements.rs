@@ -22,6 +22,7 @@ use crate::directory::{self, Organisation};
 use crate::error::{Error, FieldCode, Result};
 use crate::idempotency::Answer;
 use crate::identity::Principal;
+use crate::sla::calendar::read_date;
 use crate::store::page::Page;
 use crate::store::{Db, Uid};
 use crate::tickets::view::Reference;
@@ -33,8 +34,8 @@ pub(super) struct WireDate(pub NaiveDate);
 impl<'de> Deserialize<'de> for WireDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let date = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
-        date.filter(|date| text.len() == 10 && YEARS.contains(&date.year()))
+        read_date(&text)
+            .filter(|date| YEARS.contains(&date.year()))
             .map(WireDate)
             .ok_or_else(|| serde::de::Error::custom("expected YYYY-MM-DD in the years 1900 to 2199"))
     }

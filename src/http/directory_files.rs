@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::answer::{self, compute_once, write_once};
 use super::extract::{Call, Upload};
 use super::params::Params;
-use crate::directory::db::lock_directory;
 use crate::directory::import::{self, ImportPlan};
 use crate::error::{Error, Result};
 
@@ -17,8 +16,7 @@ struct ImportOut {
     plan: ImportPlan,
 }
 
-pub async fn export_organisations(call: Call, request: HttpRequest) -> Result<HttpResponse> {
-    Params::read(&request, &[]).finish()?;
+pub async fn export_organisations(call: Call) -> Result<HttpResponse> {
     let file = call.app.store.read_snapshot(import::export).await?;
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
@@ -29,17 +27,16 @@ pub async fn export_organisations(call: Call, request: HttpRequest) -> Result<Ht
 pub async fn import_organisations(call: Call, request: HttpRequest, upload: Upload) -> Result<HttpResponse> {
     let bytes = upload.bytes.clone();
     if !is_to_apply(&request, &upload)? {
-        return compute_once(&call, &upload.bytes, move |conn, _| {
-            let plan = import::plan(conn, &bytes)?;
+        let now = call.now;
+        return compute_once(&call, &upload.bytes, move |conn, desk| {
+            let plan = import::plan(conn, desk, &bytes, now)?;
             let applied = false;
             Ok(ImportOut { applied, plan })
         })
         .await;
     }
     write_once(&call, &upload.bytes, move |tx| {
-        lock_directory(tx.conn)?;
-        let plan = import::plan(tx.conn, &bytes)?;
-        import::apply(tx.conn, &plan, tx.now)?;
+        let plan = import::import_organisations(tx.conn, tx.desk, &bytes, tx.now)?;
         answer::json(200, Vec::new(), &ImportOut { applied: true, plan })
     })
     .await

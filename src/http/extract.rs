@@ -11,14 +11,13 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
-use serde_path_to_error::{Path, Segment};
-use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+use validator::Validate;
 
 use super::answer::DIGEST_BYTES;
 use super::context::RequestContext;
-use super::wire::{YEARS_IN_WORDS, object};
+pub use super::json::parse_json;
 use crate::app::App;
-use crate::error::{Error, FieldCode, FieldError, Result};
+use crate::error::{Error, FieldCode, Result};
 use crate::idempotency::Key;
 use crate::identity::Principal;
 use crate::language::Language;
@@ -360,171 +359,5 @@ async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
         Err(Error::BodyTooLarge { limit })
     } else {
         Ok(bytes.freeze())
-    }
-}
-
-/// Parse and validate; the first structural error or all validation errors, each with its pointer.
-pub fn parse_json<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T> {
-    if let Err(cause) = std::str::from_utf8(bytes) {
-        return Err(Error::Malformed {
-            reason: format!("not UTF-8 at byte {}", cause.valid_up_to()),
-        });
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
-    let value: T = object(tracked).map_err(|cause| {
-        let pointer = pointer_of(&track.path());
-        misread_as_syntax(&pointer, &cause, bytes).unwrap_or_else(|| structural_error(&pointer, &cause))
-    })?;
-    deserializer.end().map_err(|cause| Error::Malformed {
-        reason: cause.to_string(),
-    })?;
-    value.validate().map_err(|errors| {
-        let mut fields = Vec::new();
-        collect_validation("", &errors, &mut fields);
-        Error::Invalid(fields)
-    })?;
-    Ok(value)
-}
-
-fn pointer_of(path: &Path) -> String {
-    path.iter().fold(String::new(), |pointer, segment| match segment {
-        Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Map { key } => format!("{pointer}/{}", escape(key)),
-        Segment::Enum { .. } | Segment::Unknown => pointer,
-    })
-}
-
-/// RFC 6901, section 3.
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}
-
-/// serde_json calls some wrong values of good JSON a syntax error: what is no string where one of several names is
-/// expected, an array that is too long, a number beyond all bounds.
-fn misread_as_syntax(pointer: &str, cause: &serde_json::Error, bytes: &[u8]) -> Option<Error> {
-    let text = cause.to_string();
-    let code = match text.split(" at line ").next()? {
-        "expected value" => FieldCode::WrongType {
-            expected: "a string".into(),
-        },
-        "trailing characters" => FieldCode::OutOfRange {
-            expected: "fewer elements".into(),
-        },
-        "number out of range" => FieldCode::OutOfRange {
-            expected: "a number of double precision".into(),
-        },
-        _ => return None,
-    };
-    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
-    is_json.then(|| Error::invalid_pointer(pointer, code))
-}
-
-/// serde names the types of Rust, which mean nothing to a caller.
-fn in_words_of_json(expected: &str) -> &str {
-    match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "an integer from 0",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "an integer",
-        "f32" | "f64" => "a number",
-        named => named,
-    }
-}
-
-/// serde gives its reason as text; the words below are its own for each kind of failure (`serde::de::Error`).
-fn structural_error(pointer: &str, cause: &serde_json::Error) -> Error {
-    if !cause.is_data() {
-        return Error::Malformed {
-            reason: cause.to_string(),
-        };
-    }
-    let text = cause.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
-    let quoted = text.split('`').nth(1).unwrap_or_default();
-    let below = |name: &str| match pointer.rsplit('/').next() {
-        Some(last) if last == escape(name) => pointer.to_owned(),
-        _ => format!("{pointer}/{}", escape(name)),
-    };
-    let expected = || in_words_of_json(text.split("expected ").nth(1).unwrap_or("another type")).to_owned();
-    if text.starts_with("missing field") {
-        return Error::invalid_pointer(&below(quoted), FieldCode::Required);
-    }
-    if text.starts_with("unknown field") {
-        return Error::invalid_pointer(&below(quoted), FieldCode::UnknownField);
-    }
-    if text.starts_with("duplicate field") {
-        return Error::invalid_pointer(&below(quoted), FieldCode::Duplicate);
-    }
-    let code = match text {
-        "control_character" => FieldCode::ControlCharacter,
-        "bad_instant" => FieldCode::InvalidFormat {
-            expected: "RFC 3339 with offset, e.g. 2019-11-22T16:30:00+07:00",
-        },
-        "far_instant" => FieldCode::OutOfRange {
-            expected: YEARS_IN_WORDS.into(),
-        },
-        _ if text.starts_with("unknown variant") => FieldCode::OutOfRange {
-            expected: expected().trim_start_matches("one of ").replace('`', ""),
-        },
-        _ if text.starts_with("invalid type") => FieldCode::WrongType { expected: expected() },
-        _ if text.starts_with("UUID parsing failed") => FieldCode::InvalidFormat { expected: "UUID" },
-        _ => FieldCode::OutOfRange { expected: expected() },
-    };
-    Error::invalid_pointer(pointer, code)
-}
-
-fn collect_validation(pointer: &str, errors: &ValidationErrors, fields: &mut Vec<FieldError>) {
-    for (name, kind) in errors.errors() {
-        let at = format!("{pointer}/{}", escape(name));
-        match kind {
-            ValidationErrorsKind::Struct(inner) => collect_validation(&at, inner, fields),
-            ValidationErrorsKind::List(items) => {
-                for (index, inner) in items {
-                    collect_validation(&format!("{at}/{index}"), inner, fields);
-                }
-            }
-            ValidationErrorsKind::Field(problems) => {
-                fields.extend(
-                    problems
-                        .iter()
-                        .map(|problem| FieldError::pointer(&at, validation_code(problem))),
-                );
-            }
-        }
-    }
-}
-
-fn validation_code(problem: &validator::ValidationError) -> FieldCode {
-    let number = |name: &str| problem.params.get(name).and_then(serde_json::Value::as_u64);
-    let length = problem.params.get("value").map_or(0, |value| match value {
-        serde_json::Value::String(text) => text.chars().count(),
-        serde_json::Value::Array(items) => items.len(),
-        serde_json::Value::Object(members) => members.len(),
-        _ => 0,
-    });
-    let is_below = |min: u64| u64::try_from(length).is_ok_and(|length| length < min);
-    match (problem.code.as_ref(), number("min"), number("max")) {
-        ("length", Some(min), _) if is_below(min) => FieldCode::TooShort { min },
-        ("length", _, Some(max)) => FieldCode::TooLong { max },
-        ("range", min, max) => {
-            let show = |bound: Option<u64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
-            FieldCode::OutOfRange {
-                expected: format!("{}..{}", show(min), show(max)),
-            }
-        }
-        ("email", ..) => FieldCode::InvalidFormat {
-            expected: "name@example.vn",
-        },
-        ("duplicate", ..) => FieldCode::Duplicate,
-        ("tag_length", ..) => FieldCode::OutOfRange {
-            expected: "tags of 1 to 50 characters".into(),
-        },
-        ("custom_fields", ..) => FieldCode::OutOfRange {
-            expected: "at most 50 members with names of 1 to 64 characters; strings of at most 1000, numbers, booleans"
-                .into(),
-        },
-        _ => FieldCode::InvalidFormat {
-            expected: "see the API description",
-        },
     }
 }

@@ -143,11 +143,11 @@ fn query(bytes: &[u8]) {
 }
 
 fn ticket(bytes: &[u8]) {
-    let _ = extract::parse_json::<FileTicketIn>(bytes);
+    let _ = super::json::parse_json::<FileTicketIn>(bytes);
 }
 
 fn policy(bytes: &[u8]) {
-    if let Ok(given) = extract::parse_json::<PolicyIn>(bytes)
+    if let Ok(given) = super::json::parse_json::<PolicyIn>(bytes)
         && let Ok(draft) = given.into_draft()
     {
         let _ = draft.spec.check();

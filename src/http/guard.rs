@@ -11,6 +11,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 
 use super::address::caller_address;
+use super::params::Params;
 use super::rate::Brakes;
 use super::routes::Access;
 use crate::app::App;
@@ -18,13 +19,22 @@ use crate::error::{Error, Resource, Result};
 use crate::identity::{self, Authenticated, Presentation, Principal, access, oidc};
 use crate::store::Db;
 
+/// Who looks at the parameters of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Query {
+    /// The route takes none; a mistyped or misplaced one is named.
+    Refused,
+    LeftToTheHandler,
+}
+
 /// Let a request through to its handler, or answer it. A handler that panics answers 500 like any other failure.
 pub async fn guard<B: MessageBody + 'static>(
     access: Access,
+    query: Query,
     request: ServiceRequest,
     next: Next<B>,
 ) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    if let Err(refused) = admit(access, &request).await {
+    if let Err(refused) = admit(access, query, &request).await {
         let response = refuse(&refused, request.headers().contains_key(AUTHORIZATION));
         return Ok(request.into_response(response));
     }
@@ -60,7 +70,7 @@ fn refuse(refused: &Error, sent_something: bool) -> HttpResponse {
     response
 }
 
-async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
+async fn admit(access: Access, query: Query, request: &ServiceRequest) -> Result<()> {
     match access {
         Access::Public if PROBES.contains(&request.path()) => {}
         Access::Public => brake(request.request(), None)?,
@@ -74,6 +84,9 @@ async fn admit(access: Access, request: &ServiceRequest) -> Result<()> {
                 return Err(Error::NotFound(Resource::Page));
             }
         }
+    }
+    if query == Query::Refused {
+        Params::read(request.request(), &[]).finish()?;
     }
     // Nothing here unpacks what was compressed: a small body could become a huge one.
     let encoding = request.headers().get(CONTENT_ENCODING);

@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::wire::{YEARS, YEARS_IN_WORDS};
 use crate::error::{Error, FieldCode, FieldError, Place, Result};
+use crate::sla::calendar::read_date;
 use crate::store::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::text::{fold, nfc};
 
@@ -11,10 +12,6 @@ use crate::text::{fold, nfc};
 pub enum DateOrInstant {
     Date(NaiveDate),
     Instant(DateTime<Utc>),
-}
-
-fn parse_date(text: &str) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
 }
 
 fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
@@ -117,14 +114,14 @@ impl Params {
     }
 
     pub fn date(&mut self, name: &str) -> Option<NaiveDate> {
-        let date = self.parsed(name, "YYYY-MM-DD", parse_date)?;
+        let date = self.parsed(name, "YYYY-MM-DD", read_date)?;
         self.in_years(name, date)
     }
 
     /// Midnight of a date or an instant, as the caller tells them apart.
     pub fn date_or_instant(&mut self, name: &str) -> Option<DateOrInstant> {
         let moment = self.parsed(name, "YYYY-MM-DD, or RFC 3339 with offset", |text| {
-            let date = parse_date(text).map(DateOrInstant::Date);
+            let date = read_date(text).map(DateOrInstant::Date);
             date.or_else(|| parse_instant(text).map(DateOrInstant::Instant))
         })?;
         match moment {

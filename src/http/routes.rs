@@ -3,7 +3,7 @@
 use actix_web::middleware::from_fn;
 use actix_web::{Route as Handler, guard as on, web};
 
-use super::guard::guard;
+use super::guard::{Query, guard};
 use super::{
     agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files,
     calendar_versions, calendars, credentials, custom_fields, deliveries, directory, directory_files,
@@ -194,6 +194,50 @@ pub const ROUTES: &[Route] = routes! {
     GET "/open311/v2/tokens/{id}.{format}" => show_open311_token = open311::requests::show_open311_token, NeedsKey(A::ReadTicket);
 };
 
+/// The operations that read the parameters of their query; every other one of the API takes none and refuses any. Only the
+/// way back from an OpenID provider passes over what it does not know. Pages are no part of this: mail programs add
+/// parameters of their own to links.
+const READ_QUERY: &[&str] = &[
+    "list_api_clients",
+    "list_api_keys",
+    "begin_oidc_login",
+    "finish_oidc_login",
+    "list_own_sessions",
+    "list_own_tokens",
+    "list_users",
+    "list_user_sessions",
+    "list_organisations",
+    "import_organisations",
+    "list_requesters",
+    "list_topics",
+    "list_queues",
+    "list_calendars",
+    "list_calendar_versions",
+    "list_calendar_exceptions",
+    "export_calendar",
+    "import_calendar",
+    "list_sla_policies",
+    "list_sla_policy_versions",
+    "list_agreements",
+    "list_tickets",
+    "list_messages",
+    "list_notes",
+    "explain_ticket_sla",
+    "list_events",
+    "list_attachments",
+    "list_deliveries",
+    "report_sla",
+];
+
+impl Route {
+    fn query(&self) -> Query {
+        match self.path.starts_with("/api/") && !READ_QUERY.contains(&self.operation) {
+            true => Query::Refused,
+            false => Query::LeftToTheHandler,
+        }
+    }
+}
+
 /// The methods that a path has, as `Allow` names them. `HEAD` comes with `GET` (RFC 9110, section 9.1); the connection
 /// layer leaves the body out.
 fn allowed_methods<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
@@ -219,8 +263,8 @@ pub fn configure(service: &mut web::ServiceConfig) {
         let on_path = || ROUTES.iter().filter(move |route| route.path == path);
         let mut resource = web::resource(path);
         for route in on_path() {
-            let access = route.access;
-            let guarded = move |request, next| guard(access, request, next);
+            let (access, query) = (route.access, route.query());
+            let guarded = move |request, next| guard(access, query, request, next);
             resource = resource.route((route.handler)().wrap(from_fn(guarded)));
         }
         let allowed = allowed_methods(on_path());
@@ -230,7 +274,7 @@ pub fn configure(service: &mut web::ServiceConfig) {
                 allowed,
             }))
         };
-        let braked = from_fn(|request, next| guard(Public, request, next));
+        let braked = from_fn(|request, next| guard(Public, Query::LeftToTheHandler, request, next));
         service.service(resource.default_service(web::route().to(refuse).wrap(braked)));
     }
 }

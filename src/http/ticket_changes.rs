@@ -4,9 +4,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use validator::{Validate, ValidationError};
 
+use super::custom_values;
 use super::extract::{Body, Call};
 use super::operations::operate;
-use super::tickets::{custom_fields, members, tags};
+use super::tickets::tags;
 use super::wire::Line;
 use crate::error::Result;
 use crate::sla::Priority;
@@ -50,7 +51,7 @@ struct Members(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        members(deserializer).map(Members)
+        custom_values::members(deserializer).map(Members)
     }
 }
 
@@ -64,7 +65,7 @@ fn fields_or_none(given: &Members) -> std::result::Result<(), ValidationError> {
     kept.values_mut()
         .filter(|value| value.is_null())
         .for_each(|value| *value = Value::Bool(false));
-    custom_fields(&kept)
+    custom_values::check(&kept)
 }
 
 impl From<ChangeTicket> for TicketChange {

@@ -1,19 +1,18 @@
 //! `/tickets`: filing, reading, listing.
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
 use actix_web::http::header::ETAG;
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use super::answer::{self, etag_of, unless_known};
 use super::attachments::FileOut;
+use super::custom_values;
 use super::extract::{Body, Call};
 use super::wire::{self, Line, Prose, WireInstant};
 use crate::directory::RequesterInput;
@@ -24,7 +23,6 @@ use crate::identity::access::Action;
 use crate::language::Language;
 use crate::sla::Priority;
 use crate::store::{Db, Uid};
-use crate::text::{is_no_text, nfc};
 use crate::tickets::filing::{FileTicket, Filing};
 use crate::tickets::lifecycle::{Channel, Operation, Outcome, State};
 use crate::tickets::view::{self, Reference, TicketView};
@@ -54,8 +52,8 @@ pub struct FileTicketIn {
     #[validate(length(max = 20), custom(function = tags))]
     #[serde(default)]
     tags: Vec<Line>,
-    #[validate(custom(function = custom_fields))]
-    #[serde(default, deserialize_with = "members")]
+    #[validate(custom(function = custom_values::check))]
+    #[serde(default, deserialize_with = "custom_values::members")]
     custom_fields: Map<String, Value>,
     channel: Option<Channel>,
 }
@@ -74,39 +72,6 @@ pub struct RequesterIn {
     language: Option<Language>,
 }
 
-/// Names and texts in NFC. A name that stands twice is refused: which of the two was meant?
-pub(super) fn members<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Map<String, Value>, D::Error> {
-    struct Members;
-
-    impl<'de> Visitor<'de> for Members {
-        type Value = Map<String, Value>;
-
-        fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-            text.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> std::result::Result<Self::Value, A::Error> {
-            let mut members = Map::new();
-            while let Some((name, value)) = given.next_entry::<String, Value>()? {
-                let name = nfc(&name);
-                if members.contains_key(&name) {
-                    return Err(A::Error::custom(format_args!("duplicate field `{name}`")));
-                }
-                let value = match value {
-                    Value::String(text) => Value::String(nfc(&text)),
-                    other => other,
-                };
-                members.insert(name, value);
-            }
-            Ok(members)
-        }
-    }
-
-    deserializer.deserialize_map(Members)
-}
-
 pub(super) fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
     if tags
         .iter()
@@ -119,25 +84,6 @@ pub(super) fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
         Ok(())
     } else {
         Err(ValidationError::new("duplicate"))
-    }
-}
-
-/// At most 50 members, names of at most 64 characters, whose values are strings, numbers or booleans; fields per topic come with their definitions.
-pub(super) fn custom_fields(fields: &Map<String, Value>) -> std::result::Result<(), ValidationError> {
-    let is_text = |text: &str, max| text.chars().count() <= max && !text.chars().any(is_no_text);
-    let is_fine = fields.iter().all(|(name, value)| {
-        !name.is_empty()
-            && is_text(name, 64)
-            && match value {
-                Value::String(text) => is_text(text, 1000),
-                Value::Number(_) | Value::Bool(_) => true,
-                Value::Null | Value::Array(_) | Value::Object(_) => false,
-            }
-    });
-    if is_fine && fields.len() <= 50 {
-        Ok(())
-    } else {
-        Err(ValidationError::new("custom_fields"))
     }
 }
 

@@ -16,7 +16,7 @@ use validator::{ValidateEmail, ValidateLength};
 use super::extract::Call;
 use crate::error::Result;
 use crate::store::page::Page;
-use crate::text::{breaks_a_line, hides_in_an_address, is_no_text, nfc};
+use crate::text::{breaks_a_line, hides_in_an_address, is_no_text, nfc, shows_nothing};
 
 /// A structure from a JSON object. Derived code would take an array of its fields too, which the contract does not.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -105,6 +105,14 @@ where
     }
 }
 
+/// What shows nothing is no text.
+fn seen(text: String) -> String {
+    match shows_nothing(&text) {
+        true => String::new(),
+        false => text,
+    }
+}
+
 /// One line of text: NFC, trimmed, no control characters and no noncharacters at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Line(pub String);
@@ -120,7 +128,7 @@ impl<'de> Deserialize<'de> for Line {
         if text.chars().any(breaks_a_line) {
             Err(D::Error::custom("control_character"))
         } else {
-            Ok(Line(text))
+            Ok(Line(seen(text)))
         }
     }
 }
@@ -133,7 +141,7 @@ impl<'de> Deserialize<'de> for Prose {
         if text.chars().any(forbidden) {
             Err(D::Error::custom("control_character"))
         } else {
-            Ok(Prose(text))
+            Ok(Prose(seen(text)))
         }
     }
 }

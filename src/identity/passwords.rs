@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::broken_rule::HouseRule;
 use crate::error::{Error, FieldCode, Result};
 use crate::text::nfc;
 
@@ -158,14 +159,14 @@ pub fn check(password: &Password, min_length: u32, whose: Whose<'_>) -> std::res
     let plain = squash(&password.0);
     if is_guessable(&plain, own.iter().map(String::as_str)) && !is_guessable(&plain, std::iter::empty()) {
         return Err(FieldCode::Domain {
-            code: "own_name",
+            code: HouseRule::OwnName.into(),
             text: "This is made of the person's own name or address.".into(),
         });
     }
     let common = COMMON.lines().filter(|line| !line.starts_with('#'));
     if is_guessable(&plain, own.iter().map(String::as_str).chain(common)) {
         return Err(FieldCode::Domain {
-            code: "common_password",
+            code: HouseRule::CommonPassword.into(),
             text: "This is one of the passwords that others try first.".into(),
         });
     }
@@ -213,7 +214,7 @@ mod tests {
 
     fn code(text: &str) -> Option<String> {
         check(&Password::new(text), 12, LAN).err().map(|code| match code {
-            FieldCode::Domain { code, .. } => code.to_owned(),
+            FieldCode::Domain { code, .. } => code.as_str().to_owned(),
             other => format!("{other:?}")
                 .chars()
                 .take_while(|c| c.is_alphanumeric())

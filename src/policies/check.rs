@@ -2,11 +2,13 @@
 //! question or leaves another none, or closes a cycle of transfers. Pointers are into the body of the request.
 use std::collections::HashMap;
 
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::calendars::{CalendarRecord, find_calendar};
 use crate::directory::{self, KINDS, Organisation, OrganisationFilter};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::queues;
 use crate::rules::PolicyVersion;
+use crate::sla::SpecRule;
 use crate::sla::escalation::{Transfers, find_cycle};
 use crate::sla::{Conditions, PolicySpec};
 use crate::store::Db;
@@ -48,7 +50,7 @@ pub fn check(
         if spec.conditions != Conditions::default() {
             errors.push(refusal(
                 "/conditions",
-                "default_has_conditions",
+                HouseRule::DefaultHasConditions,
                 "the default policy takes every question",
             ));
         }
@@ -63,14 +65,14 @@ pub fn check(
     }
 }
 
-fn refusal(pointer: &str, code: &'static str, text: &str) -> FieldError {
-    let text = text.to_owned();
+fn refusal(pointer: &str, code: impl Into<BrokenRule>, text: &str) -> FieldError {
+    let (code, text) = (code.into(), text.to_owned());
     FieldError::pointer(pointer, FieldCode::Domain { code, text })
 }
 
 /// One that names in every language what it clashes with.
-fn clash(pointer: String, code: &'static str, text: &str, with: String) -> FieldError {
-    let text = text.to_owned();
+fn clash(pointer: String, code: impl Into<BrokenRule>, text: &str, with: String) -> FieldError {
+    let (code, text) = (code.into(), text.to_owned());
     FieldError::pointer(pointer, FieldCode::Clash { code, text, with })
 }
 
@@ -185,7 +187,7 @@ fn replace_each(
         let pointer = format!("/conditions/{name}/{position}");
         match code_of(value)? {
             Some(code) if codes.contains(&code) => {
-                errors.push(refusal(&pointer, "duplicate_value", "named already"));
+                errors.push(refusal(&pointer, SpecRule::DuplicateValue, "named already"));
             }
             Some(code) => codes.push(code),
             None => errors.push(FieldError::pointer(pointer, FieldCode::UnknownCode)),
@@ -216,7 +218,12 @@ impl Neighbours<'_> {
             .find(|other| other.spec.precedence == self.spec.precedence)?;
         let text = "another policy has this number; no two are asked at once";
         let with = taken.code.clone();
-        Some(clash("/precedence".into(), "precedence_taken", text, with))
+        Some(clash(
+            "/precedence".into(),
+            HouseRule::PrecedenceTaken,
+            text,
+            with,
+        ))
     }
 
     /// Each policy must be able to get a question. Tells nothing of policies that only several others together cover.
@@ -224,18 +231,18 @@ impl Neighbours<'_> {
         let pointer = || "/conditions".to_owned();
         let Some(own) = self.organisations.in_full(&self.spec.conditions) else {
             let text = "none of the organisations is of such a kind, or a pilot or not as asked";
-            return Some(refusal(&pointer(), "matches_nothing", text));
+            return Some(refusal(&pointer(), HouseRule::MatchesNothing, text));
         };
         self.in_order().find_map(|other| {
             let theirs = self.organisations.in_full(&other.spec.conditions)?;
             let with = || other.code.clone();
             if other.spec.precedence < self.spec.precedence && own.imply(&theirs) {
                 let text = "another policy is asked before and takes every such question";
-                return Some(clash(pointer(), "matches_nothing", text, with()));
+                return Some(clash(pointer(), HouseRule::MatchesNothing, text, with()));
             }
             if self.spec.precedence < other.spec.precedence && theirs.imply(&own) {
                 let text = "it would take every question of another policy, which is asked later";
-                return Some(clash(pointer(), "matches_nothing", text, with()));
+                return Some(clash(pointer(), HouseRule::MatchesNothing, text, with()));
             }
             None
         })
@@ -258,6 +265,6 @@ impl Neighbours<'_> {
         let cycle = find_cycle(&transfers(self.code, self.spec)?, &others)?;
         let pointer = format!("/escalations/{}/transfer", cycle.escalation);
         let text = "the question would come back to where it was";
-        Some(clash(pointer, "escalation_cycle", text, cycle.path()))
+        Some(clash(pointer, HouseRule::EscalationCycle, text, cycle.path()))
     }
 }

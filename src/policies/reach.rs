@@ -9,6 +9,7 @@ use chrono::{DateTime, NaiveTime, TimeZone, Utc};
 
 use super::{db, may_be_of};
 use crate::agreements::{self, Agreement};
+use crate::broken_rule::HouseRule;
 use crate::directory::{self, Organisation};
 use crate::error::{FieldCode, FieldError, Result};
 use crate::rules::PolicyVersion;
@@ -44,7 +45,7 @@ fn undue(timeline: &Timeline, now: DateTime<Utc>, amounts: Vec<(String, Amount)>
 
 fn refusal(pointer: String, with: String) -> FieldError {
     let text = "the calendar does not have so much working time in ten years".to_owned();
-    let code = "too_little_working_time";
+    let code = HouseRule::TooLittleWorkingTime.into();
     FieldError::pointer(pointer, FieldCode::Clash { code, text, with })
 }
 

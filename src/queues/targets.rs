@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::{Queue, db};
 use crate::calendars::field_errors;
 use crate::error::{Error, Resource, Result};
+use crate::sla::SpecRule;
 use crate::sla::policy::{Amount, check_amount};
 use crate::sla::{Priority, SpecProblem};
 use crate::store::{Db, Json};
@@ -93,7 +94,7 @@ fn check(minutes: &MinutesByPriority) -> Result<()> {
     let mut problems = Vec::new();
     if minutes.is_empty() {
         let message = "name at least one priority";
-        problems.push(SpecProblem::new("/business_minutes", "no_target", message));
+        problems.push(SpecProblem::new("/business_minutes", SpecRule::NoTarget, message));
     }
     for (priority, minutes) in minutes {
         let pointer = format!("/business_minutes/{}", priority.as_str());

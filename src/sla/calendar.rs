@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 
 pub use super::intervals::LocalInterval;
 use super::intervals::check_intervals;
-use super::problem::SpecProblem;
+use super::problem::{SpecProblem, SpecRule};
 
 /// Years that a calendar's own dates may lie in. Dates asked of it may lie anywhere. The bound lets the timeline know
 /// where nothing dated can follow any more (see window.rs).
-pub(super) const FIRST_YEAR: i32 = 1900;
-pub(super) const LAST_YEAR: i32 = 2199;
+pub const FIRST_YEAR: i32 = 1900;
+pub const LAST_YEAR: i32 = 2199;
 
 /// A calendar as written: `{"time_zone", "patterns", "exceptions"}`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -143,7 +143,7 @@ impl CalendarSpec {
         let time_zone = self.time_zone.parse::<Tz>().ok();
         if time_zone.is_none() {
             let message = "is not the name of an IANA time zone such as Asia/Ho_Chi_Minh";
-            problems.push(SpecProblem::new("/time_zone", "unknown_time_zone", message));
+            problems.push(SpecProblem::new("/time_zone", SpecRule::UnknownTimeZone, message));
         }
         let patterns = self.check_patterns(&mut problems);
         let exceptions = self.check_exceptions(&mut problems);
@@ -160,7 +160,7 @@ impl CalendarSpec {
     fn check_patterns(&self, problems: &mut Vec<SpecProblem>) -> Vec<Pattern> {
         if self.patterns.is_empty() {
             let message = "a calendar needs at least one weekly pattern";
-            problems.push(SpecProblem::new("/patterns", "no_pattern", message));
+            problems.push(SpecProblem::new("/patterns", SpecRule::NoPattern, message));
         }
         let mut first_seen = BTreeMap::new();
         let mut newest: Option<(NaiveDate, usize)> = None;
@@ -177,7 +177,7 @@ impl CalendarSpec {
             if let Some(other) = first_seen.insert(valid_from, position) {
                 problems.push(SpecProblem::new(
                     format!("{pointer}/valid_from"),
-                    "duplicate_valid_from",
+                    SpecRule::DuplicateValidFrom,
                     format!("pattern {other} begins on the same date"),
                 ));
             }
@@ -196,7 +196,7 @@ impl CalendarSpec {
         {
             problems.push(SpecProblem::new(
                 format!("/patterns/{position}/weekly"),
-                "no_working_time",
+                SpecRule::NoWorkingTime,
                 "the newest pattern has no working interval at all: no target could ever fall due",
             ));
         }
@@ -216,7 +216,7 @@ impl CalendarSpec {
             if let Some(other) = first_seen.insert(date, position) {
                 problems.push(SpecProblem::new(
                     format!("{pointer}/date"),
-                    "duplicate_date",
+                    SpecRule::DuplicateDate,
                     format!("exception {other} is for the same date"),
                 ));
             }
@@ -231,15 +231,19 @@ impl CalendarSpec {
     }
 }
 
-/// Exactly `YYYY-MM-DD`: chrono's parser alone would take signs, spaces and single digits.
-fn check_date(text: &str, pointer: &str, problems: &mut Vec<SpecProblem>) -> Option<NaiveDate> {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d")
+/// Exactly `YYYY-MM-DD`, wherever the house is told a date: chrono's parser alone would take signs, spaces and single
+/// digits.
+pub fn read_date(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d")
         .ok()
-        .filter(|date| (FIRST_YEAR..=LAST_YEAR).contains(&date.year()))
-        .filter(|date| date.format("%Y-%m-%d").to_string() == text);
+        .filter(|date| date.format("%Y-%m-%d").to_string() == text)
+}
+
+fn check_date(text: &str, pointer: &str, problems: &mut Vec<SpecProblem>) -> Option<NaiveDate> {
+    let date = read_date(text).filter(|date| (FIRST_YEAR..=LAST_YEAR).contains(&date.year()));
     if date.is_none() {
         let message = format!("a date is YYYY-MM-DD in the years {FIRST_YEAR} to {LAST_YEAR}");
-        problems.push(SpecProblem::new(pointer, "bad_date", message));
+        problems.push(SpecProblem::new(pointer, SpecRule::BadDate, message));
     }
     date
 }

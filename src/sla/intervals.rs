@@ -1,6 +1,6 @@
 //! Working intervals of one local date: parsing `["08:00","12:00"]` and refusing what cannot be meant.
 use super::calendar::IntervalSpec;
-use super::problem::SpecProblem;
+use super::problem::{SpecProblem, SpecRule};
 
 pub(super) const DAY: u32 = 86_400;
 
@@ -27,7 +27,7 @@ pub(super) fn check_intervals(
     if specs.len() > MAX_INTERVALS {
         problems.push(SpecProblem::new(
             pointer,
-            "too_many_intervals",
+            SpecRule::TooManyIntervals,
             format!(
                 "a date may have at most {MAX_INTERVALS} intervals, this one has {}",
                 specs.len()
@@ -51,7 +51,7 @@ pub(super) fn check_intervals(
             let (named, against) = ((*position).max(other), (*position).min(other));
             problems.push(SpecProblem::new(
                 format!("{pointer}/{named}"),
-                "overlapping_intervals",
+                SpecRule::OverlappingIntervals,
                 format!("overlaps with interval {against} of the same date"),
             ));
         }
@@ -75,7 +75,11 @@ fn check_interval(
             } else {
                 "a closing time is HH:MM or HH:MM:SS from 00:00 to 24:00"
             };
-            problems.push(SpecProblem::new(format!("{pointer}/{side}"), "bad_time", rule));
+            problems.push(SpecProblem::new(
+                format!("{pointer}/{side}"),
+                SpecRule::BadTime,
+                rule,
+            ));
         }
         seconds
     };
@@ -84,7 +88,7 @@ fn check_interval(
     if open_seconds == close_seconds {
         problems.push(SpecProblem::new(
             pointer,
-            "empty_interval",
+            SpecRule::EmptyInterval,
             "opens and closes at the same time; a whole day is 00:00 to 24:00, no work is an empty list",
         ));
         return None;

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::problem::SpecProblem;
+use super::problem::{SpecProblem, SpecRule};
 
 /// What a question must be for a policy to be its own. All that are given must hold; each names what it may be.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -128,11 +128,11 @@ impl Conditions {
             let pointer = format!("/conditions/{name}");
             if values.is_empty() {
                 let message = "no question is one of nothing; leave the condition out instead";
-                problems.push(SpecProblem::new(&pointer, "empty_condition", message));
+                problems.push(SpecProblem::new(&pointer, SpecRule::EmptyCondition, message));
             }
             if values.len() > MOST_VALUES {
                 let message = format!("at most {MOST_VALUES} values");
-                problems.push(SpecProblem::new(&pointer, "too_many_values", message));
+                problems.push(SpecProblem::new(&pointer, SpecRule::TooManyValues, message));
                 continue;
             }
             let mut known = BTreeSet::new();
@@ -140,9 +140,13 @@ impl Conditions {
                 let pointer = format!("{pointer}/{position}");
                 if !(1..=LONGEST_VALUE).contains(&value.chars().count()) {
                     let message = format!("from 1 to {LONGEST_VALUE} characters");
-                    problems.push(SpecProblem::new(pointer, "bad_value", message));
+                    problems.push(SpecProblem::new(pointer, SpecRule::BadValue, message));
                 } else if !known.insert(value) {
-                    problems.push(SpecProblem::new(pointer, "duplicate_value", "named already"));
+                    problems.push(SpecProblem::new(
+                        pointer,
+                        SpecRule::DuplicateValue,
+                        "named already",
+                    ));
                 }
             }
         }

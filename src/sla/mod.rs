@@ -14,7 +14,7 @@ pub mod explain;
 mod intervals;
 pub mod matching;
 pub mod policy;
-mod problem;
+pub mod problem;
 pub mod timeline;
 mod window;
 
@@ -27,7 +27,7 @@ pub use difference::Difference;
 pub use explain::{DayAccount, DayKind, DayStep, Piece, Skipped};
 pub use matching::{Conditions, Question};
 pub use policy::{Amount, HeldState, PolicySpec, Priority, ReopenRule, TargetKind};
-pub use problem::SpecProblem;
+pub use problem::{SpecProblem, SpecRule};
 pub use timeline::{NoWorkingTime, Timeline};
 
 /// A point in time. Arithmetic works on whole UTC seconds: the fraction of every instant given is dropped, because

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::matching::Conditions;
-use super::problem::SpecProblem;
+use super::problem::{SpecProblem, SpecRule};
 
 /// The longest target. Beyond it a typing error is likelier than a promise, and every due stays within ten years.
 const MAX_DAYS: u32 = 366;
@@ -232,16 +232,16 @@ pub fn check_amount(pointer: String, amount: Amount) -> Option<SpecProblem> {
     };
     if count == 0 {
         let message = "a target of nothing would be broken before it begins; leave it out instead";
-        return Some(SpecProblem::new(pointer, "zero_amount", message));
+        return Some(SpecProblem::new(pointer, SpecRule::ZeroAmount, message));
     }
-    (count > most).then(|| SpecProblem::new(pointer, "amount_too_large", format!("at most {most}")))
+    (count > most).then(|| SpecProblem::new(pointer, SpecRule::AmountTooLarge, format!("at most {most}")))
 }
 
 /// Targets of a policy or of an agreement, at `/targets`.
 pub fn check_targets(targets: &Targets, problems: &mut Vec<SpecProblem>) {
     if targets.values().all(BTreeMap::is_empty) {
         let message = "name an amount for at least one target and priority";
-        problems.push(SpecProblem::new("/targets", "no_target", message));
+        problems.push(SpecProblem::new("/targets", SpecRule::NoTarget, message));
     }
     for (pointer, amount) in amounts_of(targets) {
         problems.extend(check_amount(pointer, amount));
@@ -301,7 +301,7 @@ impl PolicySpec {
             let pointer = "/close_after_business_days";
             problems.push(SpecProblem::new(
                 pointer,
-                "bad_close_after",
+                SpecRule::BadCloseAfter,
                 format!("from 1 to {MAX_DAYS}"),
             ));
         }
@@ -317,7 +317,7 @@ impl PolicySpec {
             if !(1..=99).contains(percent) || *percent <= reached {
                 let message = "from 1 to 99, each greater than the one before";
                 let pointer = format!("/warn_at_percent/{position}");
-                problems.push(SpecProblem::new(pointer, "bad_percent", message));
+                problems.push(SpecProblem::new(pointer, SpecRule::BadPercent, message));
             }
             reached = reached.max(*percent);
         }
@@ -329,7 +329,7 @@ impl PolicySpec {
             let always = HeldState::ALL.iter().all(|state| self.pauses_in(*state, target));
             if always {
                 let message = format!("{} would pause in every state and never run", target.as_str());
-                problems.push(SpecProblem::new("/pauses", "never_runs", message));
+                problems.push(SpecProblem::new("/pauses", SpecRule::NeverRuns, message));
             }
         }
     }
@@ -343,22 +343,32 @@ impl PolicySpec {
             problems.push(SpecProblem::new(pointer, code, message));
         };
         if self.targets.get(&step.target).is_none_or(BTreeMap::is_empty) {
-            refuse("/target", "missing_target", "the policy has no such target");
+            refuse(
+                "/target",
+                SpecRule::MissingTarget,
+                "the policy has no such target",
+            );
         }
         match (step.on, step.percent) {
-            (Moment::Breach, Some(_)) => {
-                refuse("/percent", "percent_on_breach", "a breach is at 100 percent")
-            }
+            (Moment::Breach, Some(_)) => refuse(
+                "/percent",
+                SpecRule::PercentOnBreach,
+                "a breach is at 100 percent",
+            ),
             (Moment::Warning, Some(percent)) if !self.warn_at_percent.contains(&percent) => {
-                refuse("/percent", "unknown_percent", "not one of warn_at_percent");
+                refuse("/percent", SpecRule::UnknownPercent, "not one of warn_at_percent");
             }
             (Moment::Warning, None) if self.warn_at_percent.is_empty() => {
-                refuse("/on", "no_warning", "the policy never warns");
+                refuse("/on", SpecRule::NoWarning, "the policy never warns");
             }
             _ => {}
         }
         if step.notify.is_empty() && !step.raise_priority && step.transfer.is_none() {
-            refuse("", "empty_escalation", "it tells nobody and changes nothing");
+            refuse(
+                "",
+                SpecRule::EmptyEscalation,
+                "it tells nobody and changes nothing",
+            );
         }
         let moment = |step: &Escalation| {
             let first = self.warn_at_percent.first().copied();
@@ -371,7 +381,7 @@ impl PolicySpec {
         let same = |earlier: &Escalation| moment(earlier) == moment(step);
         if self.escalations.iter().take(position).any(same) {
             let message = "an earlier one is taken at the same moment; say all that is done then in one";
-            refuse("", "duplicate_escalation", message);
+            refuse("", SpecRule::DuplicateEscalation, message);
         }
     }
 }
@@ -383,7 +393,7 @@ fn check_status_update(every: Amount, problems: &mut Vec<SpecProblem>) {
     let problem = check_amount(pointer.clone(), every);
     let too_often = matches!(every, Amount::BusinessMinutes(1..WORKING_DAY_MINUTES)).then(|| {
         let message = format!("at least a working day, {WORKING_DAY_MINUTES} minutes");
-        SpecProblem::new(pointer, "too_often", message)
+        SpecProblem::new(pointer, SpecRule::TooOften, message)
     });
     problems.extend(problem.or(too_often));
 }

@@ -302,7 +302,7 @@ fn what_is_around_the_items_is_refused_as_a_whole() {
         request("each", vec![cancel(), item])
     };
     for (body, pointer, code) in [
-        (json!({}), "/mode", "required"),
+        (json!({ "items": [cancel()] }), "/mode", "required"),
         (json!({ "mode": "each" }), "/items", "required"),
         (
             json!({ "mode": "some", "items": [cancel()] }),

@@ -11,8 +11,10 @@ const HEADER: &str = "code,kind,name_vi,gso_code,egov_code,valid_from,valid_to,s
 /// Import these lines; the refusal, if there is one, with nothing of the file left.
 fn import(app: &TestApp, lines: &str) -> Result<usize, String> {
     let (text, now) = (format!("{HEADER}{lines}"), app.app.clock.now());
+    let desk = app.app.desk.clone();
     let imported = app.app.store.write(move |conn| {
-        directory::import_organisations(conn, text.as_bytes(), now).map_err(|error| match error {
+        let plan = directory::import_organisations(conn, &desk, text.as_bytes(), now);
+        plan.map(|plan| plan.lines()).map_err(|error| match error {
             ImportError::Store(error) => error,
             refused => Error::Malformed {
                 reason: refused.to_string(),
@@ -72,7 +74,7 @@ fn nobody_succeeds_themselves_however_long_the_way() {
     // Through lines of an earlier file; a chain that ends is none of this.
     import(
         &app,
-        "X1,agency,Một,,,,,X2\nX2,agency,Hai,,,,,X3\nX3,agency,Ba,,,,,\n",
+        "X1,agency,Một,,,,2019-12-31,X2\nX2,agency,Hai,,,,2020-12-31,X3\nX3,agency,Ba,,,,,\n",
     )
     .unwrap();
     let refused = import(&app, "X4,agency,Bốn,,,,,X1\nX3,agency,Ba,,,,,X1\n").unwrap_err();
@@ -193,13 +195,26 @@ fn an_organisation_is_added_shown_and_changed_under_its_version() {
             "{body}"
         );
     }
-    let mut bad = new;
-    bad["code"] = json!("H57/14");
-    let refused = admin.post(PATH, &bad).expect(422);
-    assert_eq!(
-        refused.field_errors(),
-        [("/code".to_owned(), "bad_code".to_owned())]
-    );
+    // What a client would fold away, and what leads elsewhere.
+    for code in ["H57/14", ".", "..", "import", "0191a2b4000070008000000000000000"] {
+        let mut bad = new.clone();
+        bad["code"] = json!(code);
+        let refused = admin.post(PATH, &bad).expect(422);
+        assert_eq!(
+            refused.field_errors(),
+            [("/code".to_owned(), "bad_code".to_owned())],
+            "{code}"
+        );
+    }
+    for day in ["2025-07-1", "2025-7-01", "+2025-07-01", " 2025-07-01"] {
+        let query = format!("{PATH}?active_on={}", day.replace('+', "%2B").replace(' ', "%20"));
+        let refused = admin.get(&query).expect(422);
+        assert_eq!(
+            refused.field_errors(),
+            [("active_on".to_owned(), "invalid_format".to_owned())],
+            "{day}"
+        );
+    }
 }
 
 #[test]
@@ -228,6 +243,20 @@ fn another_kind_of_organisation_is_held_against_its_agreements() {
         refused.field_errors(),
         [("/kind".to_owned(), "too_little_working_time".to_owned())]
     );
+    for query in ["", "?apply=true"] {
+        let file = "code,kind,name_vi\nH57,other,Huế\n";
+        let refused = admin
+            .post_raw(
+                &format!("/api/v1/organisations/import{query}"),
+                "text/csv",
+                file.as_bytes(),
+            )
+            .expect(422);
+        assert_eq!(
+            refused.field_errors(),
+            [("/lines/2/kind".to_owned(), "too_little_working_time".to_owned())]
+        );
+    }
     change
         .patch("/api/v1/organisations/H57", &json!({ "kind": "agency" }))
         .expect(200);

@@ -92,6 +92,142 @@ fn an_import_is_shown_first_and_then_carried_out_whole() {
 }
 
 #[test]
+fn a_file_is_held_to_the_rules_for_one_organisation_also_through_those_that_it_does_not_name() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let known = "code,kind,name_vi,valid_from,valid_to,successor_code\n\
+        X1,other,Một,2019-01-01,2019-12-31,X2\n\
+        X2,other,Hai,2019-06-01,2020-06-30,X3\n\
+        X3,other,Ba,2020-01-01,,\n";
+    import(&admin, "?apply=true", known.as_bytes()).expect(200);
+    for (file, place, code) in [
+        // Only the end, of what began before it.
+        (
+            "valid_to\nX1,other,Một,2018-12-31\n",
+            "valid_to",
+            "ends_before_it_begins",
+        ),
+        ("valid_to\nX1,other,Một,\n", "valid_to", "succession_without_end"),
+        (
+            "successor_code\nX3,other,Ba,H57\n",
+            "valid_to",
+            "succession_without_end",
+        ),
+        (
+            "valid_to\nX1,other,Một,2020-06-30\n",
+            "successor_code",
+            "successor_not_alive",
+        ),
+        (
+            "valid_from\nX2,other,Hai,2020-01-02\n",
+            "valid_from",
+            "successor_not_alive",
+        ),
+        (
+            "valid_to\nX3,other,Ba,2020-06-30\n",
+            "valid_to",
+            "before_predecessor",
+        ),
+        (
+            "valid_to\nX2,other,Hai,2019-12-31\n",
+            "valid_to",
+            "before_predecessor",
+        ),
+    ] {
+        let file = format!("code,kind,name_vi,{file}");
+        for query in ["", "?apply=true"] {
+            let refused = import(&admin, query, file.as_bytes()).expect(422);
+            let expected = (format!("/lines/2/{place}"), code.to_owned());
+            assert_eq!(refused.field_errors(), [expected], "{file}");
+        }
+    }
+    // Both at once, where neither would do alone.
+    let moved = "code,kind,name_vi,valid_from,valid_to\n\
+        X1,other,Một,2019-01-01,2020-01-31\n\
+        X2,other,Hai,2020-02-01,2020-06-30\n";
+    import(&admin, "?apply=true", moved.as_bytes()).expect(200);
+}
+
+/// Whatever the API and files have made of the directory.
+#[test]
+fn every_export_comes_back_unchanged() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let mut random = proptest::test_runner::TestRunner::deterministic();
+    let mut pick = |count: usize| {
+        let strategy = 0..count;
+        let tree = proptest::strategy::Strategy::new_tree(&strategy, &mut random).unwrap();
+        proptest::strategy::ValueTree::current(&tree)
+    };
+    let codes = [
+        "Y1",
+        "Y2",
+        "Y3.1",
+        "A11.B22.C33.D44",
+        "000.00.14.H57",
+        "H26",
+        "H27",
+        "H57",
+    ];
+    let names = [
+        "Một, hai; \"ba\"",
+        "\"",
+        "a\u{feff}b",
+        "\u{feff}Sở",
+        "=1+1",
+        "’",
+        "Tiê\u{0301}ng",
+        "x\u{00a0}y",
+        ",",
+    ];
+    let days = [
+        "2018-12-31",
+        "2019-01-01",
+        "2019-06-30",
+        "2019-07-01",
+        "2020-02-29",
+    ];
+    let mut accepted = 0;
+    for _ in 0..150 {
+        let (code, other) = (codes[pick(8)], codes[pick(8)]);
+        let mut day = || match pick(7) {
+            at if at < days.len() => json!(days[at]),
+            _ => Value::Null,
+        };
+        let (from, to) = (day(), day());
+        let name = names[pick(9)];
+        let path = format!("/api/v1/organisations/{code}");
+        let (changing, text) = (admin.with("If-Match", "*"), |value: &Value| {
+            value.as_str().unwrap_or_default().to_owned()
+        });
+        let reply = match pick(5) {
+            0 => admin.post(
+                "/api/v1/organisations",
+                &json!({ "code": code, "kind": "other", "name": { "vi": name, "en": name }, "valid_from": from, "valid_to": to, "egov_code": other, "gso_code": name, "source": name }),
+            ),
+            1 => changing.patch(&path, &json!({ "valid_from": from, "valid_to": to, "short_name": name })),
+            2 => changing.patch(&path, &json!({ "successor": null, "valid_to": to, "parent": other })),
+            3 => admin.post(&format!("{path}/succession"), &json!({ "successor": other, "last_day": to })),
+            _ => {
+                let quoted = name.replace('"', "\"\"");
+                let line = format!("{code},other,\"{quoted}\",{},{},{other}\n", text(&from), text(&to));
+                let file = format!("code,kind,name_vi,valid_from,valid_to,successor_code\n{line}");
+                import(&admin, "?apply=true", file.as_bytes())
+            }
+        };
+        accepted += usize::from(reply.status < 300);
+        let exported = admin.get("/api/v1/organisations/export.csv").expect(200);
+        let told = import(&admin, "", exported.text.as_bytes()).expect(200).body;
+        assert_eq!(
+            (&told["added"], &told["changed"]),
+            (&json!([]), &json!([])),
+            "{code} {name} {from} {to} {other}"
+        );
+    }
+    assert!(accepted > 30, "{accepted}");
+}
+
+#[test]
 fn all_that_is_wrong_with_a_file_is_named_by_line_and_column_and_nothing_is_written() {
     let app = TestApp::start();
     let admin = app.admin();

@@ -53,6 +53,19 @@ fn say(organisation: &Client, subject: &str, body: &str) -> Value {
 }
 
 #[test]
+fn a_zero_is_found_whatever_its_sign() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    for zero in ["-0", "0", "-0.0", "0e5"] {
+        let body = format!(r#"{{"subject":"a","body":"b","custom_fields":{{"n":{zero}}}}}"#);
+        hue.post_raw("/api/v1/tickets", "application/json", body.as_bytes())
+            .expect(201);
+    }
+    let found = hue.get("/api/v1/tickets?custom_field.n=0").expect(200).body;
+    assert_eq!(found["items"].as_array().unwrap().len(), 4);
+}
+
+#[test]
 fn words_are_found_in_every_spelling_and_in_all_public_texts_together() {
     let app = TestApp::start();
     let (hue, sup) = (app.organisation("H57"), app.supervisor());

@@ -295,6 +295,12 @@ fn what_would_leave_a_gap_or_a_circle_is_refused() {
             "successor_not_alive",
         ),
         ("X1", json!({ "successor": "X3" }), "/successor", "not_allowed"),
+        (
+            "X1",
+            json!({ "valid_to": null }),
+            "/valid_to",
+            "succession_without_end",
+        ),
     ] {
         let refused = patch(id, body.clone()).expect(422);
         assert_eq!(

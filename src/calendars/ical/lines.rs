@@ -1,5 +1,6 @@
 //! Content lines (RFC 5545, section 3.1): unfolded, cut into name, parameters and value, each with the number of the line
 //! on which it begins.
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::calendars::import::LineProblem;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ impl ContentLine {
         found.map(|(_, value)| value.as_str())
     }
 
-    pub fn refuse(&self, code: &'static str, message: impl Into<String>) -> LineProblem {
+    pub fn refuse(&self, code: impl Into<BrokenRule>, message: impl Into<String>) -> LineProblem {
         LineProblem::new(self.line, code, message)
     }
 
@@ -57,8 +58,14 @@ pub fn read_lines(bytes: &[u8]) -> Result<Vec<ContentLine>, LineProblem> {
         .into_iter()
         .map(|(number, bytes)| {
             let text = String::from_utf8(bytes).ok();
-            let text = text.ok_or_else(|| LineProblem::new(number, "bad_encoding", "not UTF-8"))?;
-            let broken = || LineProblem::new(number, "bad_line", "not of the form NAME;PARAMETER=…:value");
+            let text = text.ok_or_else(|| LineProblem::new(number, HouseRule::BadEncoding, "not UTF-8"))?;
+            let broken = || {
+                LineProblem::new(
+                    number,
+                    HouseRule::BadLine,
+                    "not of the form NAME;PARAMETER=…:value",
+                )
+            };
             cut(number, &text).ok_or_else(broken)
         })
         .collect()

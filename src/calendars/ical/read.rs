@@ -7,9 +7,11 @@ use chrono::{Days, NaiveDate};
 use super::lines::{ContentLine, read_lines};
 use super::property;
 use super::recurrence::Yearly;
+use crate::broken_rule::HouseRule;
 use crate::calendars::import::{
     Day, Hours, ImportedDay, LineProblem, MAX_DAYS, Years, one_line, parse_certainty, parse_hours, parse_kind,
 };
+use crate::sla::SpecRule;
 use crate::sla::calendar::ExceptionKind;
 
 /// Events that a file may have. A calendar of all holidays of a lifetime has fewer.
@@ -30,7 +32,11 @@ pub fn read(bytes: &[u8], years: &Years) -> Result<Vec<ImportedDay>, Vec<LinePro
         }
         if days.len() > MAX_DAYS {
             let message = format!("with this event the file names more than {MAX_DAYS} days");
-            return Err(vec![LineProblem::new(event.line, "too_many_days", message)]);
+            return Err(vec![LineProblem::new(
+                event.line,
+                HouseRule::TooManyDays,
+                message,
+            )]);
         }
         if problems.len() >= MAX_PROBLEMS {
             break;
@@ -55,7 +61,7 @@ fn find_events(lines: Vec<ContentLine>) -> Result<Vec<Event>, LineProblem> {
         .is_some_and(|line| line.name == "BEGIN" && line.value.trim().eq_ignore_ascii_case("VCALENDAR"));
     if !begins {
         let message = "an iCalendar file begins with BEGIN:VCALENDAR";
-        return Err(LineProblem::new(1, "not_icalendar", message));
+        return Err(LineProblem::new(1, HouseRule::NotIcalendar, message));
     }
     let last = lines.last().map_or(1, |line| line.line);
     let mut open: Vec<String> = Vec::new();
@@ -67,7 +73,7 @@ fn find_events(lines: Vec<ContentLine>) -> Result<Vec<Event>, LineProblem> {
                 if component == "VEVENT" {
                     if events.len() == MAX_EVENTS {
                         let message = format!("more than {MAX_EVENTS} events");
-                        return Err(line.refuse("too_many_events", message));
+                        return Err(line.refuse(HouseRule::TooManyEvents, message));
                     }
                     events.push(Event {
                         line: line.line,
@@ -79,7 +85,9 @@ fn find_events(lines: Vec<ContentLine>) -> Result<Vec<Event>, LineProblem> {
             "END" if open.last() == Some(&component) => {
                 open.pop();
             }
-            "END" => return Err(line.refuse("bad_line", format!("END:{component} without its BEGIN"))),
+            "END" => {
+                return Err(line.refuse(HouseRule::BadLine, format!("END:{component} without its BEGIN")));
+            }
             _ => {
                 let is_event = open.last().is_some_and(|component| component == "VEVENT");
                 if let Some(event) = events.last_mut().filter(|_| is_event) {
@@ -92,7 +100,7 @@ fn find_events(lines: Vec<ContentLine>) -> Result<Vec<Event>, LineProblem> {
         None => Ok(events),
         Some(component) => {
             let message = format!("the file ends before END:{component}");
-            Err(LineProblem::new(last, "bad_line", message))
+            Err(LineProblem::new(last, HouseRule::BadLine, message))
         }
     }
 }
@@ -107,7 +115,9 @@ impl Event {
         let mut found = self.lines.iter().filter(|line| line.name == name);
         let first = found.next();
         match found.next() {
-            Some(second) => Err(second.refuse("bad_event", format!("a second {name} in the same event"))),
+            Some(second) => {
+                Err(second.refuse(HouseRule::BadEvent, format!("a second {name} in the same event")))
+            }
             None => Ok(first),
         }
     }
@@ -116,21 +126,21 @@ impl Event {
         for unsupported in ["RDATE", "EXRULE", "RECURRENCE-ID"] {
             if let Some(line) = self.find(unsupported) {
                 return Err(line.refuse(
-                    "unsupported_recurrence",
+                    HouseRule::UnsupportedRecurrence,
                     format!("{unsupported} is not supported; write the days as events of their own"),
                 ));
             }
         }
         let start_line = self
             .only("DTSTART")?
-            .ok_or_else(|| LineProblem::new(self.line, "bad_event", "the event has no DTSTART"))?;
+            .ok_or_else(|| LineProblem::new(self.line, HouseRule::BadEvent, "the event has no DTSTART"))?;
         let start = date_of(start_line)?;
         let length = self.length(start)?;
         let starts = match self.only("RRULE")? {
             None => vec![start],
             Some(line) => {
                 let rule = Yearly::parse(line.value.trim())
-                    .map_err(|reason| line.refuse("unsupported_recurrence", reason))?;
+                    .map_err(|reason| line.refuse(HouseRule::UnsupportedRecurrence, reason))?;
                 rule.occurrences(start, years)
             }
         };
@@ -165,20 +175,23 @@ impl Event {
             (None, Some(line)) => {
                 let days = whole_days(line.value.trim());
                 let message = "an all-day event lasts whole days or weeks, e.g. P3D";
-                (line, days.ok_or_else(|| line.refuse("timed_event", message))?)
+                (
+                    line,
+                    days.ok_or_else(|| line.refuse(HouseRule::TimedEvent, message))?,
+                )
             }
             (Some(_), Some(line)) => {
-                return Err(line.refuse("bad_event", "DTEND and DURATION exclude each other"));
+                return Err(line.refuse(HouseRule::BadEvent, "DTEND and DURATION exclude each other"));
             }
         };
         match length {
             0 => Err(line.refuse(
-                "bad_event",
+                HouseRule::BadEvent,
                 "the event ends before it begins; an end is the day after",
             )),
             1..=MAX_LENGTH => Ok(length),
             _ => Err(line.refuse(
-                "too_many_days",
+                HouseRule::TooManyDays,
                 format!("an event of more than {MAX_LENGTH} days"),
             )),
         }
@@ -189,7 +202,9 @@ impl Event {
         for line in self.lines.iter().filter(|line| line.name == "EXDATE") {
             for text in line.value.split(',') {
                 let date = parse_date(text.trim());
-                dates.push(date.ok_or_else(|| line.refuse("bad_date", format!("`{text}` is no date")))?);
+                dates.push(
+                    date.ok_or_else(|| line.refuse(SpecRule::BadDate, format!("`{text}` is no date")))?,
+                );
             }
         }
         Ok(dates)
@@ -207,27 +222,26 @@ impl Event {
             None => None,
             Some(line) => Some(parse_kind(line.value.trim()).ok_or_else(|| {
                 let message = "not statutory, compensatory, swap, make_up or other";
-                line.refuse("unknown_value", message)
+                line.refuse(HouseRule::UnknownValue, message)
             })?),
         };
         let hours = match self.only(property::INTERVALS)? {
             Some(line) => parse_hours(line.text().trim()).ok_or_else(|| {
                 let message = "hours are written 08:00-12:00,13:30-17:30 or off";
-                line.refuse("bad_intervals", message)
+                line.refuse(HouseRule::BadIntervals, message)
             })?,
             None if kind == Some(ExceptionKind::MakeUp) => Hours::LikeMonday,
             None if is_category("CHANGED-HOURS") => {
                 let message = format!("an event of changed hours needs {}", property::INTERVALS);
-                return Err(LineProblem::new(self.line, "bad_intervals", message));
+                return Err(LineProblem::new(self.line, HouseRule::BadIntervals, message));
             }
             None => Hours::Off,
         };
         let certainty = match self.only(property::CERTAINTY)? {
             None => None,
-            Some(line) => Some(
-                parse_certainty(line.value.trim())
-                    .ok_or_else(|| line.refuse("unknown_value", "not confirmed, projected or uncertain"))?,
-            ),
+            Some(line) => Some(parse_certainty(line.value.trim()).ok_or_else(|| {
+                line.refuse(HouseRule::UnknownValue, "not confirmed, projected or uncertain")
+            })?),
         };
         let text = |name: &str| self.find(name).and_then(|line| one_line(&line.text()));
         let (name_vi, name_en) = self.names();
@@ -285,16 +299,20 @@ fn date_of(line: &ContentLine) -> Result<NaiveDate, LineProblem> {
         && zone.parse::<chrono_tz::Tz>().is_err()
     {
         return Err(line.refuse(
-            "unknown_time_zone",
+            SpecRule::UnknownTimeZone,
             format!("`{zone}` is not the name of an IANA time zone"),
         ));
     }
     if value.contains('T') {
         let message = "only all-day events are days; this one has a time of day";
-        return Err(line.refuse("timed_event", message));
+        return Err(line.refuse(HouseRule::TimedEvent, message));
     }
-    parse_date(value)
-        .ok_or_else(|| line.refuse("bad_date", format!("`{value}` is no date of the form 20190429")))
+    parse_date(value).ok_or_else(|| {
+        line.refuse(
+            SpecRule::BadDate,
+            format!("`{value}` is no date of the form 20190429"),
+        )
+    })
 }
 
 /// `YYYYMMDD`.

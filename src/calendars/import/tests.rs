@@ -43,7 +43,7 @@ fn dates(plan: &ImportPlan) -> Vec<&str> {
 #[track_caller]
 fn refused(file: &str, format: Format) -> (u64, &'static str) {
     let problems = plan(file, format).unwrap_err();
-    (problems[0].line, problems[0].code)
+    (problems[0].line, problems[0].code.as_str())
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn a_wrong_csv_file_is_refused_by_the_line() {
         &(2019..=2019),
         false,
     );
-    assert_eq!(problems.unwrap_err()[0].code, "bad_encoding");
+    assert_eq!(problems.unwrap_err()[0].code.as_str(), "bad_encoding");
 }
 
 fn line_of_a_file() -> impl Strategy<Value = String> {

@@ -14,6 +14,7 @@ use super::passwords::{self, Password, Verdict, Whose};
 use super::security_log::{note, note_credential, note_refused};
 use super::sessions::{OpenedSession, open_limited_session};
 use super::{Principal, Scope, Staff, standing};
+use crate::broken_rule::HouseRule;
 use crate::config::SignIn;
 use crate::error::{Conflict, Error, FieldCode, Result};
 use crate::store::{Db, Store};
@@ -217,16 +218,14 @@ pub async fn prove(
     Ok(Proof { attempt, person })
 }
 
-const WRONG_SECRET: &str = "wrong_secret";
-
 fn wrong(pointer: &str) -> Error {
     let text = "This is not right.".into();
-    let code = WRONG_SECRET;
+    let code = HouseRule::WrongSecret.into();
     Error::invalid_pointer(pointer, FieldCode::Domain { code, text })
 }
 
 fn is_wrong_secret(error: &Error) -> bool {
-    let is_wrong = |code: &FieldCode| matches!(code, FieldCode::Domain { code, .. } if *code == WRONG_SECRET);
+    let is_wrong = |code: &FieldCode| matches!(code, FieldCode::Domain { code, .. } if *code == HouseRule::WrongSecret.into());
     matches!(error, Error::Invalid(fields) if fields.iter().any(|field| is_wrong(&field.code)))
 }
 

@@ -1,9 +1,10 @@
 //! The values of a question against the definitions of its topic. Values keep their types: `"9"` is no number.
-use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
 use super::{CustomField, FieldType, LONGEST_TEXT, domain, number};
+use crate::broken_rule::HouseRule;
 use crate::error::{FieldCode, FieldError};
+use crate::sla::calendar::read_date;
 
 /// What is wrong with these values, each at `/custom_fields/<name>`. Without definitions nothing is.
 pub fn check(fields: &[CustomField], values: &Map<String, Value>) -> Vec<FieldError> {
@@ -43,7 +44,7 @@ fn check_value(field: &CustomField, value: &Value) -> Option<FieldCode> {
         (FieldType::Number, Value::Number(given)) => check_number(field, given.as_f64()?),
         (FieldType::Number, _) => wrong("a number"),
         (FieldType::Date, Value::String(text)) => {
-            let is_date = text.len() == 10 && NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok();
+            let is_date = read_date(text).is_some();
             (!is_date).then_some(FieldCode::InvalidFormat {
                 expected: "YYYY-MM-DD",
             })
@@ -51,7 +52,7 @@ fn check_value(field: &CustomField, value: &Value) -> Option<FieldCode> {
         (FieldType::Date, _) => wrong("a string, YYYY-MM-DD"),
         (FieldType::Choice, Value::String(code)) => {
             let is_there = field.choices.iter().any(|choice| choice.code == *code);
-            (!is_there).then(|| domain("unknown_choice", "It is none of the choices."))
+            (!is_there).then(|| domain(HouseRule::UnknownChoice, "It is none of the choices."))
         }
         (FieldType::Choice, _) => wrong("a string, the code of a choice"),
         (FieldType::Boolean, Value::Bool(_)) => None,
@@ -69,8 +70,12 @@ fn check_text(field: &CustomField, text: &str) -> Option<FieldCode> {
     }
     // Definitions that do not compile are refused; linear in the text, whatever the pattern.
     let pattern = regex_lite::Regex::new(&field.whole_pattern()?).ok()?;
-    (!pattern.is_match(text))
-        .then(|| domain("pattern_mismatch", "It does not have the form that is asked for."))
+    (!pattern.is_match(text)).then(|| {
+        domain(
+            HouseRule::PatternMismatch,
+            "It does not have the form that is asked for.",
+        )
+    })
 }
 
 fn check_number(field: &CustomField, value: f64) -> Option<FieldCode> {

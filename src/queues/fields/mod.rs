@@ -15,6 +15,7 @@ pub use check::check;
 pub use schema::json_schema;
 
 use super::{Topic, TopicView, db};
+use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::calendars::Name;
 use crate::error::{Error, FieldCode, FieldError, Resource, Result};
 use crate::store::Json;
@@ -134,9 +135,9 @@ fn is_code(code: &str) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-fn domain(code: &'static str, text: &str) -> FieldCode {
+fn domain(code: impl Into<BrokenRule>, text: &str) -> FieldCode {
     FieldCode::Domain {
-        code,
+        code: code.into(),
         text: text.to_owned(),
     }
 }
@@ -153,23 +154,26 @@ fn check_details(field: &CustomField, refuse: &mut impl FnMut(&str, FieldCode)) 
     for (member, _) in foreign.into_iter().filter(|(_, is_foreign)| *is_foreign) {
         refuse(
             member,
-            domain("not_for_type", "Fields of this type do not have it."),
+            domain(HouseRule::NotForType, "Fields of this type do not have it."),
         );
     }
     if let (Some(min), Some(max)) = (number(field.min.as_ref()), number(field.max.as_ref()))
         && min > max
     {
-        refuse("max", domain("bad_range", "It is less than `min`."));
+        refuse("max", domain(HouseRule::BadRange, "It is less than `min`."));
     }
     if let Some(pattern) = field.whole_pattern()
         && regex_lite::Regex::new(&pattern).is_err()
     {
-        refuse("pattern", domain("bad_pattern", "It is no regular expression."));
+        refuse(
+            "pattern",
+            domain(HouseRule::BadPattern, "It is no regular expression."),
+        );
     }
     if is(FieldType::Choice) && field.choices.is_empty() {
         refuse(
             "choices",
-            domain("no_choices", "A choice needs something to choose from."),
+            domain(HouseRule::NoChoices, "A choice needs something to choose from."),
         );
     }
     if field.choices.len() > MOST_CHOICES {

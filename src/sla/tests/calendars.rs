@@ -5,7 +5,7 @@ fn problems(spec: &CalendarSpec) -> Vec<(String, &'static str)> {
     spec.check()
         .unwrap_err()
         .into_iter()
-        .map(|problem| (problem.pointer, problem.code))
+        .map(|problem| (problem.pointer, problem.code.as_str()))
         .collect()
 }
 
@@ -178,5 +178,5 @@ fn intervals_of_a_date_may_touch_but_not_overlap_also_past_midnight() {
         .map(|(open, close)| (open.as_str(), close.as_str()))
         .collect();
     assert!(with(&minutes[..24]).is_ok());
-    assert_eq!(with(&minutes).unwrap_err()[0].code, "too_many_intervals");
+    assert_eq!(with(&minutes).unwrap_err()[0].code.as_str(), "too_many_intervals");
 }

@@ -48,7 +48,7 @@ fn a_policy_of_nothing_or_of_eternity_is_refused_with_all_its_problems() {
     let problems = policy.check().unwrap_err();
     let found: Vec<_> = problems
         .iter()
-        .map(|problem| (problem.pointer.as_str(), problem.code))
+        .map(|problem| (problem.pointer.as_str(), problem.code.as_str()))
         .collect();
     assert_eq!(
         found,

@@ -12,7 +12,7 @@ fn a_wrong_field_of_a_question_is_named_with_what_is_wrong_with_it() {
     let members = |count: usize| -> Value { (0..count).map(|n| (format!("f{n}"), json!(n))).collect() };
     let tags = |count: usize| -> Value { (0..count).map(|n| json!(format!("t{n}"))).collect() };
     let cases: Vec<(Value, &[&str])> = vec![
-        (json!({}), &["/subject required"]),
+        (json!({}), &["/body required", "/subject required"]),
         (without("body"), &["/body required"]),
         (with("colour", json!("red")), &["/colour unknown_field"]),
         (with("a/b~c", json!(1)), &["/a~1b~0c unknown_field"]),
@@ -115,27 +115,30 @@ fn a_wrong_field_of_a_question_is_named_with_what_is_wrong_with_it() {
         ),
         (
             with("custom_fields", json!({ "": 1 })),
-            &["/custom_fields out_of_range"],
+            &["/custom_fields/ out_of_range"],
         ),
         (
             with("custom_fields", json!({ "a": null })),
-            &["/custom_fields out_of_range"],
+            &["/custom_fields/a wrong_type"],
         ),
         (
             with("custom_fields", json!({ "a": [1] })),
-            &["/custom_fields out_of_range"],
+            &["/custom_fields/a wrong_type"],
         ),
         (
             with("custom_fields", json!({ "a": { "b": 1 } })),
-            &["/custom_fields out_of_range"],
+            &["/custom_fields/a wrong_type"],
         ),
         (
             with("custom_fields", json!({ "a": "x".repeat(1001) })),
-            &["/custom_fields out_of_range"],
+            &["/custom_fields/a too_long"],
         ),
         (
             with("custom_fields", json!({ "x".repeat(65): 1 })),
-            &["/custom_fields out_of_range"],
+            &[concat!(
+                "/custom_fields/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx out_of_range"
+            )],
         ),
         // Control characters.
         (with("subject", json!("a\u{0}b")), &["/subject control_character"]),
@@ -155,11 +158,23 @@ fn a_wrong_field_of_a_question_is_named_with_what_is_wrong_with_it() {
         ),
         (
             with("custom_fields", json!({ "a": "\u{0}" })),
-            &["/custom_fields out_of_range"],
+            &["/custom_fields/a control_character"],
         ),
         (
             with("custom_fields", json!({ "a\u{0}": 1 })),
-            &["/custom_fields out_of_range"],
+            &["/custom_fields/a\u{0} control_character"],
+        ),
+        (
+            with("custom_fields", json!({ "a": [], "b": 1, "c/d": null })),
+            &["/custom_fields/a wrong_type", "/custom_fields/c~1d wrong_type"],
+        ),
+        // What shows nothing.
+        (with("subject", json!("\u{200B}")), &["/subject too_short"]),
+        (with("body", json!(" \u{FEFF}\n\u{2060}")), &["/body too_short"]),
+        // All at once.
+        (
+            json!({ "subject": "", "topic": "nope", "foo": 1 }),
+            &["/body required", "/foo unknown_field", "/subject too_short"],
         ),
         // Codes.
         (with("topic", json!("NONE")), &["/topic unknown_code"]),
@@ -506,7 +521,7 @@ fn the_calendar_questions_name_their_wrong_fields() {
         ),
         (
             json!({ "from": "0000-01-01T00:00:00+23:59", "to": "9999-12-31T23:59:59-23:59" }),
-            &["/from out_of_range"],
+            &["/from out_of_range", "/to out_of_range"],
         ),
         (
             json!({ "from": from, "to": from, "pauses": [[from, "9999-12-31T23:59:59Z"]] }),

@@ -75,8 +75,8 @@ fn a_wrong_change_names_its_fields_and_changes_nothing() {
         (json!({ "tags": "a" }), "/tags", "wrong_type"),
         (
             json!({ "custom_fields": { "a": [] } }),
-            "/custom_fields",
-            "out_of_range",
+            "/custom_fields/a",
+            "wrong_type",
         ),
         (json!({ "custom_fields": many }), "/custom_fields", "out_of_range"),
         (json!({ "organisation": "H57" }), "/organisation", "not_allowed"),

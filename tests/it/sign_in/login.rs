@@ -87,7 +87,10 @@ fn a_login_that_is_no_login_is_refused_by_the_field() {
     let ask = |body: Value| app.anonymous().post(super::LOGIN, &body).expect(422);
     assert_eq!(
         ask(json!({})).field_errors(),
-        [("/email".to_owned(), "required".to_owned())]
+        [
+            ("/email".to_owned(), "required".to_owned()),
+            ("/password".to_owned(), "required".to_owned())
+        ]
     );
     let long = ask(json!({ "email": "a", "password": "x".repeat(257) }));
     assert_eq!(

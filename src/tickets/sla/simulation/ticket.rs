@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::super::thresholds;
 use super::{Change, Event, Scenario, Side, SimulatedClock};
 use crate::agreements::Agreement;
+use crate::broken_rule::HouseRule;
 use crate::error::{Error, FieldCode, Result};
 use crate::identity::Principal;
 use crate::policies::may_be_of;
@@ -181,7 +182,7 @@ impl Ticket {
 
     fn refusal(&self, position: usize) -> Error {
         let code = FieldCode::Domain {
-            code: "impossible_change",
+            code: HouseRule::ImpossibleChange.into(),
             text: format!(
                 "Not possible here: by then the question is {}.",
                 self.state.as_str()
