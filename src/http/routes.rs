@@ -210,6 +210,7 @@ const READ_QUERY: &[&str] = &[
     "import_organisations",
     "list_requesters",
     "list_topics",
+    "list_queue_agents",
     "list_queues",
     "list_calendars",
     "list_calendar_versions",
