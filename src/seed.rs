@@ -113,7 +113,7 @@ fn create_first_admin(conn: &mut Db, now: DateTime<Utc>) -> Result<Secret> {
         language: Language::Vi,
         queues: Vec::new(),
     };
-    identity::create_user(conn, &admin, now)?;
+    identity::create_user(conn, &admin, None, now)?;
     identity::create_token(conn, FIRST_ADMIN, "first token", now)
 }
 

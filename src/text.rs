@@ -20,43 +20,39 @@ pub fn is_no_text(letter: char) -> bool {
     letter.is_control() || is_noncharacter
 }
 
-/// Letters that nobody sees: soft hyphens, joiners, marks of direction, spaces of no width. Two addresses of mail that
-/// look the same must not be two.
-pub fn hides_in_an_address(letter: char) -> bool {
-    breaks_a_line(letter)
-        || matches!(
-            letter,
-            '\u{AD}'
-                | '\u{34F}'
-                | '\u{61C}'
-                | '\u{115F}'
-                | '\u{1160}'
-                | '\u{17B4}'
-                | '\u{17B5}'
-                | '\u{180B}'..='\u{180F}'
-                | '\u{200B}'..='\u{200F}'
-                | '\u{2060}'..='\u{206F}'
-                | '\u{3164}'
-                | '\u{FE00}'..='\u{FE0F}'
-                | '\u{FEFF}'
-                | '\u{FFA0}'
-                | '\u{E0000}'..='\u{E0FFF}'
-        )
+/// What nobody sees: soft hyphens, joiners, marks of direction, what has no width or only says how something else is to be
+/// shown (the invisible among Unicode's Default_Ignorable_Code_Point, and the empty braille pattern). Blanks are seen.
+pub fn is_unseen(letter: char) -> bool {
+    matches!(
+        u32::from(letter),
+        0xAD | 0x34F
+            | 0x61C
+            | 0x115F..=0x1160
+            | 0x17B4..=0x17B5
+            | 0x180B..=0x180F
+            | 0x200B..=0x200F
+            | 0x2028..=0x202E
+            | 0x2060..=0x206F
+            | 0x2800
+            | 0x3164
+            | 0xFE00..=0xFE0F
+            | 0xFEFF
+            | 0xFFA0
+            | 0xFFF0..=0xFFFB
+            | 0x1BCA0..=0x1BCA3
+            | 0x1D173..=0x1D17A
+            | 0xE0000..=0xE0FFF
+    )
 }
 
-/// Nothing of it can be seen: blanks, and what has no width or only says how something else is to be shown (the invisible
-/// among Unicode's Default_Ignorable_Code_Point, and the empty braille pattern).
+/// Two addresses of mail, or names of files, that look the same must not be two.
+pub fn makes_look_alikes(letter: char) -> bool {
+    breaks_a_line(letter) || is_unseen(letter)
+}
+
 pub fn shows_nothing(text: &str) -> bool {
-    let is_unseen = |letter: char| {
-        letter.is_whitespace()
-            || matches!(letter,
-                '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
-                | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-                | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
-                | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
-                | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
-    };
-    text.chars().all(is_unseen)
+    text.chars()
+        .all(|letter| letter.is_whitespace() || is_unseen(letter))
 }
 
 /// Text as people type it without accents: marks dropped, đ and its look-alikes as d, lower case, everything else a

@@ -22,7 +22,7 @@ use crate::identity::Principal;
 use crate::identity::access::{Action, authorise, permit};
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
-use crate::text::breaks_a_line;
+use crate::text::makes_look_alikes;
 use crate::tickets;
 use crate::tx::{Desk, Tx};
 
@@ -40,10 +40,7 @@ const NAME_LENGTH: usize = 200;
 /// kept, its ending saved. Never part of a key or a path of ours.
 pub fn clean_name(given: &str) -> String {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    let letters: Vec<char> = last
-        .nfc()
-        .filter(|letter| !breaks_a_line(*letter) && !is_invisible(*letter))
-        .collect();
+    let letters: Vec<char> = last.nfc().filter(|letter| !makes_look_alikes(*letter)).collect();
     let name: String = letters.iter().collect();
     let name = name.trim().trim_matches('.').trim();
     if name.is_empty() {
@@ -59,14 +56,6 @@ pub fn clean_name(given: &str) -> String {
     };
     let kept = NAME_LENGTH - ending.chars().count();
     name.chars().take(kept).chain(ending.chars()).collect()
-}
-
-/// Zero-width and direction marks, which make two names look alike.
-fn is_invisible(letter: char) -> bool {
-    matches!(
-        letter,
-        '\u{200B}'..='\u{200F}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{FEFF}' | '\u{061C}'
-    )
 }
 
 impl Attachment {

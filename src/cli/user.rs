@@ -135,7 +135,7 @@ async fn create(args: Create, config: &Config) -> anyhow::Result<()> {
         queues: args.queues,
     };
     let user = desk
-        .write(move |conn| identity::create_user(conn, &new, now))
+        .write(move |conn| identity::create_user(conn, &new, None, now))
         .await?;
     let created = Created {
         id: user.uid,

@@ -129,7 +129,7 @@ impl Person {
                 .into_iter()
                 .collect(),
         };
-        identity::create_user(conn, &new, now)?;
+        identity::create_user(conn, &new, None, now)?;
         let token = identity::create_token(conn, &email, CREDENTIAL, now)?;
         Ok(Person {
             name,

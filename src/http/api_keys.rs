@@ -7,7 +7,7 @@ use validator::Validate;
 
 use super::answer::{self, Revealing, reveal_once, write_once};
 use super::extract::{Body, Call};
-use super::messages::page_parameters;
+use super::params::page_parameters;
 use super::wire::{self, Line, WireInstant};
 use crate::error::Result;
 use crate::identity::Scope;

@@ -15,7 +15,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::answer::{self, etag, matches_etag};
 use super::extract::{Call, announced_length};
-use super::messages::page_parameters;
+use super::params::page_parameters;
 use super::wire::{self, WireInstant};
 use crate::attachments::sniff::FileType;
 use crate::attachments::upload::{self, Received, Reception};

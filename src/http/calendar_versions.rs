@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::extract::Call;
-use super::messages::page_parameters;
 use super::params::Params;
+use super::params::page_parameters;
 use super::wire::{self, WireInstant};
 use crate::calendars::versions::{self, ExceptionQuestion, RecountRow, Usage, VersionRecord, VersionView};
 use crate::error::{Error, Resource, Result};

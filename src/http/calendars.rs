@@ -8,7 +8,7 @@ use validator::Validate;
 
 use super::answer::{self, compute_once, etag, matches_etag, write_once};
 use super::extract::{Body, Call};
-use super::messages::page_parameters;
+use super::params::page_parameters;
 use super::wire::{self, Line, WireInstant};
 use crate::calendars::change::clean_texts;
 use crate::calendars::{self, CalendarRecord, Name, NewCalendar};

@@ -192,7 +192,7 @@ pub fn bearer_in(headers: &HeaderMap) -> Option<String> {
 }
 
 /// RFC 6750, section 2.1; the scheme is case-insensitive (RFC 9110, section 11.1).
-pub fn bearer_of(value: &HeaderValue) -> Option<String> {
+fn bearer_of(value: &HeaderValue) -> Option<String> {
     let value = value.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme

@@ -9,7 +9,7 @@ use super::answer;
 use super::attachments::FileOut;
 use super::extract::{Body, Call};
 use super::operations::operate;
-use super::params::Params;
+use super::params::page_parameters;
 use super::wire::{self, Prose, WireInstant};
 use crate::error::Result;
 use crate::idempotency::Answer;
@@ -137,12 +137,4 @@ pub async fn list_events(call: Call, id: web::Path<String>, request: HttpRequest
         move |conn: &mut Db| messages::list_events(conn, &desk, &principal, &id, cursor.as_deref(), limit);
     let page = call.app.store.read(work).await?;
     wire::list(&call, request.query_string(), page.map(EventOut::from))
-}
-
-/// `limit` and `cursor` of a list that has no filters.
-pub fn page_parameters(request: &HttpRequest) -> Result<(i64, Option<String>)> {
-    let mut params = Params::read(request, &["limit", "cursor"]);
-    let parameters = (params.limit(), params.cursor());
-    params.finish()?;
-    Ok(parameters)
 }

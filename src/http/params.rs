@@ -201,3 +201,11 @@ impl Params {
         }
     }
 }
+
+/// `limit` and `cursor` of a list that has no filters.
+pub fn page_parameters(request: &HttpRequest) -> Result<(i64, Option<String>)> {
+    let mut params = Params::read(request, &["limit", "cursor"]);
+    let parameters = (params.limit(), params.cursor());
+    params.finish()?;
+    Ok(parameters)
+}

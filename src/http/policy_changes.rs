@@ -9,7 +9,7 @@ use super::answer::etag;
 use super::answer::{self, write_once};
 use super::calendars::NameIn;
 use super::extract::{Body, Call};
-use super::messages::page_parameters;
+use super::params::page_parameters;
 use super::policies::PolicyOut;
 use super::previews::{self, PageIn};
 use super::targets::{AmountIn, TargetsIn};

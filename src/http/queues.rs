@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answer::{self, etag, matches_etag};
 use super::extract::Call;
-use super::messages::page_parameters;
+use super::params::page_parameters;
 use super::wire::{self, WireInstant};
 use crate::calendars::Name;
 use crate::error::Result;

@@ -16,7 +16,7 @@ use validator::{ValidateEmail, ValidateLength};
 use super::extract::Call;
 use crate::error::Result;
 use crate::store::page::Page;
-use crate::text::{breaks_a_line, hides_in_an_address, is_no_text, nfc, shows_nothing};
+use crate::text::{breaks_a_line, is_no_text, makes_look_alikes, nfc, shows_nothing};
 
 /// A structure from a JSON object. Derived code would take an array of its fields too, which the contract does not.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -165,7 +165,7 @@ impl ValidateEmail for Line {
 
     /// UTS 46 leaves letters of no width out of a domain before it looks; they would stay in what is stored.
     fn validate_email(&self) -> bool {
-        !self.0.chars().any(hides_in_an_address) && self.0.validate_email()
+        !self.0.chars().any(makes_look_alikes) && self.0.validate_email()
     }
 }
 

@@ -27,7 +27,7 @@ use crate::error::{Error, FieldCode, Result};
 use crate::idempotency::Owner;
 use crate::language::Language;
 use crate::store::{Db, Uid};
-use crate::text::hides_in_an_address;
+use crate::text::makes_look_alikes;
 use crate::text_enum;
 
 pub use db::{CredentialView, Life};
@@ -363,9 +363,9 @@ pub struct NewUser {
 }
 
 /// Add a person of the centre and their queues.
-pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<db::User> {
+pub fn create_user(conn: &mut Db, new: &NewUser, by: Option<Uid>, now: DateTime<Utc>) -> Result<db::User> {
     let email = new.email.trim().to_lowercase();
-    if email.parse::<lettre::Address>().is_err() || email.chars().any(hides_in_an_address) {
+    if email.parse::<lettre::Address>().is_err() || email.chars().any(makes_look_alikes) {
         return Err(Error::invalid_parameter(
             "email",
             FieldCode::InvalidFormat {
@@ -390,6 +390,7 @@ pub fn create_user(conn: &mut Db, new: &NewUser, now: DateTime<Utc>) -> Result<d
     for queue_id in queue_ids {
         db::insert_membership(conn, queue_id, user.id)?;
     }
+    security_log::note("user_created", user.uid, by);
     Ok(user)
 }
 
@@ -399,7 +400,8 @@ pub fn create_token(conn: &mut Db, email: &str, name: &str, life: impl Into<Life
         .ok_or(Error::NotFound(crate::error::Resource::User))?;
     db::lock_user(conn, user.id)?;
     let secret = Secret::generate(token::Kind::Token)?;
-    db::insert_credential(conn, &secret, name, user.id, "", life.into(), None)?;
+    let id = db::insert_credential(conn, &secret, name, user.id, "", life.into(), None)?;
+    security_log::note_credential("token_made", user.uid, id);
     Ok(secret)
 }
 
@@ -420,7 +422,9 @@ pub fn create_key(
     let life = life.into();
     let program_id = clients::db::ensure_program(conn, organisation.id, name, life.from)?;
     let scopes = Scope::write_all(scopes);
-    let (_, secret) = clients::keys::insert(conn, program_id, name, &scopes, life, Origin::New)?;
+    let (key, secret) = clients::keys::insert(conn, program_id, name, &scopes, life, Origin::New)?;
+    let program = clients::db::get_program_by_id(conn, program_id)?;
+    clients::note(&Principal::System, "key_created", program.uid, Some(&key.lookup));
     Ok(secret)
 }
 

@@ -138,7 +138,7 @@ pub fn list_version_ids_in_force(conn: &mut Db) -> Result<Vec<i64>> {
 pub fn list_version_ids_of_open_tickets(conn: &mut Db, calendar_id: i64) -> Result<Vec<i64>> {
     Ok(tickets::table
         .inner_join(sla_policy_versions::table)
-        .filter(tickets::state.eq_any([State::Queued, State::Assigned, State::Waiting]))
+        .filter(tickets::state.eq_any(State::OPEN))
         .filter(sla_policy_versions::calendar_id.eq(calendar_id))
         .select(tickets::policy_version_id)
         .distinct()

@@ -205,14 +205,21 @@ pub struct QueueSummary {
 
 /// How many questions of a queue wait, are worked on, wait for their askers, and are late.
 pub fn summarise_queue(conn: &mut Db, queue_id: i64) -> Result<QueueSummary> {
-    let open = [State::Queued, State::Assigned, State::Waiting];
     let counts: Vec<(State, bool, i64)> = tickets::table
-        .filter(tickets::queue_id.eq(queue_id).and(tickets::state.eq_any(open)))
+        .filter(
+            tickets::queue_id
+                .eq(queue_id)
+                .and(tickets::state.eq_any(State::OPEN)),
+        )
         .group_by((tickets::state, tickets::breached))
         .select((tickets::state, tickets::breached, diesel::dsl::count_star()))
         .load(conn)?;
     let next_due_at: Option<Ts> = tickets::table
-        .filter(tickets::queue_id.eq(queue_id).and(tickets::state.eq_any(open)))
+        .filter(
+            tickets::queue_id
+                .eq(queue_id)
+                .and(tickets::state.eq_any(State::OPEN)),
+        )
         .filter(tickets::urgency_at.lt(super::never()))
         .select(diesel::dsl::min(tickets::urgency_at))
         .first(conn)?;

@@ -48,7 +48,7 @@ impl Operation {
     pub const fn from_states(self) -> &'static [State] {
         match self {
             Operation::Claim => &[State::Queued],
-            Operation::Assign | Operation::Cancel => &[State::Queued, State::Assigned, State::Waiting],
+            Operation::Assign | Operation::Cancel => &State::OPEN,
             Operation::Transfer => &[State::Queued, State::Assigned],
             Operation::Release | Operation::Wait | Operation::Resolve => &[State::Assigned],
             Operation::Resume => &[State::Waiting],
@@ -59,6 +59,9 @@ impl Operation {
 }
 
 impl State {
+    /// Those in which the question still needs the centre or the asker.
+    pub const OPEN: [State; 3] = [State::Queued, State::Assigned, State::Waiting];
+
     pub fn possible_operations(self) -> impl Iterator<Item = Operation> {
         Operation::ALL
             .iter()
@@ -76,9 +79,8 @@ impl State {
         }
     }
 
-    /// The question still needs the centre or the asker.
     pub fn is_open(self) -> bool {
-        matches!(self, State::Queued | State::Assigned | State::Waiting)
+        State::OPEN.contains(&self)
     }
 
     /// Refuse an operation that is not possible here, and say which ones are.

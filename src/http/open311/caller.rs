@@ -2,7 +2,7 @@
 //! `Authorization` header is taken too, and comes first.
 use std::sync::Arc;
 
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
@@ -54,7 +54,7 @@ impl Caller {
 
     /// The principal behind the key, if it may do this to anything at all.
     pub async fn admit(&self, form: Option<&Fields>, action: Action) -> Result<Arc<Principal>> {
-        let from_header = self.headers().get(AUTHORIZATION).and_then(guard::bearer_of);
+        let from_header = guard::bearer_in(self.headers());
         let in_form = form.and_then(|form| form.find("api_key"));
         let given = in_form.or_else(|| self.asked("api_key"));
         let key = from_header.or_else(|| given.map(str::to_owned));

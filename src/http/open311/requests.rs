@@ -70,7 +70,7 @@ impl RequestOut {
         let ticket = &view.ticket;
         RequestOut {
             service_request_id: ticket.number.clone(),
-            status: if OPEN.contains(&ticket.state) {
+            status: if State::OPEN.contains(&ticket.state) {
                 "open"
             } else {
                 "closed"
@@ -104,7 +104,6 @@ fn expected(view: &TicketView) -> Option<DateTime<Utc>> {
     newest.due_at.map(|due| due.0)
 }
 
-const OPEN: [State; 3] = [State::Queued, State::Assigned, State::Waiting];
 const CLOSED: [State; 4] = [State::Resolved, State::Closed, State::Cancelled, State::Merged];
 
 fn state_in_words(state: State, language: Language) -> &'static str {
@@ -298,7 +297,7 @@ fn states(asked: Option<&str>) -> Result<Vec<State>> {
     let mut states = Vec::new();
     for status in split("status", asked, MOST_SERVICES)? {
         match status.as_str() {
-            "open" => states.extend(OPEN),
+            "open" => states.extend(State::OPEN),
             "closed" => states.extend(CLOSED),
             _ => return Err(Error::invalid_parameter("status", FieldCode::UnknownCode)),
         }

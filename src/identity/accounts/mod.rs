@@ -116,12 +116,12 @@ pub fn create(tx: &mut Tx<'_>, new: &NewUser, password_hash: Option<&str>) -> Re
         queues: Vec::new(),
         ..new.clone()
     };
-    let user = super::create_user(tx.conn, &without_queues, tx.now).map_err(as_body)?;
+    let by = tx.principal.staff();
+    let by_uid = by.map(|staff| staff.uid);
+    let user = super::create_user(tx.conn, &without_queues, by_uid, tx.now).map_err(as_body)?;
     for queue_id in queue_ids {
         people::insert_membership(tx.conn, queue_id, user.id)?;
     }
-    let by = tx.principal.staff();
-    note("user_created", user.uid, by.map(|staff| staff.uid));
     if let Some(hash) = password_hash {
         sign_in::set_password(tx.conn, user.id, hash, by, tx.now)?;
     }

@@ -194,7 +194,7 @@ fn name_taken() -> Error {
 
 /// The security log: who did what to which program and key, in public ids and nothing else. It is written inside the
 /// request's span, whose last line says whether the request succeeded.
-fn note(principal: &Principal, event: &'static str, client: Uid, key: Option<&str>) {
+pub(super) fn note(principal: &Principal, event: &'static str, client: Uid, key: Option<&str>) {
     let by = match principal {
         Principal::Staff { staff } => Some(staff.uid),
         Principal::Client { client } => Some(client.uid),

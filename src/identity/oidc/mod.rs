@@ -27,7 +27,7 @@ use crate::identity::security_log::{note, note_credential, note_refused_because}
 use crate::identity::{accounts, credentials};
 use crate::language::Language;
 use crate::store::{Db, Uid};
-use crate::text::{breaks_a_line, hides_in_an_address, nfc};
+use crate::text::{breaks_a_line, makes_look_alikes, nfc};
 
 /// What the provider says of somebody.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Identity {
         let is_verified = claims.get("email_verified").and_then(Value::as_bool) == Some(true);
         let email = text("email")
             .filter(|email| is_verified && email.parse::<lettre::Address>().is_ok())
-            .filter(|email| !email.chars().any(hides_in_an_address))
+            .filter(|email| !email.chars().any(makes_look_alikes))
             .map(str::to_lowercase);
         let name = text("name").map(|name| {
             let plain: String = name.chars().filter(|letter| !breaks_a_line(*letter)).collect();

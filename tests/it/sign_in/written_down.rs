@@ -43,6 +43,8 @@ fn what_happens_to_an_account_is_written_down_by_id() {
     assert_eq!(
         of_lan,
         [
+            "user_created",
+            "token_made",
             "password_set",
             "login_succeeded",
             "login_failed",

@@ -191,7 +191,7 @@ impl TestApp {
         };
         let now = self.app.clock.now();
         let token = self.write(move |conn| {
-            identity::create_user(conn, &new, now)?;
+            identity::create_user(conn, &new, None, now)?;
             identity::create_token(conn, &email, "test", now)
         });
         Client::new(&self.url, Some(token.reveal()))
