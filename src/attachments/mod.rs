@@ -40,9 +40,13 @@ const NAME_LENGTH: usize = 200;
 /// kept, its ending saved. Never part of a key or a path of ours.
 pub fn clean_name(given: &str) -> String {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    let letters: Vec<char> = last.nfc().filter(|letter| !makes_look_alikes(*letter)).collect();
-    let name: String = letters.iter().collect();
-    let name = name.trim().trim_matches('.').trim();
+    let name: String = last
+        .chars()
+        .filter(|letter| !makes_look_alikes(*letter))
+        .nfc()
+        .collect();
+    let is_edge = |letter: char| letter == '.' || letter.is_whitespace();
+    let name = name.trim_matches(is_edge);
     if name.is_empty() {
         return "file".into();
     }
@@ -55,7 +59,8 @@ pub fn clean_name(given: &str) -> String {
         _ => String::new(),
     };
     let kept = NAME_LENGTH - ending.chars().count();
-    name.chars().take(kept).chain(ending.chars()).collect()
+    let cut: String = name.chars().take(kept).chain(ending.chars()).collect();
+    cut.trim_end_matches(is_edge).to_owned()
 }
 
 impl Attachment {
