@@ -1,8 +1,8 @@
 //! Many requests in one: each by itself, or all or none.
 //!
 //! Each, in the order of the items: questions that stand together go through the intake, which batches them; everything
-//! else runs in a short transaction of its own, so that no writer waits for the whole. All: one transaction, undone by the first failure; its
-//! tickets are locked in the order of their keys, so that two such requests cannot lock each other out.
+//! else runs in a short transaction of its own, so that no writer waits for the whole. All: one transaction, undone by the
+//! first failure; its tickets are locked in the order of their keys, so that two such requests cannot lock each other out.
 //! An item has its own idempotency key or none; here none is made up.
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ use crate::identity::{Principal, standing};
 use crate::store::{Backend, Db, Store};
 use crate::tx::{Desk, Tx};
 
-/// Items other than questions that wait for SQLite's writer at once; it takes them in their order, and commits them together.
+/// Items other than questions that wait for SQLite's writer at once; it takes them in their order, and commits them
+/// together.
 const ACTS_AT_ONCE: usize = 16;
 
 /// One checked item.

@@ -1,6 +1,7 @@
 //! The hot path: filing requests that wait together are filed together, one durable transaction for all, each answered
-//! after the commit. What is handed over together is filed in its order. Where a statement of a batch fails, its requests are filed one by one, so that
-//! none suffers from a neighbour; not where the database is away, or where the commit may have gone through.
+//! after the commit. What is handed over together is filed in its order. Where a statement of a batch fails, its requests
+//! are filed one by one, so that none suffers from a neighbour; not where the database is away, or where the commit may
+//! have gone through.
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 

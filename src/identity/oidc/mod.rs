@@ -3,7 +3,8 @@
 //!
 //! A person is known by issuer and subject. The first time they are found by an address that the provider has verified,
 //! never by one that it has not. The role is what the claims map to, at every login and in every bearer token; somebody
-//! without one does not come in and loses their sessions, and the last administrator stays one. No call to the provider is made inside a transaction.
+//! without one does not come in and loses their sessions, and the last administrator stays one. No call to the provider is
+//! made inside a transaction.
 pub(crate) mod db;
 mod fetch;
 pub(crate) mod keys;
