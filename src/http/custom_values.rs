@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use validator::ValidationError;
 
 use crate::error::FieldCode;
+use crate::store::Json;
 use crate::text::{is_no_text, nfc};
 
 /// Names and texts in NFC. A name that stands twice is refused: which of the two was meant?
@@ -24,7 +25,7 @@ pub(super) fn members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<
 
         fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<Self::Value, A::Error> {
             let mut members = Map::new();
-            while let Some((name, value)) = given.next_entry::<String, Value>()? {
+            while let Some((name, Json(value))) = given.next_entry::<String, Json>()? {
                 let name = nfc(&name);
                 if members.contains_key(&name) {
                     return Err(A::Error::custom(format_args!("duplicate field `{name}`")));

@@ -5,6 +5,7 @@
 //! as a group, each request in its own savepoint (see `writer`). A commit is durable (`synchronous=FULL`) before the
 //! answer. A lost connection, a full queue or a busy pool is `Error::Unavailable`, never a half-written request.
 mod connection;
+mod json;
 mod migrations;
 pub mod page;
 pub mod schema;

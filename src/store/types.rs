@@ -87,7 +87,7 @@ impl std::fmt::Display for Uid {
 }
 
 /// A JSON document.
-#[derive(Debug, Clone, PartialEq, AsExpression, FromSqlRow, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, AsExpression, FromSqlRow, Serialize)]
 #[diesel(sql_type = DbJson)]
 #[serde(transparent)]
 pub struct Json(pub serde_json::Value);
@@ -148,7 +148,10 @@ impl ToSql<DbJson, Pg> for Json {
 }
 impl FromSql<DbJson, Pg> for Json {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        <serde_json::Value as FromSql<sql_types::Jsonb, Pg>>::from_sql(value).map(Json)
+        match value.as_bytes().split_first() {
+            Some((1, text)) => Ok(serde_json::from_slice(text)?),
+            _ => Err("unknown version of jsonb's binary format".into()),
+        }
     }
 }
 impl ToSql<DbJson, Sqlite> for Json {
@@ -160,7 +163,7 @@ impl ToSql<DbJson, Sqlite> for Json {
 impl FromSql<DbJson, Sqlite> for Json {
     fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<Text, Sqlite>>::from_sql(value)?;
-        Ok(Json(serde_json::from_str(&text)?))
+        Ok(serde_json::from_str(&text)?)
     }
 }
 

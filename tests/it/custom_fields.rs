@@ -284,3 +284,58 @@ fn the_schema_says_what_the_check_says() {
     }
     assert_eq!(tried, 11);
 }
+
+/// What JSON libraries call their own inside, and numbers at the end of what a double can say.
+#[test]
+fn odd_names_and_extreme_numbers_are_read_back_as_they_were_written() {
+    let app = TestApp::start();
+    let (hue, admin) = (app.organisation("H57"), app.admin());
+    let raw = "$serde_json::private::RawValue";
+    let odd = [
+        json!({ raw: "x" }),
+        json!({ raw: "[1,2]" }),
+        json!({ raw: "{\"a\":null}", "$serde_json::private::Number": "1e" }),
+        json!({ "most": f64::MAX, "least": f64::MIN, "smallest": 5e-324, "tiny": f64::MIN_POSITIVE }),
+        json!({ "a": 993_453.629_073_407_7, "b": 0.1, "c": 1e300, "d": u64::MAX, "e": i64::MIN }),
+    ];
+    for fields in &odd {
+        let filed = hue
+            .post("/api/v1/tickets", &with_fields(fields.clone()))
+            .expect(201);
+        assert_eq!(&filed.body["custom_fields"], fields);
+        let path = path_of(&filed.body);
+        assert_eq!(&hue.get(&path).expect(200).body["custom_fields"], fields);
+        let other = with_fields(json!({}));
+        let other = path_of(&hue.post("/api/v1/tickets", &other).expect(201).body);
+        let change = json!({ "custom_fields": fields });
+        let changed = admin.with("If-Match", "*").patch(&other, &change).expect(200);
+        assert_eq!(&changed.body["custom_fields"], fields);
+        admin.get(&format!("{other}/events")).expect(200);
+        let item = json!({ "operation": "file", "body": with_fields(fields.clone()) });
+        let bulk = json!({ "mode": "each", "items": [item] });
+        let bulk = hue.post("/api/v1/tickets/bulk", &bulk).expect(200).body;
+        assert_eq!(&bulk["results"][0]["body"]["custom_fields"], fields);
+    }
+    // An object is no value, whatever its member is called.
+    for value in [json!({ raw: "5" }), json!({ raw: "\"x\"" })] {
+        let refused = hue
+            .post("/api/v1/tickets", &with_fields(json!({ "x": value })))
+            .expect(422);
+        let at = ("/custom_fields/x".to_owned(), "wrong_type".to_owned());
+        assert_eq!(refused.field_errors(), [at]);
+    }
+    let form = format!("service_code=NGSP&description=a&attribute[{raw}]=nope");
+    hue.post_raw(
+        "/open311/v2/requests.json",
+        "application/x-www-form-urlencoded",
+        form.as_bytes(),
+    )
+    .expect(201);
+    let page = hue.get("/api/v1/tickets?limit=200").expect(200);
+    assert_eq!(page.body["items"].as_array().unwrap().len(), odd.len() * 3 + 1);
+    let bounds = json!({ "custom_fields": [
+        { "code": "size", "type": "number", "label": name("Size"), "min": f64::MIN, "max": f64::MAX },
+    ] });
+    let topic = define(&admin, &bounds);
+    assert_eq!(topic["custom_fields"][0]["max"], json!(f64::MAX));
+}

@@ -1,4 +1,5 @@
 //! An actor: an HTTP client with a token, whose every answer is held against `openapi.yaml`.
+use giaidap::store::Json;
 use serde_json::Value;
 
 use super::contract::Contract;
@@ -216,7 +217,7 @@ impl Client {
         let status = answer.status().as_u16();
         let bytes = answer.body_mut().read_to_vec()?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let body = serde_json::from_str(&text).map_or(Value::Null, |Json(body)| body);
         let reply = Reply {
             status,
             headers,

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use giaidap::store::Json;
 use jsonschema::{Draft, Registry, Validator};
 use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization;
@@ -257,7 +258,7 @@ impl Contract {
             named => named,
         };
         let stored = match serde_json::from_slice(body) {
-            Ok(value) => as_stored(value).to_string().into_bytes(),
+            Ok(Json(value)) => as_stored(value).to_string().into_bytes(),
             Err(_) => body.to_vec(),
         };
         self.check_content(&pointer, request, content_type, &stored)
@@ -323,7 +324,7 @@ impl Contract {
         if essence != "application/json" && !essence.ends_with("+json") {
             return Ok(());
         }
-        let instance: Value =
+        let Json(instance) =
             serde_json::from_slice(body).map_err(|error| format!("body is not JSON: {error}"))?;
         let schema = format!("{pointer}/content/{}/schema", escape(media_type));
         if self.document.pointer(&schema).is_none() {
