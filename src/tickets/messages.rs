@@ -109,7 +109,7 @@ pub fn attach_file(tx: &mut Tx<'_>, id: &str, file: Uuid) -> Result<Attachment> 
     Ok(attachment)
 }
 
-/// An internal note; possible in every state.
+/// An internal note; possible in every state. The ticket stays as it is.
 pub fn post_note(tx: &mut Tx<'_>, id: &str, body: &str, files: &[Uuid]) -> Result<Said> {
     let mut opened = operations::open(tx, id, Action::PostNote)?;
     let note = say(tx, &opened.ticket, true, body)?;
@@ -120,7 +120,11 @@ pub fn post_note(tx: &mut Tx<'_>, id: &str, body: &str, files: &[Uuid]) -> Resul
         EventKind::NotePosted,
         json!({ "note_id": note.uid }),
     )?;
-    operations::save(tx, &mut opened)?;
+    // Neither its version nor when it was changed: an organisation would learn of what it may not read, and a change that
+    // it has decided on would be refused.
+    if opened.came_true > 0 {
+        operations::save(tx, &mut opened)?;
+    }
     Ok(Said {
         message: note,
         attachments,

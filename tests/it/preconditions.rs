@@ -311,12 +311,9 @@ fn every_operation_on_one_thing_can_be_bound_to_its_version() {
             let shown = things.admin.get(path.rsplit_once('/').unwrap().0).expect(200);
             let fresh = things.admin.with("If-Match", shown.header("etag").unwrap());
             assert_eq!(send(&fresh), 201, "{}", route.operation);
-            assert_eq!(
-                send(&fresh),
-                412,
-                "{}: the ticket is another now",
-                route.operation
-            );
+            // What an organisation may not see makes the ticket no other.
+            let again = if route.operation == "post_note" { 201 } else { 412 };
+            assert_eq!(send(&fresh), again, "{}", route.operation);
         }
     }
 }

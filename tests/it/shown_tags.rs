@@ -115,3 +115,25 @@ fn another_name_of_an_organisation_is_another_answer_wherever_it_stands() {
         assert_eq!(after.version().to_string(), version, "{path}");
     }
 }
+
+#[test]
+fn an_internal_note_changes_nothing_that_an_organisation_sees() {
+    let app = TestApp::start();
+    let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
+    let path = path_of(&file(&hue));
+    let seen = tag(&hue, &path);
+    let before = hue.get(&path).expect(200).body;
+    app.at("2019-11-22T16:40:00+07:00");
+    let note = lan
+        .post(&format!("{path}/notes"), &json!({ "body": "Hỏi lại Sở." }))
+        .expect(201);
+    hue.with("If-None-Match", &seen).get(&path).expect(304);
+    let after = hue.get(&path).expect(200).body;
+    assert_eq!(after["updated_at"], before["updated_at"]);
+    let message = json!({ "body": "Xin bổ sung." });
+    hue.with("If-Match", &seen)
+        .post(&format!("{path}/messages"), &message)
+        .expect(201);
+    let notes = lan.get(&format!("{path}/notes")).expect(200).body;
+    assert_eq!(notes["items"][0]["id"], note.body["id"]);
+}
