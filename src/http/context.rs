@@ -7,8 +7,8 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    ACCEPT_LANGUAGE, CONTENT_ENCODING, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LANGUAGE, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -148,6 +148,14 @@ fn mark(response: &mut ServiceResponse<BoxBody>, context: &RequestContext) {
             headers.insert(name, value);
         }
     }
+    // What is said in words is said in the language that was asked for (RFC 9110, section 12.5.5).
+    let tells = |name: HeaderName, what: &str| {
+        let mut values = headers.get_all(name).filter_map(|value| value.to_str().ok());
+        values.any(|value| value.to_ascii_lowercase().contains(what))
+    };
+    if headers.contains_key(CONTENT_LANGUAGE) && !tells(VARY, "accept-language") {
+        headers.append(VARY, HeaderValue::from_static("Accept-Language"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // How a handler tells `Compress` to leave its bytes alone; on the wire it must not stand (RFC 9110, section 8.4.1).
     if headers
@@ -195,8 +203,7 @@ fn finish(response: ServiceResponse<BoxBody>, context: &RequestContext) -> Servi
     let body = problem::render(&error, context.language, &context.request_id);
     response.map_body(|head, _| {
         let language = HeaderValue::from_static(context.language.as_str());
-        head.headers_mut()
-            .insert(HeaderName::from_static("content-language"), language);
+        head.headers_mut().insert(CONTENT_LANGUAGE, language);
         BoxBody::new(body)
     })
 }

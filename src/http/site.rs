@@ -2,7 +2,9 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, PERMISSIONS_POLICY, REFERRER_POLICY};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, PERMISSIONS_POLICY, REFERRER_POLICY,
+};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
@@ -164,6 +166,7 @@ pub async fn show_status_page(
     };
     response
         .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((CONTENT_LANGUAGE, language.as_str()))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((PERMISSIONS_POLICY, NO_DEVICES))
         .insert_header((

@@ -96,7 +96,11 @@ fn xml_says_the_same_and_escapes_what_people_write() {
     );
     let services = app.anonymous().get("/open311/v2/services.xml").expect(200);
     assert!(services.text.contains("<service_code>NGSP</service_code>"));
+    // A cache between must not show one reader's language to the other.
+    let told = ["content-language", "vary"].map(|name| services.header(name).unwrap());
+    assert_eq!(told, ["vi", "Accept-Language"]);
     let refused = app.anonymous().get("/open311/v2/requests.xml").expect(403);
+    assert!(refused.text.contains("api_key"), "{}", refused.text);
     assert!(
         refused
             .text

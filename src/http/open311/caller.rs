@@ -2,7 +2,7 @@
 //! `Authorization` header is taken too, and comes first.
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{CONTENT_LANGUAGE, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
@@ -84,5 +84,8 @@ pub async fn respond(
         Ok(format) => (format, work(&caller, format).await),
         Err(error) => (Format::Json, Err(error)),
     };
-    answer.unwrap_or_else(|error| format.refuse(&error, caller.language))
+    let mut response = answer.unwrap_or_else(|error| format.refuse(&error, caller.language));
+    let language = HeaderValue::from_static(caller.language.as_str());
+    response.headers_mut().insert(CONTENT_LANGUAGE, language);
+    response
 }

@@ -38,7 +38,12 @@ fn service(view: TopicView, language: Language) -> Result<ServiceOut> {
         service_name: language.choose(topic.name_vi, topic.name_en),
         description: topic.legal_basis,
         r#type: "realtime",
-        keywords: topic.keywords.replace(';', ", "),
+        keywords: topic
+            .keywords
+            .split(';')
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join(", "),
         group: language.choose(view.queue.name_vi, view.queue.name_en),
     })
 }
