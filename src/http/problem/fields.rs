@@ -1,4 +1,5 @@
 //! What is wrong with a field: its code for programs, and a text for a person in both languages.
+use super::expectations::in_vietnamese;
 use crate::broken_rule::{BrokenRule, HouseRule};
 use crate::error::FieldCode;
 use crate::language::Language;
@@ -29,7 +30,7 @@ pub fn field_detail(code: &FieldCode, language: Language) -> String {
         FieldCode::Required => say("Bắt buộc phải có.".into(), "This is required.".into()),
         FieldCode::UnknownField => say("Trường này không có.".into(), "There is no such field.".into()),
         FieldCode::WrongType { expected } => say(
-            format!("Sai kiểu; cần: {expected}."),
+            format!("Sai kiểu; cần: {}.", in_vietnamese(expected)),
             format!("Wrong type; expected {expected}."),
         ),
         FieldCode::TooShort { min } => say(
@@ -45,12 +46,12 @@ pub fn field_detail(code: &FieldCode, language: Language) -> String {
             "It holds a control character or a noncharacter.".into(),
         ),
         FieldCode::InvalidFormat { expected } => say(
-            format!("Sai định dạng; cần: {expected}."),
+            format!("Sai định dạng; cần: {}.", in_vietnamese(expected)),
             format!("Wrong format; expected {expected}."),
         ),
         FieldCode::UnknownCode => say("Không có mã này.".into(), "There is nothing by this code.".into()),
         FieldCode::OutOfRange { expected } => say(
-            format!("Ngoài phạm vi; cần: {expected}."),
+            format!("Ngoài phạm vi; cần: {}.", in_vietnamese(expected)),
             format!("Out of range; expected {expected}."),
         ),
         FieldCode::Duplicate => say("Bị trùng.".into(), "It stands there twice or is taken.".into()),

@@ -3,6 +3,7 @@
 //! `Error` answers with a draft that carries itself; `context` renders the draft, because only there the language and
 //! the request id are known. So every failure leaves in the same form, the framework's own included.
 mod details;
+mod expectations;
 mod fields;
 mod kinds;
 

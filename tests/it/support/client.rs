@@ -225,6 +225,7 @@ impl Client {
             body,
         };
         hold_against_contract(method, path, &reply);
+        hold_against_language(&reply);
         if (200..300).contains(&reply.status) {
             hold_request_against_contract(method, path, content_type, sent);
         }
@@ -263,6 +264,48 @@ fn hold_against_contract(method: &str, path: &str, reply: &Reply) {
             "{method} {path} breaks the contract: {breach}\n{} {}",
             reply.status, reply.text
         );
+    }
+}
+
+/// What a Vietnamese reader is told of a field is told in Vietnamese; codes, names and figures are of no language.
+#[track_caller]
+fn hold_against_language(reply: &Reply) {
+    const ENGLISH: [&str; 23] = [
+        "an",
+        "the",
+        "of",
+        "to",
+        "or",
+        "and",
+        "at",
+        "not",
+        "least",
+        "most",
+        "with",
+        "than",
+        "from",
+        "string",
+        "integer",
+        "letter",
+        "letters",
+        "digits",
+        "characters",
+        "before",
+        "after",
+        "later",
+        "years",
+    ];
+    if reply.header("content-language") != Some("vi") {
+        return;
+    }
+    for error in reply.body["errors"].as_array().into_iter().flatten() {
+        let detail = error["detail"].as_str().unwrap_or_default();
+        // What is quoted is a name.
+        let words: String = detail.split('`').step_by(2).collect();
+        let foreign = words
+            .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .find(|word| ENGLISH.contains(word));
+        assert_eq!(foreign, None, "English in: {detail}");
     }
 }
 
