@@ -1,6 +1,5 @@
 //! What the README and the guides below docs/ tell a reader to type, run as it stands there against the built binary.
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use crate::support::database::TestDatabase;
@@ -55,27 +54,27 @@ fn take(document: &str, expected: &[&str]) {
 fn take_with(belongings: &str, document: &str, expected: &[&str]) {
     let database = TestDatabase::from_template("empty", |_| {});
     let folder = tempfile::tempdir().unwrap();
-    let listen = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
     let binary = env!("CARGO_BIN_EXE_giaidap");
     let settings = [
         ("BINARY", binary),
         ("GIAIDAP_DATABASE", database.url.as_str()),
-        ("GIAIDAP_LISTEN", listen.as_str()),
         ("GIAIDAP_LOG", "error"),
     ];
     let server = Command::new(binary)
         .current_dir(folder.path())
         .envs(settings)
+        .env("GIAIDAP_LISTEN", "127.0.0.1:0")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut server = Server(server);
     let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
-    assert!(lines.next().unwrap().unwrap().contains(&listen));
+    let greeting = lines.next().unwrap().unwrap();
+    let listen = greeting
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("http://"))
+        .unwrap_or_else(|| panic!("the server did not start: {greeting}"))
+        .to_owned();
 
     let script = walk(&format!("```sh\n{belongings}```{document}"))
         .replace("127.0.0.1:8080", &listen)
@@ -85,6 +84,7 @@ fn take_with(belongings: &str, document: &str, expected: &[&str]) {
         .arg(&script)
         .current_dir(folder.path())
         .envs(settings)
+        .env("GIAIDAP_LISTEN", &listen)
         .output()
         .unwrap();
     let (out, err) = (
