@@ -16,6 +16,7 @@ pub mod process;
 pub mod raw;
 pub mod smtp;
 pub mod standstill;
+pub mod things;
 pub mod threads;
 
 pub use app::{TestApp, file, question};
