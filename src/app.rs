@@ -53,8 +53,9 @@ impl App {
         let intake = Intake::start(&store, &desk, config.limits.filings_per_commit)?;
         let pages = StatusPages::new(config.time_zone, config.owner.clone())?;
         let oidc = config.oidc.clone();
-        let oidc = oidc.map(|settings| Provider::new(settings, &config.public_url));
-        let telemetry = Telemetry::start(&config.telemetry)?;
+        let oidc = oidc
+            .map(|settings| Provider::new(settings, &config.public_url, config.waiting.provider_timeout()));
+        let telemetry = Telemetry::start(&config.telemetry, config.waiting.collector_timeout())?;
         let app = App {
             telemetry,
             config,

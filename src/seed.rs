@@ -265,6 +265,7 @@ mod tests {
             url: format!("sqlite://{}", folder.path().join("seed.db").display()),
             pool_size: 2,
             allow_plaintext: false,
+            waiting: crate::config::Waiting::default(),
         })
         .unwrap();
         let (ran, first) = store.migrate(|conn| load(conn, now())).await.unwrap();

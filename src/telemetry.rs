@@ -14,9 +14,6 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData,
 
 use crate::config;
 
-/// How long a collector may take to accept a batch.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// How long spans are gathered.
 const GATHERED_FOR: Duration = Duration::from_secs(1);
 
@@ -40,19 +37,21 @@ pub struct Answered<'a> {
 #[derive(Debug)]
 pub struct Telemetry {
     processor: BatchSpanProcessor,
+    /// How long a collector may take to accept a batch.
+    patience: Duration,
 }
 
 impl Telemetry {
     /// `None` where no collector is set.
-    pub fn start(settings: &config::Telemetry) -> anyhow::Result<Option<Telemetry>> {
+    pub fn start(settings: &config::Telemetry, patience: Duration) -> anyhow::Result<Option<Telemetry>> {
         let Some(endpoint) = &settings.otlp_endpoint else {
             return Ok(None);
         };
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(Carrier::new())
+            .with_http_client(Carrier::new(patience))
             .with_endpoint(format!("{endpoint}/v1/traces"))
-            .with_timeout(PATIENCE)
+            .with_timeout(patience)
             .build()?;
         let batches = BatchConfigBuilder::default()
             .with_scheduled_delay(GATHERED_FOR)
@@ -65,7 +64,7 @@ impl Telemetry {
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
         processor.set_resource(&resource);
-        Ok(Some(Telemetry { processor }))
+        Ok(Some(Telemetry { processor, patience }))
     }
 
     pub fn record(&self, answered: &Answered<'_>) {
@@ -76,7 +75,7 @@ impl Telemetry {
 
     /// Send what was gathered; blocks.
     pub fn finish(&self) {
-        if let Err(cause) = self.processor.shutdown_with_timeout(PATIENCE) {
+        if let Err(cause) = self.processor.shutdown_with_timeout(self.patience) {
             tracing::warn!(%cause, "the last spans were not sent");
         }
     }
@@ -130,12 +129,12 @@ fn span(answered: &Answered<'_>) -> SpanData {
 struct Carrier(ureq::Agent);
 
 impl Carrier {
-    fn new() -> Carrier {
+    fn new(patience: Duration) -> Carrier {
         let settings = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            .timeout_global(Some(PATIENCE));
+            .timeout_global(Some(patience));
         Carrier(settings.build().into())
     }
 

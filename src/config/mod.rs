@@ -12,6 +12,7 @@ pub mod oidc;
 mod retention;
 mod sign_in;
 mod telemetry;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use oidc::{Oidc, OidcOverrides};
 pub use retention::{Retention, RetentionOverrides};
 pub use sign_in::{SignIn, SignInOverrides};
 pub use telemetry::{Telemetry, TelemetryOverrides};
+pub use waiting::{Waiting, WaitingOverrides};
 
 use crate::store::StoreSettings;
 
@@ -114,6 +116,8 @@ pub struct Overrides {
     pub limits: LimitsOverrides,
     #[command(flatten)]
     pub telemetry: TelemetryOverrides,
+    #[command(flatten)]
+    pub waiting: WaitingOverrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
@@ -155,6 +159,7 @@ pub struct Config {
     pub retention: Retention,
     pub limits: Limits,
     pub telemetry: Telemetry,
+    pub waiting: Waiting,
 }
 
 /// A setting that cannot be used; one clear line that names it.
@@ -206,8 +211,10 @@ impl Config {
             .unwrap_or_else(|| "folder".into());
         let pool_size = given.pool_size.or(file.pool_size).unwrap_or(8);
         let max_body_bytes = given.max_body_bytes.or(file.max_body_bytes).unwrap_or(1 << 20);
+        let waiting = Waiting::settle(given.waiting, file.waiting)?;
         let config = Config {
             database: StoreSettings {
+                waiting,
                 url: database.unwrap_or_else(|| format!("sqlite://{}", storage.join("giaidap.db").display())),
                 pool_size,
                 allow_plaintext: given
@@ -243,6 +250,7 @@ impl Config {
             retention: Retention::settle(given.retention, file.retention)?,
             limits: Limits::settle(given.limits, file.limits)?,
             telemetry: Telemetry::settle(given.telemetry, file.telemetry)?,
+            waiting,
         };
         config.check()?;
         Ok(config)
@@ -314,6 +322,7 @@ impl Config {
             retention: &self.retention,
             limits: &self.limits,
             telemetry: &self.telemetry,
+            waiting: &self.waiting,
         };
         toml::to_string(&effective).unwrap_or_default()
     }
@@ -345,6 +354,7 @@ struct Effective<'a> {
     retention: &'a Retention,
     limits: &'a Limits,
     telemetry: &'a Telemetry,
+    waiting: &'a Waiting,
 }
 
 fn invalid(name: &'static str, reason: String) -> ConfigError {
@@ -480,6 +490,16 @@ mod tests {
                     ..Overrides::default()
                 },
                 "mail_from",
+            ),
+            (
+                Overrides {
+                    waiting: WaitingOverrides {
+                        lock_wait_ms: Some(0),
+                        ..WaitingOverrides::default()
+                    },
+                    ..Overrides::default()
+                },
+                "lock_wait_ms",
             ),
         ] {
             let error = config(given, Overrides::default()).unwrap_err().to_string();

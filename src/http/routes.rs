@@ -197,7 +197,7 @@ pub const ROUTES: &[Route] = routes! {
 /// The operations that read the parameters of their query; every other one of the API takes none and refuses any. Only the
 /// way back from an OpenID provider passes over what it does not know. Pages are no part of this: mail programs add
 /// parameters of their own to links.
-const READ_QUERY: &[&str] = &[
+pub const READ_QUERY: &[&str] = &[
     "list_api_clients",
     "list_api_keys",
     "begin_oidc_login",

@@ -21,13 +21,6 @@ use crate::error::{Error, Resource};
 use crate::telemetry::Telemetry;
 use crate::workers::Workers;
 
-/// How long accepted requests and the workers' present steps may take after a shutdown began.
-const SHUTDOWN_SECONDS: u64 = 25;
-
-/// How long a connection that is closed with a body unread still takes bytes, and throws them away, so that a caller that
-/// is sending can read why.
-const LINGER: Duration = Duration::from_secs(3);
-
 /// How often the samples of histograms are counted into their buckets. Until then each is kept, and where nobody asks
 /// for `/metrics` nothing else would ever count them.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -48,6 +41,7 @@ pub fn server(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Ser
     let brakes = Arc::new(Brakes::new(&limits, &app.clock));
     actix_web::rt::spawn(sweep(Arc::downgrade(&brakes)));
     let brakes = web::Data::from(brakes);
+    let waiting = app.config.waiting;
     let server = HttpServer::new(move || {
         let origins = app.config.network.cors_origins.as_slice();
         WebApp::new()
@@ -71,9 +65,9 @@ pub fn server(app: web::Data<App>, listener: TcpListener) -> std::io::Result<Ser
         .workers(worker_threads())
         .client_request_timeout(limits.head_timeout())
         .keep_alive(limits.idle_timeout())
-        .client_disconnect_timeout(LINGER)
+        .client_disconnect_timeout(waiting.linger())
         .max_connections(limits.connections_per_worker)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .shutdown_timeout(waiting.shutdown_timeout_ms.div_ceil(1000))
         .disable_signals()
         .listen(listener)?
         .run())
@@ -175,7 +169,7 @@ pub async fn serve(
     site::metrics_handle();
     let mut workers = Workers::start(&app.hands(), &shutdown);
     let stopping = app.stopping.clone();
-    let served = app.clone();
+    let (served, patience) = (app.clone(), app.config.waiting.shutdown_timeout());
     let server = server(app, listener)?;
     let handle = server.handle();
     actix_web::rt::spawn(keep_metrics(shutdown.clone()));
@@ -189,7 +183,7 @@ pub async fn serve(
     stop(&handle).await;
     serving.await??;
     // Mails that a slow server draws out are sent again after the restart; waiting longer helps nobody.
-    let _ = tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECONDS), workers.watch()).await;
+    let _ = tokio::time::timeout(patience, workers.watch()).await;
     if served.telemetry.is_some() {
         let finish = move || served.telemetry.as_ref().map(Telemetry::finish);
         let _ = tokio::task::spawn_blocking(finish).await;

@@ -2,7 +2,6 @@
 //! Cheat Sheet: 19 MiB, two rounds, one lane). Each computation takes tens of milliseconds and 19 MiB, so that only a few
 //! run at once, off the async threads and never inside a transaction. A password is compared in NFC and never shown.
 use std::fmt;
-use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -26,8 +25,9 @@ const LANES: u32 = 1;
 
 /// Computations at a time: with the memory of each, 76 MiB at most.
 static SLOTS: Semaphore = Semaphore::const_new(4);
-/// How long a login waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Those that wait for their turn, and those that have it; some seconds of work. Bounded by number and not by time, so that
+/// a slow machine refuses nobody whom it can serve.
+static WAITING: Semaphore = Semaphore::const_new(512);
 
 /// Verified where there is no hash to verify, so that an unknown address takes as long as a known one. Of a random
 /// password that nobody wrote down.
@@ -126,9 +126,19 @@ fn failed(cause: impl fmt::Display) -> Error {
 }
 
 async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let permit = tokio::time::timeout(PATIENCE, SLOTS.acquire())
+    compute_among(&WAITING, work).await
+}
+
+async fn compute_among<T: Send + 'static>(
+    waiting: &Semaphore,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let _waiting = waiting
+        .try_acquire()
+        .map_err(|many| Error::unavailable("too many passwords are being checked", many))?;
+    let permit = SLOTS
+        .acquire()
         .await
-        .map_err(|late| Error::unavailable("too many passwords are being checked", late))?
         .map_err(|closed| Error::unavailable("no passwords are checked any more", closed))?;
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
@@ -282,6 +292,13 @@ mod tests {
             assert_ne!(one, two);
             assert_eq!(one, fingerprint(&again, "k").await.unwrap());
         });
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_when_too_many_wait_is_told_to_come_back() {
+        assert_eq!(compute_among(&Semaphore::new(1), || Ok(7)).await.unwrap(), 7);
+        let refused = compute_among(&Semaphore::new(0), || Ok(7)).await.unwrap_err();
+        assert!(matches!(refused, Error::Unavailable { .. }), "{refused:?}");
     }
 
     #[test]

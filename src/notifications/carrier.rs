@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use super::backoff::{MAX_ATTEMPTS, next_attempt};
@@ -19,11 +20,11 @@ use crate::config::{Config, MailTransport};
 use crate::error::Result;
 use crate::store::{Store, Uid};
 
-/// For connecting and for each answer of the server.
-const SMTP_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longer than a session in which the server uses up the timeout at every turn: connect, greeting, EHLO, STARTTLS,
-/// handshake, EHLO again, two for AUTH, MAIL, RCPT, DATA and the end of the data, 12 turns or 4 minutes.
-const LEASE: chrono::TimeDelta = chrono::TimeDelta::minutes(6);
+/// Turns of a session in which the mail server may use up its time: connect, greeting, EHLO, STARTTLS, handshake, EHLO
+/// again, two for AUTH, MAIL, RCPT, DATA and the end of the data.
+const TURNS: i32 = 12;
+/// Beyond the longest session.
+const LEEWAY: TimeDelta = TimeDelta::minutes(2);
 
 #[derive(Debug, Clone)]
 pub struct Carrier {
@@ -31,6 +32,8 @@ pub struct Carrier {
     templates: Arc<Templates>,
     /// `Name <address>` or the bare address.
     from: String,
+    /// Longer than the longest session: 6 minutes where the server has 20 seconds for each turn.
+    lease: TimeDelta,
 }
 
 /// Why mails could not be sent at all.
@@ -43,8 +46,11 @@ pub enum CarrierError {
 }
 
 impl Carrier {
-    pub fn new(mailer: Mailer, templates: Templates, from: impl Into<String>) -> Carrier {
+    /// With how long a mail server may take at each turn.
+    pub fn new(mailer: Mailer, templates: Templates, from: impl Into<String>, timeout: Duration) -> Carrier {
+        let turn = TimeDelta::from_std(timeout).unwrap_or(TimeDelta::hours(1));
         Carrier {
+            lease: turn * TURNS + LEEWAY,
             mailer,
             templates: Arc::new(templates),
             from: from.into(),
@@ -53,6 +59,7 @@ impl Carrier {
 
     /// Opens no connection; the folder is made where it is missing.
     pub fn from_config(config: &Config) -> std::result::Result<Carrier, CarrierError> {
+        let timeout = config.waiting.smtp_timeout();
         let mailer = match &config.mail_transport {
             MailTransport::Folder(path) => Mailer::folder(path)?,
             MailTransport::Smtp {
@@ -66,19 +73,24 @@ impl Carrier {
                 tls: *security,
                 username: credentials.as_ref().map(|(username, _)| username.clone()),
                 password: credentials.as_ref().map(|(_, password)| password.clone()),
-                timeout: SMTP_TIMEOUT,
+                timeout,
             })?,
         };
         let templates = Templates::new(config.time_zone)?;
-        Ok(Carrier::new(mailer, templates, config.mail_from.as_str()))
+        Ok(Carrier::new(
+            mailer,
+            templates,
+            config.mail_from.as_str(),
+            timeout,
+        ))
     }
 
     /// Worker's step: carry up to `limit` deliveries that are due, all at the same time, so that one lease covers each
     /// of them. Returns how many were tried. An error is the database's; what could not be noted is sent again.
     pub async fn step(&self, store: &Store, clock: &Clock, limit: i64) -> Result<usize> {
-        let now = clock.now();
+        let (now, lease) = (clock.now(), self.lease);
         let leased = store
-            .write(move |conn| claim_deliveries(conn, now, now + LEASE, limit))
+            .write(move |conn| claim_deliveries(conn, now, now + lease, limit))
             .await?;
         let tried = leased.len();
         let carried = leased

@@ -8,6 +8,7 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::r2d2::{Error as PoolError, ManageConnection, Pool, R2D2Connection};
 use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection};
 
+use crate::config::Waiting;
 use crate::error::{Error, Result};
 
 #[derive(diesel::MultiConnection)]
@@ -74,10 +75,11 @@ pub enum OpenError {
 pub struct Manager {
     backend: Backend,
     target: String,
+    waiting: Waiting,
 }
 
 impl Manager {
-    pub fn new(url: &str, allow_plaintext: bool) -> std::result::Result<Self, OpenError> {
+    pub fn new(url: &str, allow_plaintext: bool, waiting: Waiting) -> std::result::Result<Self, OpenError> {
         if let Some(path) = url.strip_prefix("sqlite://") {
             if let Some(folder) = Path::new(path)
                 .parent()
@@ -89,6 +91,7 @@ impl Manager {
             return Ok(Manager {
                 backend: Backend::Sqlite,
                 target: path.to_owned(),
+                waiting,
             });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -99,6 +102,7 @@ impl Manager {
             return Ok(Manager {
                 backend: Backend::Postgres,
                 target: url.to_owned(),
+                waiting,
             });
         }
         let scheme = url.split("://").next().unwrap_or_default();
@@ -154,11 +158,12 @@ impl ManageConnection for Manager {
             PoolError::ConnectionError(ConnectionError::BadConnection(cause.to_string()))
         };
         match conn {
-            Db::Lite(ref mut lite) => set_up_sqlite(lite),
-            Db::Pg(ref mut pg) => pg.batch_execute(
-                "SET TIME ZONE 'UTC'; SET application_name='giaidap'; SET statement_timeout='30s'; \
+            Db::Lite(ref mut lite) => set_up_sqlite(lite, self.waiting.lock_wait()),
+            Db::Pg(ref mut pg) => pg.batch_execute(&format!(
+                "SET TIME ZONE 'UTC'; SET application_name='giaidap'; SET statement_timeout={}; \
                  SET idle_in_transaction_session_timeout='60s';",
-            ),
+                self.waiting.statement_timeout_ms
+            )),
         }
         .map_err(refused)?;
         Ok(conn)
@@ -176,21 +181,21 @@ impl ManageConnection for Manager {
 
 /// Turning a new file to WAL needs it alone for a moment and does not always wait for `busy_timeout` when another process
 /// is just doing the same: it is tried again, for as long in all.
-fn set_up_sqlite(lite: &mut SqliteConnection) -> diesel::QueryResult<()> {
-    const PATIENCE: Duration = Duration::from_secs(10);
+fn set_up_sqlite(lite: &mut SqliteConnection, patience: Duration) -> diesel::QueryResult<()> {
     const PAUSE: Duration = Duration::from_millis(50);
     let began = Instant::now();
     lite.batch_execute("PRAGMA busy_timeout=0;")?;
     while let Err(cause) = lite.batch_execute("PRAGMA journal_mode=WAL;") {
-        if began.elapsed() >= PATIENCE || !cause.to_string().contains("database is locked") {
+        if began.elapsed() >= patience || !cause.to_string().contains("database is locked") {
             return Err(cause);
         }
         std::thread::sleep(PAUSE);
     }
-    lite.batch_execute(
-        "PRAGMA busy_timeout=10000; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; \
+    lite.batch_execute(&format!(
+        "PRAGMA busy_timeout={}; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; \
          PRAGMA cache_size=-16384; PRAGMA mmap_size=268435456; PRAGMA wal_autocheckpoint=4000;",
-    )
+        patience.as_millis()
+    ))
 }
 
 /// Begin a write: IMMEDIATE on SQLite, because a deferred transaction that turns from reading to writing fails at once
@@ -325,24 +330,26 @@ mod tests {
     fn a_remote_postgres_in_plain_text_is_refused_unless_allowed() {
         let remote = "postgres://u:secret@db.example.vn/g";
         if cfg!(not(feature = "pg-tls")) {
-            let refused = Manager::new(remote, false).unwrap_err().to_string();
+            let refused = Manager::new(remote, false, Waiting::default())
+                .unwrap_err()
+                .to_string();
             assert!(
                 refused.contains("db.example.vn") && !refused.contains("secret"),
                 "{refused}"
             );
         }
-        assert!(Manager::new(remote, true).is_ok());
-        assert!(Manager::new("postgres://u@127.0.0.1/g", false).is_ok());
+        assert!(Manager::new(remote, true, Waiting::default()).is_ok());
+        assert!(Manager::new("postgres://u@127.0.0.1/g", false, Waiting::default()).is_ok());
     }
 
     #[test]
     fn an_unknown_scheme_opens_nothing() {
         assert!(matches!(
-            Manager::new("giaidap.db", false),
+            Manager::new("giaidap.db", false, Waiting::default()),
             Err(OpenError::UnknownScheme(_))
         ));
         assert!(matches!(
-            Manager::new("mysql://x/y", false),
+            Manager::new("mysql://x/y", false, Waiting::default()),
             Err(OpenError::UnknownScheme(_))
         ));
     }

@@ -22,10 +22,9 @@ pub use connection::{Backend, Db, DbPool, Manager, MultiBackend, OpenError};
 pub use migrations::pending_migrations;
 pub use types::{Json, Ts, Uid};
 
+use crate::config::Waiting;
 use crate::error::{Error, Result};
 
-/// How long a request waits for a connection before it is told to come back.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections for the intake's threads on PostgreSQL, which take theirs without asking the gate.
 const INTAKE_CONNECTIONS: u32 = 2;
 
@@ -36,6 +35,8 @@ pub struct StoreSettings {
     pub pool_size: u32,
     /// Plain text to a PostgreSQL on another host is refused unless the operator says otherwise.
     pub allow_plaintext: bool,
+    /// How long for a connection and for what another process holds, before a request is told to come back.
+    pub waiting: Waiting,
 }
 
 /// An open database.
@@ -49,6 +50,7 @@ struct Inner {
     backend: Backend,
     /// As many permits as `pool_size`, so that a blocking thread never waits inside the pool.
     gate: Arc<Semaphore>,
+    patience: Duration,
     /// SQLite's single writer; on PostgreSQL writes use the pool.
     writer: Option<writer::Writer>,
 }
@@ -56,7 +58,7 @@ struct Inner {
 impl Store {
     /// Open the database, check that it answers, and start SQLite's writer. Does not migrate.
     pub fn open(settings: &StoreSettings) -> std::result::Result<Store, OpenError> {
-        let manager = Manager::new(&settings.url, settings.allow_plaintext)?;
+        let manager = Manager::new(&settings.url, settings.allow_plaintext, settings.waiting)?;
         let backend = manager.backend();
         manager.probe()?;
         let beside_the_gate = match backend {
@@ -67,7 +69,7 @@ impl Store {
             .max_size(settings.pool_size.saturating_add(beside_the_gate))
             .min_idle(Some(1))
             .test_on_check_out(false) // measured: +27 % on PostgreSQL point reads; a broken connection is dropped on return
-            .connection_timeout(PATIENCE)
+            .connection_timeout(settings.waiting.connection_wait())
             .build(manager.clone())
             .map_err(|cause| OpenError::Unreachable(cause.to_string()))?;
         let writer = match backend {
@@ -80,6 +82,7 @@ impl Store {
                 pool,
                 backend,
                 gate: Arc::new(Semaphore::new(permits)),
+                patience: settings.waiting.connection_wait(),
                 writer,
             }),
         })
@@ -150,7 +153,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.inner.gate).acquire_owned())
+        let permit = tokio::time::timeout(self.inner.patience, Arc::clone(&self.inner.gate).acquire_owned())
             .await
             .map_err(|late| Error::unavailable("every database connection is busy", late))?
             .map_err(|closed| Error::unavailable("the store is closed", closed))?;

@@ -247,7 +247,7 @@ mod tests {
     fn a_panic_takes_back_its_own_writes_alone_and_in_company() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("writer.db").display());
-        let manager = Manager::new(&url, false).unwrap();
+        let manager = Manager::new(&url, false, crate::config::Waiting::default()).unwrap();
         let writer = Writer::start(manager.clone()).unwrap();
         let create = |conn: &mut Db| Ok(conn.batch_execute("CREATE TABLE kept (n INTEGER)")?);
         writer.run_blocking(create).unwrap();

@@ -1,5 +1,4 @@
 //! Agreements: an organisation's own targets, by the day on which it files.
-use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::database::Backend;
 use crate::support::desk::{agreement, clock};
+use crate::support::threads::wait_for;
 use crate::support::{TestApp, file};
 
 const AGREEMENTS: &str = "/api/v1/agreements";
@@ -212,16 +212,11 @@ fn while_begun<T: Send>(app: &TestApp, begun: &str, request: impl FnOnce() -> T 
             "(SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock')",
         );
-        let since = Instant::now();
-        while diesel::select(waiting.clone())
-            .get_result::<i64>(&mut other)
-            .unwrap()
-            == 0
-        {
+        wait_for("a session that waits", || {
             assert!(!answer.is_finished(), "nobody waited");
-            assert!(since.elapsed() < Duration::from_secs(20), "nobody waits");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            let sessions: i64 = diesel::select(waiting.clone()).get_result(&mut other).unwrap();
+            (sessions > 0).then_some(())
+        });
         other.batch_execute("COMMIT").unwrap();
         answer.join().unwrap()
     })

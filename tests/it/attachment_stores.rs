@@ -1,6 +1,6 @@
 //! Files where only a real process or a real store shows the truth: killed in the middle, and in a bucket over HTTP.
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -107,18 +107,18 @@ impl Bucket {
             String::from_utf8_lossy(&found.stderr)
         );
         let program = String::from_utf8(found.stdout).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let server = Command::new(program.trim())
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+        let mut server = Command::new(program.trim())
+            .args(["-H", "127.0.0.1", "-p", "0"])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let url = format!("http://127.0.0.1:{port}");
+        let mut said = BufReader::new(server.stderr.take().unwrap()).lines();
+        let url = said
+            .find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned()))
+            .expect("the S3 server says where it listens");
+        // The rest is read so that it never waits for us.
+        std::thread::spawn(move || said.for_each(drop));
         let bucket = Bucket { server, url };
         // Make the bucket; moto takes anybody's word.
         wait_for("the S3 server", || {

@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use crate::support::app::block_on;
 use crate::support::client::Reply;
 use crate::support::mail::ReceivedMail;
+use crate::support::numbers::assert_gapless;
 use crate::support::process::ServerProcess;
+use crate::support::smtp::Behaviour;
 use crate::support::threads::{at_once, wait_for};
 use crate::support::{Client, TestApp, question};
 
@@ -52,10 +54,14 @@ impl Asked {
 
 impl House {
     fn new() -> House {
-        let app = TestApp::start_with(&Overrides {
+        House::mailing(&Overrides {
             mail_transport: Some("folder".into()),
             ..Overrides::default()
-        });
+        })
+    }
+
+    fn mailing(transport: &Overrides) -> House {
+        let app = TestApp::start_with(transport);
         let hue = app.organisation("H57");
         House { app, hue }
     }
@@ -64,19 +70,20 @@ impl House {
         ServerProcess::start(&self.app.database.url, &self.app.app.config.storage)
     }
 
-    /// Mails that somebody carries, alive or not, and those that wait to be carried.
-    fn mails_to_send(&self) -> (i64, i64) {
+    /// Mails that somebody carries, alive or not.
+    fn mails_carried(&self) -> i64 {
         self.app.read(|conn| {
             let pending = deliveries::table.filter(deliveries::state.eq("pending"));
-            let carried = pending
-                .filter(deliveries::locked_until.is_not_null())
-                .count()
-                .get_result(conn)?;
-            let waiting = pending
-                .filter(deliveries::locked_until.is_null())
-                .count()
-                .get_result(conn)?;
-            Ok((carried, waiting))
+            let carried = pending.filter(deliveries::locked_until.is_not_null());
+            Ok(carried.count().get_result(conn)?)
+        })
+    }
+
+    fn mails_waiting(&self) -> i64 {
+        self.app.read(|conn| {
+            let pending = deliveries::table.filter(deliveries::state.eq("pending"));
+            let waiting = pending.filter(deliveries::locked_until.is_null());
+            Ok(waiting.count().get_result(conn)?)
         })
     }
 
@@ -146,12 +153,7 @@ impl House {
             Ok((filed, clocks, events, mails, records))
         });
         let (filed, clocks, events, mails, records) = block_on(whole).unwrap();
-        let year = filed[0].1[3..7].to_owned();
-        let numbers: Vec<&str> = filed.iter().map(|(_, number, _)| number.as_str()).collect();
-        let expected: Vec<String> = (1..=filed.len())
-            .map(|number| format!("GD-{year}-{number:06}"))
-            .collect();
-        assert_eq!(numbers, expected);
+        assert_gapless(filed.iter().map(|(_, number, _)| number.as_str()));
         let mut ids: Vec<i64> = filed.iter().map(|(id, ..)| *id).collect();
         ids.sort_unstable();
         assert_eq!(clocks, ids.iter().flat_map(|id| [*id, *id]).collect::<Vec<_>>());
@@ -203,6 +205,13 @@ impl House {
 
     /// An hour later, when the leases of the dead have run out: every mail is sent, in one file.
     fn assert_every_mail_is_sent_in_the_end(&self) {
+        let expected = self.assert_every_delivery_is_sent_in_the_end();
+        assert_eq!(self.assert_mails_are_whole(), expected);
+        let all = fs::read_dir(self.mail_folder()).unwrap().count();
+        assert_eq!(all, expected.len(), "nothing unfinished stays behind");
+    }
+
+    fn assert_every_delivery_is_sent_in_the_end(&self) -> BTreeSet<String> {
         self.app
             .app
             .clock
@@ -214,10 +223,7 @@ impl House {
                 .load(conn)?)
         });
         assert!(rows.iter().all(|(_, state)| state == "sent"), "{rows:?}");
-        let expected: BTreeSet<String> = rows.iter().map(|(uid, _)| uid.to_string()).collect();
-        assert_eq!(self.assert_mails_are_whole(), expected);
-        let all = fs::read_dir(self.mail_folder()).unwrap().count();
-        assert_eq!(all, expected.len(), "nothing unfinished stays behind");
+        rows.iter().map(|(uid, _)| uid.to_string()).collect()
     }
 }
 
@@ -275,25 +281,65 @@ fn a_server_killed_while_sending_sends_every_mail_in_the_end() {
             house.hue.on(&url).post("/api/v1/tickets", &body).expect(201);
         }
     });
-    let mut interrupted = 0;
     for _ in 0..4 {
         let before = mails_in(&house.mail_folder()).len();
         wait_for("further mails", || {
             let more = mails_in(&house.mail_folder()).len() > before;
-            (more || house.mails_to_send().1 == 0).then_some(())
+            (more || house.mails_waiting() == 0).then_some(())
         });
         server.kill();
-        interrupted += house.mails_to_send().0;
         house.assert_mails_are_whole();
         server = house.serve();
     }
-    assert!(
-        interrupted > 0,
-        "no mail was under way when the server was killed"
-    );
     server.kill();
     house.assert_whole();
     house.assert_every_mail_is_sent_in_the_end();
+}
+
+/// The kill surely falls while mails are under way: the mail server does not answer for one of them.
+#[test]
+fn a_server_killed_while_a_mail_is_handed_over_hands_over_the_same_mail_again() {
+    let house = House::mailing(&Overrides::default());
+    let smtp = &house.app.smtp;
+    let transport = format!("smtp://127.0.0.1:{}", smtp.port());
+    for round in 0..3 {
+        let slow = format!("slow{round}@hue.example");
+        smtp.behave(&slow, Behaviour::Hang);
+        let mut server = ServerProcess::start_with(
+            &house.app.database.url,
+            &house.app.app.config.storage,
+            "warn",
+            &[
+                ("GIAIDAP_MAIL_TRANSPORT", &transport),
+                ("GIAIDAP_MAIL_FROM", &house.app.app.config.mail_from),
+            ],
+        );
+        for number in 0..8 {
+            let mut body = question();
+            body["external_ref"] = json!(format!("plain-{round}-{number}"));
+            if number == 4 {
+                body["requester"]["email"] = json!(slow);
+            }
+            house
+                .hue
+                .on(&server.url)
+                .post("/api/v1/tickets", &body)
+                .expect(201);
+        }
+        smtp.wait_until_hanging(&slow);
+        server.kill();
+        smtp.behave(&slow, Behaviour::Accept);
+        assert!(house.mails_carried() > 0, "nothing was under way");
+        house.assert_whole();
+    }
+    house.assert_every_delivery_is_sent_in_the_end();
+    let mut mails: BTreeMap<String, String> = BTreeMap::new();
+    for mail in smtp.received() {
+        let id = mail.header("message-id").unwrap().to_owned();
+        let first = mails.entry(id).or_insert_with(|| mail.data.clone());
+        assert!(*first == mail.data, "a repeat is another mail");
+    }
+    assert_eq!(mails.len(), 24);
 }
 
 #[test]

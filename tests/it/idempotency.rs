@@ -1,4 +1,6 @@
 //! The same request again, by its `Idempotency-Key`: one effect, one answer.
+use std::collections::BTreeSet;
+
 use diesel::RunQueryDsl;
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
@@ -6,8 +8,11 @@ use giaidap::http::routes::ROUTES;
 use giaidap::identity::{self, Scope};
 use serde_json::{Value, json};
 
+use crate::isolation::{body_for, send};
 use crate::support::client::Reply;
+use crate::support::contract::Contract;
 use crate::support::desk::path_of;
+use crate::support::things::Things;
 use crate::support::{Client, TestApp, file, question};
 
 const TICKETS: &str = "/api/v1/tickets";
@@ -439,7 +444,7 @@ fn writing_calls(app: &TestApp) -> Vec<(&'static str, Client, String, Value)> {
     ]
 }
 
-/// Only compute; the same question has the same answer anyway.
+/// Only compute; under a key the answer is kept all the same.
 const COMPUTING: [&str; 7] = [
     "compute_due",
     "compute_elapsed",
@@ -450,36 +455,149 @@ const COMPUTING: [&str; 7] = [
     "simulate_sla",
 ];
 
-/// Show a secret, which a repetition does not (`api_clients`, `sign_in`), or take a file or a form (`directory_files`,
-/// `attachments`, `open311`), or need a password (`sign_in`): tried there. Login and logout take no key.
-const TRIED_ELSEWHERE: [&str; 13] = [
-    "log_in",
-    "log_out",
-    "begin_totp",
-    "confirm_totp",
-    "remove_totp",
-    "create_own_token",
-    "file_open311_request",
-    "upload_attachment",
-    "attach_file",
-    "rotate_own_key",
-    "create_api_key",
-    "rotate_api_key",
-    "import_organisations",
+/// Take no key, so that no session's token is stored; a second time harms nobody.
+const WITHOUT_KEY: [&str; 2] = ["log_in", "log_out"];
+
+/// Show a secret, which a repetition does not, or take a file or a form, or need a password: the file below tests/it and
+/// the test in it that sends them twice under one key.
+const TRIED_ELSEWHERE: [(&str, &str, &str); 11] = [
+    (
+        "begin_totp",
+        "sign_in/second_factor.rs",
+        "no_secret_is_kept_for_repetitions",
+    ),
+    (
+        "confirm_totp",
+        "sign_in/second_factor.rs",
+        "no_secret_is_kept_for_repetitions",
+    ),
+    (
+        "remove_totp",
+        "sign_in/second_factor.rs",
+        "no_secret_is_kept_for_repetitions",
+    ),
+    (
+        "create_own_token",
+        "sign_in/second_factor.rs",
+        "no_secret_is_kept_for_repetitions",
+    ),
+    (
+        "file_open311_request",
+        "open311.rs",
+        "the_same_form_with_the_same_key_is_one_question",
+    ),
+    (
+        "upload_attachment",
+        "attachments.rs",
+        "the_same_file_with_the_same_key_is_kept_once_on_all_replicas",
+    ),
+    (
+        "attach_file",
+        "attachments.rs",
+        "the_same_file_with_the_same_key_is_kept_once_on_all_replicas",
+    ),
+    (
+        "rotate_own_key",
+        "api_clients.rs",
+        "a_repeated_request_gets_its_answer_without_the_secret_and_makes_no_second_key",
+    ),
+    (
+        "create_api_key",
+        "api_clients.rs",
+        "a_repeated_request_gets_its_answer_without_the_secret_and_makes_no_second_key",
+    ),
+    (
+        "rotate_api_key",
+        "api_clients.rs",
+        "a_repeated_request_gets_its_answer_without_the_secret_and_makes_no_second_key",
+    ),
+    (
+        "import_organisations",
+        "directory_files.rs",
+        "an_import_is_shown_first_and_then_carried_out_whole",
+    ),
 ];
+
+/// What stands in this test, up to the end of its function.
+fn text_of_test(file: &str, test: &str) -> String {
+    let path = format!("{}/tests/it/{file}", env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(path).unwrap();
+    let (_, body) = source
+        .split_once(&format!("#[test]\nfn {test}() {{"))
+        .unwrap_or_else(|| panic!("no test {test} in {file}"));
+    body.split("\n}\n").next().unwrap().to_owned()
+}
+
+#[test]
+fn every_operation_that_writes_is_sent_twice_under_one_key_somewhere() {
+    let app = TestApp::start();
+    let calls = writing_calls(&app);
+    let here = calls.iter().map(|(operation, ..)| *operation);
+    let elsewhere = TRIED_ELSEWHERE.iter().map(|(operation, ..)| *operation);
+    let named: BTreeSet<&str> = here
+        .chain(COMPUTING)
+        .chain(WITHOUT_KEY)
+        .chain(elsewhere)
+        .collect();
+    let posts = || ROUTES.iter().filter(|route| route.method == "POST");
+    let served: BTreeSet<&str> = posts().map(|route| route.operation).collect();
+    assert_eq!(named, served, "a POST without a row, or the reverse");
+    for (operation, file, test) in TRIED_ELSEWHERE {
+        let text = text_of_test(file, test);
+        assert!(
+            text.contains("Idempotency-Key"),
+            "{operation}: {test} sends no key"
+        );
+    }
+    for route in posts() {
+        let takes = Contract::global().parameters(route.method, route.path).unwrap();
+        let takes_key = takes.iter().any(|name| name == "Idempotency-Key");
+        assert_ne!(
+            takes_key,
+            WITHOUT_KEY.contains(&route.operation),
+            "{}",
+            route.operation
+        );
+    }
+}
+
+#[test]
+fn what_only_computes_is_kept_under_its_key_and_nothing_else_is_written() {
+    let things = Things::new();
+    let app = &things.app;
+    for operation in COMPUTING {
+        let route = ROUTES.iter().find(|route| route.operation == operation).unwrap();
+        let (path, body) = (things.path_of_old(route), body_for(operation, "admin").unwrap());
+        let caller = things.admin.with("Idempotency-Key", operation);
+        let mut before = app.footprint();
+        let first = send(&caller, route.method, &path, Some(&body)).expect(200);
+        for (table, rows) in &mut before {
+            *rows += i64::from(*table == "idempotency_records");
+        }
+        assert_eq!(app.footprint(), before, "{operation}");
+        app.app
+            .clock
+            .set(app.app.clock.now() + chrono::Duration::minutes(1));
+        let again = send(&caller, route.method, &path, Some(&body)).expect(200);
+        assert_eq!(answer(&again), answer(&first), "{operation}");
+        assert!(!is_replayed(&first) && is_replayed(&again), "{operation}");
+        assert_eq!(app.footprint(), before, "{operation}");
+        let other = match &body {
+            Value::String(file) => json!(format!("{file}2019-11-26\n")),
+            object => {
+                let mut other = object.clone();
+                other["idempotency"] = json!("another body");
+                other
+            }
+        };
+        send(&caller, route.method, &path, Some(&other)).expect(422);
+    }
+}
 
 #[test]
 fn every_route_that_writes_takes_a_key() {
     let app = TestApp::start();
     let calls = writing_calls(&app);
-    for route in ROUTES.iter().filter(|route| route.method == "POST") {
-        let known = calls.iter().any(|(operation, ..)| *operation == route.operation);
-        assert!(
-            known || COMPUTING.contains(&route.operation) || TRIED_ELSEWHERE.contains(&route.operation),
-            "{} is not tried here",
-            route.operation
-        );
-    }
     for (position, (operation, caller, path, body)) in calls.iter().enumerate() {
         let caller = caller.with("Idempotency-Key", &format!("key-{position}"));
         let first = caller.post(path, body);

@@ -270,6 +270,7 @@ fn a_delivery_is_taken_over_when_its_lease_ran_out_and_not_before() {
     let app = TestApp::start();
     let other = app.replica();
     file(&app.organisation("H57"));
+    // The mail server has a minute for each of the twelve turns of a session; two more are leeway.
     let recipient = "lan@hue.example";
     app.smtp.behave(recipient, Behaviour::Hang);
     let step = |app: &TestApp| block_on(app.app.carrier.step(&app.app.store, &app.app.clock, 8)).unwrap();
@@ -277,9 +278,9 @@ fn a_delivery_is_taken_over_when_its_lease_ran_out_and_not_before() {
         let first = scope.spawn(|| step(&app));
         app.smtp.wait_until_hanging(recipient);
         assert_eq!(step(&other), 0, "the first still holds the lease");
-        app.at("2019-11-22T16:36:00+07:00");
+        app.at("2019-11-22T16:44:00+07:00");
         assert_eq!(step(&other), 0, "until its very end");
-        app.at("2019-11-22T16:36:01+07:00");
+        app.at("2019-11-22T16:44:01+07:00");
         let second = scope.spawn(|| step(&other));
         wait_for("the second carrier", || (delivery(&app).1 == 2).then_some(()));
         app.smtp.behave(recipient, Behaviour::Accept);

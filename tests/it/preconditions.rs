@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::attachments::{self, PDF};
 use crate::isolation::body_for;
+use crate::support::Client;
 use crate::support::contract::Contract;
-use crate::support::desk::{agreement, path_of};
-use crate::support::{Client, TestApp, file};
+use crate::support::things::Things;
 
 /// GETs of one thing that changes: `ETag`, and 304 to who has it.
 const TAGGED: &[&str] = &[
@@ -113,85 +113,19 @@ const UNVERSIONED: &[(&str, &str)] = &[
     ("retry_delivery", "asks for the same again"),
 ];
 
-/// One of everything that a path may name.
-struct Things {
-    app: TestApp,
-    admin: Client,
-    agreement: String,
-    delivery: String,
-    program: String,
-    requester: String,
-}
-
-impl Things {
-    fn new() -> Things {
-        let app = TestApp::start();
-        let admin = app.admin();
-        app.agent("colleague", &["technology"]);
-        let target = body_for("replace_operational_target", "admin").unwrap();
-        admin
-            .put("/api/v1/queues/technology/operational-target", &target)
-            .expect(200);
-        let made = admin
-            .post("/api/v1/agreements", &agreement("H57", "2029-01-01"))
-            .expect(201);
-        file(&app.organisation("H57"));
-        let deliveries = admin.get("/api/v1/deliveries").expect(200).body;
-        let program = body_for("create_api_client", "admin").unwrap();
-        let program = admin.post("/api/v1/api-clients", &program).expect(201).body;
-        let requesters = admin.get("/api/v1/requesters").expect(200).body;
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        Things {
-            program: text(&program["id"]),
-            requester: text(&requesters["items"][0]["id"]),
-            agreement: made.body["id"].as_str().unwrap().to_owned(),
-            delivery: deliveries["items"][0]["id"].as_str().unwrap().to_owned(),
-            admin,
-            app,
-        }
+fn send(caller: &Client, route: &Route, path: &str, body: Option<&Value>) -> u16 {
+    let body = body.map(Value::to_string);
+    let content_type = body.as_ref().map(|_| "application/json");
+    let reply = caller.send(
+        route.method,
+        path,
+        content_type,
+        body.as_ref().map(String::as_bytes),
+    );
+    if reply.status == 412 {
+        assert_eq!(reply.problem(), "precondition-failed");
     }
-
-    /// The path of a route with something that is there in it; tickets are fresh.
-    fn path(&self, route: &Route) -> String {
-        let id = match route.path.split('/').nth(3).unwrap_or_default() {
-            "organisations" => "H57".to_owned(),
-            "topics" => "NGSP".to_owned(),
-            "queues" => "technology".to_owned(),
-            "calendars" => "vn-government".to_owned(),
-            "sla-policies" => "default".to_owned(),
-            "agreements" => self.agreement.clone(),
-            "api-clients" => self.program.clone(),
-            "requesters" => self.requester.clone(),
-            "users" => "colleague@centre.example".to_owned(),
-            // A fresh one, which no ticket has yet.
-            "attachments" => {
-                let sent = attachments::send(&self.admin, "/api/v1/attachments", "a.pdf", PDF).expect(201);
-                sent.body["id"].as_str().unwrap().to_owned()
-            }
-            "deliveries" => self.delivery.clone(),
-            "tickets" => {
-                let path = path_of(&file(&self.app.organisation("H57")));
-                path.rsplit('/').next().unwrap().to_owned()
-            }
-            other => panic!("no example of {other}: add one here"),
-        };
-        route.path.replace("{id}", &id).replace("{version}", "1")
-    }
-
-    fn send(&self, caller: &Client, route: &Route, path: &str, body: Option<&Value>) -> u16 {
-        let body = body.map(Value::to_string);
-        let content_type = body.as_ref().map(|_| "application/json");
-        let reply = caller.send(
-            route.method,
-            path,
-            content_type,
-            body.as_ref().map(String::as_bytes),
-        );
-        if reply.status == 412 {
-            assert_eq!(reply.problem(), "precondition-failed");
-        }
-        reply.status
-    }
+    reply.status
 }
 
 fn is_list(route: &Route) -> bool {
@@ -252,14 +186,10 @@ fn every_change_can_be_bound_to_a_version() {
         let shown = path.trim_end_matches("/custom-fields");
         let before = (things.app.footprint(), things.admin.get(shown).expect(200).body);
         let stale = things.admin.with("If-Match", "\"99\"");
-        assert_eq!(
-            things.send(&stale, route, &path, body.as_ref()),
-            412,
-            "{operation}"
-        );
+        assert_eq!(send(&stale, route, &path, body.as_ref()), 412, "{operation}");
         if *demand != Demand::Optional {
             assert_eq!(
-                things.send(&things.admin, route, &path, body.as_ref()),
+                send(&things.admin, route, &path, body.as_ref()),
                 428,
                 "{operation}"
             );
@@ -268,7 +198,7 @@ fn every_change_can_be_bound_to_a_version() {
         assert_eq!(before, after, "{operation}");
         let tag = things.admin.get(shown).expect(200);
         let fresh = things.admin.with("If-Match", tag.header("etag").unwrap());
-        let changed = things.send(&fresh, route, &path, body.as_ref());
+        let changed = send(&fresh, route, &path, body.as_ref());
         assert!(matches!(changed, 200 | 204), "{operation}: {changed}");
     }
 }
@@ -302,7 +232,7 @@ fn every_operation_on_one_thing_can_be_bound_to_its_version() {
         let before = things.app.footprint();
         let send = |caller: &Client| match route.operation {
             "attach_file" => attachments::send(caller, &path, "a.pdf", PDF).status,
-            _ => things.send(caller, route, &path, body_for(route.operation, "admin").as_ref()),
+            _ => send(caller, route, &path, body_for(route.operation, "admin").as_ref()),
         };
         let stale = things.admin.with("If-Match", "\"99\"");
         assert_eq!(send(&stale), 412, "{}", route.operation);

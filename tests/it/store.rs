@@ -10,6 +10,7 @@ use diesel::connection::{SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+use giaidap::config::{Overrides, Waiting, WaitingOverrides};
 use giaidap::error::{Error, FieldCode};
 use giaidap::identity::Principal;
 use giaidap::store::schema::{ticket_numbers, tickets};
@@ -236,6 +237,7 @@ fn empty_database() -> TestDatabase {
             url: url.to_owned(),
             pool_size: 1,
             allow_plaintext: false,
+            waiting: Waiting::default(),
         };
         drop(Store::open(&settings).unwrap());
     })
@@ -367,7 +369,7 @@ fn a_write_waits_for_another_program_and_reading_goes_on() {
     let mut other: Box<dyn FnMut(&str)> = match app.database.backend {
         Backend::Sqlite => {
             let mut conn = SqliteConnection::establish(&app.database.url).unwrap();
-            conn.batch_execute("PRAGMA busy_timeout=10000").unwrap();
+            conn.batch_execute("PRAGMA busy_timeout=60000").unwrap();
             Box::new(move |sql| conn.batch_execute(sql).unwrap())
         }
         Backend::Postgres => {
@@ -415,12 +417,14 @@ impl Harm {
         })
     }
 
+    /// They are gone when this returns; a session that dies later, at a COMMIT, would leave its outcome unknown.
     fn end_all_sessions(&mut self) {
-        let ended =
-            diesel::sql_query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
-                .bind::<Text, _>(&self.name)
-                .execute(&mut self.admin)
-                .unwrap();
+        let ended = diesel::sql_query(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = $1",
+        )
+        .bind::<Text, _>(&self.name)
+        .execute(&mut self.admin)
+        .unwrap();
         assert!(ended > 0);
     }
 
@@ -463,7 +467,14 @@ fn requests_after_a_lost_session_are_served_or_told_to_come_back() {
 
 #[test]
 fn a_server_without_its_database_says_that_it_is_not_ready_and_recovers() {
-    let app = TestApp::start();
+    // Nobody can have a connection, however long they wait.
+    let app = TestApp::start_with(&Overrides {
+        waiting: WaitingOverrides {
+            connection_wait_ms: Some(1000),
+            ..WaitingOverrides::default()
+        },
+        ..Overrides::default()
+    });
     let Some(mut harm) = Harm::of(&app) else { return };
     let (hue, anonymous) = (app.organisation("H57"), app.anonymous());
     anonymous.get("/readyz").expect(200);

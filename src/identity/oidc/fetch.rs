@@ -8,8 +8,6 @@ use ureq::http::{Response, Uri};
 
 use crate::error::{Error, Result};
 
-/// How long one call may take, connection and body included.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// No document of a provider comes near it.
 const LARGEST_DOCUMENT: u64 = 256 * 1024;
 /// Logins whose calls run at the same time: a slow provider must not take the threads that the database needs.
@@ -36,22 +34,25 @@ pub enum Authorization {
 pub struct Caller {
     agent: ureq::Agent,
     gate: Semaphore,
+    patience: Duration,
 }
 
 impl Caller {
-    pub fn new() -> Caller {
+    /// With how long one call may take, connection and body included, and how long it may wait for its turn.
+    pub fn new(patience: Duration) -> Caller {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             // A redirect could lead the client's secret, or our trust, to another host.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(patience))
             .proxy(None)
             .build()
             .into();
         Caller {
             agent,
             gate: Semaphore::new(CALLS_AT_ONCE),
+            patience,
         }
     }
 
@@ -85,7 +86,7 @@ impl Caller {
     }
 
     async fn run(&self, call: impl FnOnce() -> Result<Answer> + Send + 'static) -> Result<Answer> {
-        let permit = tokio::time::timeout(PATIENCE, self.gate.acquire())
+        let permit = tokio::time::timeout(self.patience, self.gate.acquire())
             .await
             .map_err(|late| unavailable("too many calls are under way", late))?
             .map_err(|closed| unavailable("calls have ended", closed))?;

@@ -109,11 +109,11 @@ pub struct Provider {
 }
 
 impl Provider {
-    pub fn new(settings: Oidc, public_url: &str) -> Provider {
+    pub fn new(settings: Oidc, public_url: &str, patience: std::time::Duration) -> Provider {
         Provider {
             settings,
             redirect_uri: format!("{public_url}/api/v1/auth/oidc/callback"),
-            caller: Caller::new(),
+            caller: Caller::new(patience),
             known: RwLock::default(),
             looking: Mutex::default(),
         }

@@ -37,6 +37,7 @@ impl House {
             url: format!("sqlite://{}", folder.path().join("house.db").display()),
             pool_size: 4,
             allow_plaintext: false,
+            waiting: crate::config::Waiting::default(),
         })
         .unwrap();
         store
@@ -54,7 +55,12 @@ impl House {
 
     fn carrier(&self, folder: &Path) -> Carrier {
         let templates = Templates::new(Ho_Chi_Minh).unwrap();
-        Carrier::new(Mailer::folder(folder).unwrap(), templates, "giaidap@localhost")
+        Carrier::new(
+            Mailer::folder(folder).unwrap(),
+            templates,
+            "giaidap@localhost",
+            Duration::from_secs(20),
+        )
     }
 
     async fn file(&self, subject: &str, email: &str) {
@@ -245,7 +251,8 @@ async fn a_delivery_whose_worker_died_is_sent_again_as_the_same_file() {
     let mails = house.folder.path().join("mails");
     let carrier = house.carrier(&mails);
     house.file("Kết nối trục", "duc@example.vn").await;
-    let (now, until) = (house.clock.now(), house.clock.now() + LEASE);
+    assert_eq!(carrier.lease, TimeDelta::minutes(6));
+    let (now, until) = (house.clock.now(), house.clock.now() + carrier.lease);
     let leased = house
         .store
         .write(move |conn| claim_deliveries(conn, now, until, 8))

@@ -1,10 +1,13 @@
 //! Wrong paths and query parameters.
 use data_encoding::BASE64URL_NOPAD;
-use giaidap::identity::Scope;
+use giaidap::http::routes::ROUTES;
 use serde_json::{Value, json};
 
 use super::faults;
-use crate::support::desk::path_of;
+use crate::isolation::{body_for, send};
+use crate::lists::paged;
+use crate::support::contract::Contract;
+use crate::support::things::Things;
 use crate::support::{Client, TestApp, file};
 
 #[test]
@@ -227,6 +230,137 @@ fn wrong_query_parameters_are_named() {
     );
 }
 
+/// Parameters of the query that this test has no wrong value for, and where they are tried.
+const TRIED_ELSEWHERE: [(&str, &str, &str); 6] = [
+    ("begin_oidc_login", "return_to", "needs a provider: oidc.rs"),
+    ("finish_oidc_login", "state", "needs a provider: oidc.rs"),
+    ("finish_oidc_login", "code", "needs a provider: oidc.rs"),
+    ("finish_oidc_login", "error", "needs a provider: oidc.rs"),
+    ("finish_oidc_login", "iss", "needs a provider: oidc.rs"),
+    (
+        "list_tickets",
+        "custom_field",
+        "a name of its own for each field: list_search.rs",
+    ),
+];
+
+/// Texts, as they stand in an address, that a value of this schema cannot be.
+fn wrong_values(parameter: &Value) -> Vec<String> {
+    let mut wrong = wrong_of(&parameter["schema"]);
+    wrong.retain(|value| !value.is_empty() || parameter["allowEmptyValue"] != true);
+    wrong
+}
+
+fn wrong_of(schema: &Value) -> Vec<String> {
+    let owned = |values: &[&str]| {
+        values
+            .iter()
+            .map(|value| (*value).to_owned())
+            .collect::<Vec<String>>()
+    };
+    let mut wrong = owned(&["%00", "a%0a", "%ff"]);
+    if schema["enum"].is_array() {
+        wrong.extend(owned(&["", "nope"]));
+        return wrong;
+    }
+    let formats: Vec<&Value> = match schema["anyOf"].as_array() {
+        Some(several) => several.iter().map(|one| &one["format"]).collect(),
+        None => vec![&schema["format"]],
+    };
+    if formats.contains(&&json!("date")) || formats.contains(&&json!("date-time")) {
+        wrong.extend(owned(&["", "x", "2019-02-30", "20191122", "1.11.2019"]));
+        wrong.extend(owned(&["2019-11-22T16:30:00", "9999-12-31T23:59:59-23:59"]));
+        return wrong;
+    }
+    match schema["type"].as_str().unwrap() {
+        "boolean" => wrong.extend(owned(&["", "1", "True"])),
+        "integer" => {
+            wrong.extend(owned(&["", "x", "1.5", "%2B-1", "99999999999999999999"]));
+            wrong.push((schema["minimum"].as_i64().unwrap() - 1).to_string());
+            wrong.push((schema["maximum"].as_i64().unwrap() + 1).to_string());
+        }
+        "array" => wrong.extend(wrong_of(&schema["items"])),
+        "string" => {
+            if schema["minLength"] == 1 {
+                wrong.push(String::new());
+            }
+            if let Some(most) = schema["maxLength"].as_u64() {
+                wrong.push("a".repeat(usize::try_from(most).unwrap() + 1));
+            }
+        }
+        other => panic!("no wrong value of type {other}: add one here"),
+    }
+    wrong
+}
+
+/// What else a query must say.
+fn required(operation: &str, but: &str) -> String {
+    let pairs = match operation {
+        "report_sla" => &["from=2019-11-01", "to=2019-11-20"][..],
+        _ => &[],
+    };
+    let others = pairs.iter().filter(|pair| !pair.starts_with(&format!("{but}=")));
+    others.map(|pair| format!("&{pair}")).collect()
+}
+
+/// Each parameter of each operation, with values that its schema in `openapi.yaml` excludes: none can be forgotten.
+#[test]
+fn whatever_the_contract_excludes_from_a_query_is_refused_by_name() {
+    let things = Things::new();
+    let mut wrong = Vec::new();
+    let mut elsewhere = Vec::new();
+    for route in ROUTES {
+        for parameter in Contract::global().queries(route.method, route.path) {
+            let name = parameter["name"].as_str().unwrap();
+            let row = TRIED_ELSEWHERE
+                .iter()
+                .find(|row| (row.0, row.1) == (route.operation, name));
+            if let Some(row) = row {
+                elsewhere.push(*row);
+                continue;
+            }
+            let is_open311 = route.path.starts_with("/open311/");
+            let caller = if is_open311 {
+                &things.program
+            } else {
+                &things.admin
+            };
+            let body = body_for(route.operation, "admin");
+            let mut queries: Vec<String> = wrong_values(&parameter)
+                .into_iter()
+                .map(|value| format!("{name}={value}"))
+                .collect();
+            if parameter["schema"]["type"] != "array" {
+                queries.push(format!("{name}=a&{name}=a"));
+            }
+            for query in queries {
+                let rest = required(route.operation, name);
+                let path = format!("{}?{query}{rest}", things.path_of_old(route));
+                let reply = send(caller, route.method, &path, body.as_ref());
+                let is_named = match is_open311 {
+                    // GeoReport v2 has 404 for a code that there is not, and none is so long.
+                    true if query.len() > 1000 => reply.status == 404,
+                    true => reply.status == 400 && reply.text.contains(name),
+                    false => {
+                        reply.status == 422
+                            && faults(&reply)
+                                .iter()
+                                .any(|fault| fault.starts_with(&format!("{name} ")))
+                    }
+                };
+                if !is_named {
+                    wrong.push(format!(
+                        "{} {path:.120}: {} {:.300}",
+                        route.operation, reply.status, reply.text
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(elsewhere.len(), TRIED_ELSEWHERE.len(), "a row of nothing");
+}
+
 /// Cursors that this list gives, with other keys in them: anybody can write them, for they are not signed.
 fn forged(given: &str) -> Vec<String> {
     let json = BASE64URL_NOPAD.decode(given.as_bytes()).unwrap();
@@ -255,34 +389,17 @@ fn forged(given: &str) -> Vec<String> {
 
 #[test]
 fn a_cursor_that_somebody_made_up_breaks_no_list() {
-    let app = TestApp::start();
-    let (hue, admin) = (app.organisation("H57"), app.admin());
-    app.supervisor();
-    app.key("H57", &[Scope::TicketsRead]);
-    let path = path_of(&file(&hue));
-    file(&hue);
-    for _ in 0..2 {
-        hue.post(&format!("{path}/messages"), &json!({ "body": "x" }))
-            .expect(201);
-    }
-    let mut tried = 0;
-    for list in [
-        "/api/v1/tickets?limit=1",
-        "/api/v1/tickets?limit=1&sort=due_at",
-        "/api/v1/tickets?limit=1&sort=-updated_at",
-        "/api/v1/tickets?limit=1&sort=-priority",
-        &format!("{path}/messages?limit=1"),
-        &format!("{path}/events?limit=1"),
-        "/api/v1/organisations?limit=1",
-        "/api/v1/topics?limit=1",
-        "/api/v1/queues?limit=1",
-        "/api/v1/users?limit=1",
-        "/api/v1/deliveries?limit=1",
-    ] {
-        let page = admin.get(list);
+    let things = Things::new();
+    let sorts = ["due_at", "-updated_at", "-priority"];
+    let sorted = sorts.map(|sort| format!("/api/v1/tickets?limit=1&sort={sort}"));
+    let lists = paged()
+        .into_iter()
+        .map(|route| format!("{}?limit=1", things.path_of_old(route)));
+    for list in lists.chain(sorted) {
+        let page = things.admin.get(&list);
         let given = page.body["next_cursor"].as_str();
         for cursor in forged(given.unwrap_or_else(|| panic!("{list}: {}", page.text))) {
-            let reply = admin.get(&format!("{list}&cursor={cursor}"));
+            let reply = things.admin.get(&format!("{list}&cursor={cursor}"));
             assert!(
                 matches!(reply.status, 200 | 422),
                 "{list} {cursor}: {}",
@@ -291,16 +408,13 @@ fn a_cursor_that_somebody_made_up_breaks_no_list() {
             if reply.status == 422 {
                 assert_eq!(faults(&reply), ["cursor invalid_cursor"]);
             }
-            tried += 1;
         }
     }
-    assert!(tried > 150);
 }
 
 #[test]
 fn a_rubbish_id_in_a_path_is_not_found() {
-    let app = TestApp::start();
-    let admin = app.admin();
+    let things = Things::new();
     let long = "x".repeat(5000);
     let ids = [
         "%00",
@@ -319,43 +433,33 @@ fn a_rubbish_id_in_a_path_is_not_found() {
         "-1",
         &long,
     ];
-    let places = [
-        "/api/v1/tickets/{}",
-        "/api/v1/tickets/{}/messages",
-        "/api/v1/tickets/{}/events",
-        "/api/v1/organisations/{}",
-        "/api/v1/topics/{}",
-        "/api/v1/queues/{}",
-        "/api/v1/queues/{}/summary",
-        "/api/v1/queues/{}/agents",
-        "/api/v1/calendars/{}",
-        "/api/v1/sla-policies/{}",
-        "/api/v1/deliveries/{}",
-        "/t/{}",
-    ];
-    for place in places {
-        for id in ids {
-            let reply = admin.get(&place.replace("{}", id));
-            if place == "/t/{}" && reply.header("content-type") == Some("text/html; charset=utf-8") {
-                // A page, because a person reads it.
-                assert_eq!(reply.status, 404, "{id:.40}");
-                assert!(reply.text.contains("Không tìm thấy"));
-                continue;
+    let mut wrong = Vec::new();
+    for route in ROUTES {
+        let caller = match route.path.starts_with("/open311/") {
+            true => &things.program,
+            false => &things.admin,
+        };
+        let body = body_for(route.operation, "admin");
+        let parameters = route.path.split('{').skip(1);
+        for parameter in parameters.map(|rest| rest.split('}').next().unwrap()) {
+            for id in ids {
+                let path = things.path_with(route, parameter, id);
+                let reply = send(caller, route.method, &path, body.as_ref());
+                let is_page = reply.header("content-type") == Some("text/html; charset=utf-8");
+                let is_said = match route.path {
+                    // A page, because a person reads it.
+                    "/t/{token}" if is_page => reply.text.contains("Không tìm thấy"),
+                    path if path.starts_with("/open311/") => true,
+                    _ => reply.problem() == "not-found",
+                };
+                if reply.status != 404 || !is_said {
+                    wrong.push(format!(
+                        "{} {path:.80}: {} {:.200}",
+                        route.method, reply.status, reply.text
+                    ));
+                }
             }
-            assert_eq!(
-                (reply.status, reply.problem()),
-                (404, "not-found"),
-                "{place} with {id:.40}"
-            );
         }
     }
-    for id in ids {
-        let due = json!({ "from": "2019-11-22T16:30:00+07:00", "business_seconds": 60 });
-        admin
-            .post(&format!("/api/v1/calendars/{id}/due"), &due)
-            .expect(404);
-        admin.call(&format!("/api/v1/tickets/{id}/claim")).expect(404);
-        admin.call(&format!("/api/v1/queues/{id}/next")).expect(404);
-        admin.call(&format!("/api/v1/deliveries/{id}/retry")).expect(404);
-    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -96,7 +96,7 @@ fn requests_that_run_while_the_server_is_told_to_end_are_answered() {
             .body;
         assert_eq!(found["items"].as_array().unwrap().len(), 1, "{reference}");
     }
-    // What nobody was told of may be there, once for each caller that was cut off at most.
+    // Whoever was cut off had not been accepted: nothing is there that nobody was told of.
     let filed = usize::try_from(house.rows_in("tickets")).unwrap();
     assert_eq!(
         filed,

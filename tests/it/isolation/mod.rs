@@ -351,7 +351,12 @@ fn concrete(route: &Route, id: &str) -> String {
         .replace("{key}", "gdk_aaaaaaaaaaaaaaaa")
 }
 
-fn send(caller: &Client, method: &str, path: &str, body: Option<&Value>) -> crate::support::client::Reply {
+pub fn send(
+    caller: &Client,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> crate::support::client::Reply {
     match (method, body) {
         ("POST", _) if path.ends_with("/attachments") => attachments::send(caller, path, "a.pdf", PDF),
         ("DELETE", _) => caller.send(method, path, None, None),

@@ -26,7 +26,7 @@ fn address(name: &str) -> String {
     format!("{name}@centre.example")
 }
 
-fn set_password(app: &TestApp, name: &str, password: &str) {
+pub fn set_password(app: &TestApp, name: &str, password: &str) {
     let hash = block_on(passwords::hash(&Password::new(password))).unwrap();
     let (email, now) = (address(name), app.app.clock.now());
     app.write(move |conn| {

@@ -232,6 +232,17 @@ fn no_secret_is_kept_for_repetitions() {
         (&Value::Null, &made.body["id"])
     );
 
+    let keyed = lan.with("Idempotency-Key", "remove");
+    let recovery = &confirmed.body["recovery_codes"][0];
+    let body = json!({ "password": PASSWORD, "code": recovery });
+    let removed = keyed.post("/api/v1/me/totp/remove", &body);
+    assert!(removed.status < 300, "{}", removed.text);
+    let again = keyed.post("/api/v1/me/totp/remove", &body);
+    assert_eq!(
+        (again.status, again.header("idempotency-replayed")),
+        (removed.status, Some("true"))
+    );
+
     let kept = kept_answers(&app);
     assert!(kept.contains(made.body["id"].as_str().unwrap()), "{kept}");
     let recovery = confirmed.body["recovery_codes"][0].as_str().unwrap();

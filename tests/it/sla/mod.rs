@@ -482,20 +482,17 @@ fn a_term_in_days_ends_at_24_hours_of_its_last_day() {
 }
 
 #[test]
-fn a_year_of_one_ticket_is_explained_in_milliseconds() {
+fn ten_years_of_one_ticket_are_explained_in_less_than_ten_megabytes() {
     let app = TestApp::start();
     let hue = app.organisation("H57");
     let ticket = file_at(&app, &hue, "2019-11-25T08:00:00+07:00", |_| {});
     let path = format!("{}/sla/explanation", path_of(&ticket));
     app.at("2029-11-24T08:00:00+07:00");
-    let started = std::time::Instant::now();
     let whole = hue.get(&path).expect(200);
     let days: usize = clocks(&whole.body)[0]["segments"][0]["days"]
         .as_array()
         .unwrap()
         .len();
     assert_eq!(days, 3653);
-    // Ten years of two clocks, unoptimised and held against the contract: generous, and far from minutes.
-    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     assert!(whole.text.len() < 10_000_000, "{}", whole.text.len());
 }

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use super::client::{Client, Reply};
 use super::database::TestDatabase;
 use super::smtp::SmtpSink;
+use super::threads::PATIENCE;
 
 /// Friday, 16:30 in Việt Nam: an hour of business time before the weekend, as the office closes at 17:30; the next half
 /// day comes on Monday.
@@ -75,6 +76,21 @@ fn config(url: &str, storage: &std::path::Path, smtp_port: u16, overrides: &Over
     // Tests ask often; those of the limits set their own.
     let limit = &mut given.limits.anonymous_requests_per_minute;
     *limit = limit.or(Some(1_000_000));
+    // On a machine that is busy with other things nobody is late; those of the time-outs set their own.
+    let patience = u64::try_from(PATIENCE.as_millis()).ok();
+    let limits = &mut given.limits;
+    let waiting = &mut given.waiting;
+    for timeout in [
+        &mut limits.head_timeout_ms,
+        &mut limits.body_timeout_ms,
+        &mut waiting.connection_wait_ms,
+        &mut waiting.lock_wait_ms,
+        &mut waiting.statement_timeout_ms,
+        &mut waiting.smtp_timeout_ms,
+        &mut waiting.provider_timeout_ms,
+    ] {
+        *timeout = timeout.or(patience);
+    }
     given.public_url = given.public_url.or(Some("https://giaidap.example".into()));
     Config::load(&given).unwrap()
 }

@@ -3,6 +3,7 @@ use giaidap::store::Json;
 use serde_json::Value;
 
 use super::contract::Contract;
+use super::threads::PATIENCE;
 
 #[derive(Clone)]
 pub struct Client {
@@ -74,7 +75,7 @@ impl Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .timeout_global(Some(std::time::Duration::from_secs(60)))
+            .timeout_global(Some(2 * PATIENCE))
             .build()
             .into();
         Client {

@@ -179,6 +179,29 @@ impl Contract {
             .collect()
     }
 
+    /// The parameters that an operation takes in its query; their schemas are followed.
+    pub fn queries(&self, method: &str, path: &str) -> Vec<Value> {
+        let pointer = format!("{}/parameters", self.operation(method, path).unwrap().pointer);
+        let declared = self.document.pointer(&pointer).and_then(Value::as_array);
+        (0..declared.map_or(0, Vec::len))
+            .map(|at| follow(&self.document, &format!("{pointer}/{at}")).unwrap())
+            .filter(|(_, parameter)| parameter["in"] == "query")
+            .map(|(place, parameter)| {
+                let mut parameter = parameter.clone();
+                parameter["schema"] = self.followed(&format!("{place}/schema"));
+                if parameter["schema"]["items"].is_object() {
+                    let (schema, _) = follow(&self.document, &format!("{place}/schema")).unwrap();
+                    parameter["schema"]["items"] = self.followed(&format!("{schema}/items"));
+                }
+                parameter
+            })
+            .collect()
+    }
+
+    fn followed(&self, pointer: &str) -> Value {
+        follow(&self.document, pointer).unwrap().1.clone()
+    }
+
     /// The statuses that an operation declares.
     pub fn statuses(&self, method: &str, path: &str) -> Result<Vec<String>, String> {
         let pointer = format!("{}/responses", self.operation(method, path)?.pointer);

@@ -8,12 +8,15 @@ pub mod database;
 pub mod desk;
 pub mod log;
 pub mod mail;
+pub mod numbers;
 pub mod oidc;
 pub mod policies;
 pub mod postgres;
 pub mod process;
 pub mod raw;
 pub mod smtp;
+pub mod standstill;
+pub mod things;
 pub mod threads;
 
 pub use app::{TestApp, file, question};

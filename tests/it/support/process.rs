@@ -14,6 +14,20 @@ pub struct ServerProcess {
     log: Option<JoinHandle<String>>,
 }
 
+/// How long a server may wait for what a busy machine does not let others do. Statements have longer: tests let some of
+/// them stand still.
+const PATIENCE_OF_SERVERS: [(&str, &str); 9] = [
+    ("GIAIDAP_HEAD_TIMEOUT_MS", "60000"),
+    ("GIAIDAP_BODY_TIMEOUT_MS", "60000"),
+    ("GIAIDAP_CONNECTION_WAIT_MS", "60000"),
+    ("GIAIDAP_LOCK_WAIT_MS", "60000"),
+    ("GIAIDAP_STATEMENT_TIMEOUT_MS", "600000"),
+    ("GIAIDAP_SMTP_TIMEOUT_MS", "60000"),
+    ("GIAIDAP_PROVIDER_TIMEOUT_MS", "60000"),
+    ("GIAIDAP_COLLECTOR_TIMEOUT_MS", "60000"),
+    ("GIAIDAP_SHUTDOWN_TIMEOUT_MS", "60000"),
+];
+
 /// The program with the settings of a test: this database, this folder, nothing from the environment.
 pub fn giaidap(database: &str, storage: &Path) -> Command {
     logging(database, storage, "warn")
@@ -23,6 +37,7 @@ fn logging(database: &str, storage: &Path, log: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_giaidap"));
     command
         .env_clear()
+        .envs(PATIENCE_OF_SERVERS)
         .args([
             "--database",
             database,

@@ -3,12 +3,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use super::threads::PATIENCE;
+
 pub struct Wire(TcpStream);
 
 impl Wire {
     pub fn to(url: &str) -> Wire {
         let stream = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Wire(stream)
     }

@@ -9,12 +9,10 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::mail::ReceivedMail;
-
-/// How long a test waits for mail before it fails; far above what a busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::threads::PATIENCE;
 
 /// What the server does with a recipient; the default is to accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
