@@ -5,6 +5,7 @@ mod agreements;
 pub mod answer;
 mod api_clients;
 mod api_keys;
+mod aside;
 mod attachments;
 mod bulk;
 mod calendar_changes;

@@ -11,8 +11,9 @@ use super::{
     queues, reports, requesters, sign_in, site, sla, successions, ticket_changes, ticket_list, tickets,
     users,
 };
-use crate::error::Error;
-use crate::identity::access::Action;
+use crate::error::{Error, Result};
+use crate::identity::Principal;
+use crate::identity::access::{self, Action};
 
 /// Who may call a route at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub enum Access {
     Needs(Action),
     /// The same of the Open311 façade, which finds the key where GeoReport v2 has it and answers in its form.
     NeedsKey(Action),
+}
+
+impl Access {
+    /// May this principal call it at all?
+    pub fn permit(self, principal: &Principal) -> Result<()> {
+        match self {
+            Public => Ok(()),
+            Needs(action) | NeedsKey(action) => access::permit(principal, action),
+        }
+    }
 }
 
 pub struct Route {
@@ -231,6 +242,10 @@ const READ_QUERY: &[&str] = &[
 ];
 
 impl Route {
+    pub fn of(operation: &str) -> Option<&'static Route> {
+        ROUTES.iter().find(|route| route.operation == operation)
+    }
+
     fn query(&self) -> Query {
         match self.path.starts_with("/api/") && !READ_QUERY.contains(&self.operation) {
             true => Query::Refused,
