@@ -19,6 +19,7 @@ mod custom_values;
 mod deliveries;
 mod directory;
 mod directory_files;
+mod downloads;
 pub mod extract;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -7,9 +7,9 @@ use super::guard::{Query, guard};
 use super::{
     agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files,
     calendar_versions, calendars, credentials, custom_fields, deliveries, directory, directory_files,
-    identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes,
-    queues, reports, requesters, sign_in, site, sla, successions, ticket_changes, ticket_list, tickets,
-    users,
+    downloads, identity, matching, messages, oidc, open311, operational_targets, operations, policies,
+    policy_changes, queues, reports, requesters, sign_in, site, sla, successions, ticket_changes,
+    ticket_list, tickets, users,
 };
 use crate::error::{Error, Result};
 use crate::identity::Principal;
@@ -176,7 +176,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/attachments" => upload_attachment = attachments::upload_attachment, Needs(A::SendAttachment);
     GET "/api/v1/attachments/{id}" => show_attachment = attachments::show_attachment, Needs(A::ReadTicket);
     DELETE "/api/v1/attachments/{id}" => delete_attachment = attachments::delete_attachment, Needs(A::SendAttachment);
-    GET "/api/v1/attachments/{id}/content" => download_attachment = attachments::download_attachment, Needs(A::ReadTicket);
+    GET "/api/v1/attachments/{id}/content" => download_attachment = downloads::download_attachment, Needs(A::ReadTicket);
     POST "/api/v1/tickets/{id}/attachments" => attach_file = attachments::attach_file, Needs(A::PostMessage);
     GET "/api/v1/tickets/{id}/attachments" => list_attachments = attachments::list_attachments, Needs(A::ReadTicket);
 
