@@ -63,7 +63,19 @@ pub fn clean_name(given: &str) -> String {
     cut.trim_end_matches(is_edge).to_owned()
 }
 
+/// The ticket that a file belongs to, as the file shows it.
+#[derive(Debug, Clone)]
+pub struct OwnTicket {
+    pub uid: Uid,
+    pub number: String,
+}
+
 impl Attachment {
+    /// What is said of a file changes once, when it is used.
+    pub fn version(&self) -> i64 {
+        if self.ticket_id.is_some() { 2 } else { 1 }
+    }
+
     fn is_of(&self, principal: &Principal) -> bool {
         let owner = principal.owner();
         owner.is_some_and(|owner| (owner.kind, owner.id) == (self.owner_kind, self.owner_id))
@@ -94,16 +106,30 @@ pub fn get(conn: &mut Db, desk: &Desk, principal: &Principal, id: &str) -> Resul
     }
 }
 
-/// The sender takes back what is not used yet. Its bytes go with the next sweep.
-pub fn delete(tx: &mut Tx<'_>, id: &str) -> Result<()> {
+/// The ticket that uses it.
+pub fn ticket_of(conn: &mut Db, file: &Attachment) -> Result<Option<OwnTicket>> {
+    let Some(id) = file.ticket_id else {
+        return Ok(None);
+    };
+    let found = db::find_ticket_of(conn, id)?;
+    Ok(found.map(|(uid, number)| OwnTicket { uid, number }))
+}
+
+/// The sender takes back what is not used yet, of a version that it has seen (`None`: of any). The bytes go with the
+/// next sweep.
+pub fn delete(tx: &mut Tx<'_>, id: &str, seen: Option<&[i64]>) -> Result<()> {
     let found = get(tx.conn, tx.desk, tx.principal, id)?;
+    if seen.is_some_and(|seen| !seen.contains(&found.version())) {
+        return Err(Error::PreconditionFailed);
+    }
     if found.ticket_id.is_some() || !db::mark_removing(tx.conn, found.uid, tx.now)? {
         return Err(Error::Conflict(Conflict::AttachmentUsed));
     }
     Ok(())
 }
 
-/// A page of what a ticket and its messages have, for whoever may read the ticket; of its notes too for staff.
+/// A page of what a ticket and its messages have, for whoever may read the ticket; of its notes too for staff. With the
+/// ticket, which is the same for each.
 pub fn list(
     conn: &mut Db,
     desk: &Desk,
@@ -111,7 +137,7 @@ pub fn list(
     ticket: &str,
     cursor: Option<&str>,
     limit: i64,
-) -> Result<Page<Attachment>> {
+) -> Result<(OwnTicket, Page<Attachment>)> {
     let ticket = tickets::operations::get_for_reading(conn, desk, principal, ticket, Action::ReadTicket)?;
     let with_internal = permit(principal, Action::ReadNotes).is_ok();
     let binding = format!("attachments {} {with_internal}", ticket.id);
@@ -120,7 +146,9 @@ pub fn list(
         .transpose()?
         .unwrap_or(0);
     let rows = db::list_of_ticket(conn, ticket.id, with_internal, after, limit + 1)?;
-    Page::from_rows(rows, limit, &binding, |row| row.id)
+    let page = Page::from_rows(rows, limit, &binding, |row| row.id)?;
+    let (uid, number) = (ticket.uid, ticket.number);
+    Ok((OwnTicket { uid, number }, page))
 }
 
 /// What waits to be used by the requests of one transaction. Locked, so that no other one takes any of it.

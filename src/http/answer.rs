@@ -1,19 +1,22 @@
-//! Answers that may be stored and given again, and the transaction around every POST.
+//! Answers that may be stored and given again, and the transaction around everything that writes.
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, ETAG, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, HeaderValue};
+use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::extract::Call;
 use crate::error::{Error, Result};
-use crate::idempotency::{self, Answer};
-use crate::identity::standing;
+use crate::idempotency::{self, Answer, Key};
+use crate::identity::{Principal, standing};
 use crate::store::Db;
 use crate::tx::{Desk, Tx};
 
-/// Of the digest in a tag.
+/// Length of the digest in a tag: enough that two things that somebody holds never have the same by chance.
 pub const DIGEST_BYTES: usize = 8;
 
 /// A JSON answer with these headers.
@@ -44,10 +47,14 @@ pub fn etag(version: i64) -> String {
 
 /// `If-None-Match` (RFC 9110, section 13.1.2): a list or `*`, compared weakly.
 pub fn matches_etag(known: &str, own: &str) -> bool {
+    let Ok(own) = own.parse::<EntityTag>() else {
+        return false;
+    };
+    let is_own = |tag: &str| tag.parse::<EntityTag>().is_ok_and(|tag| tag.weak_eq(&own));
     known
         .split(',')
         .map(str::trim)
-        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == own)
+        .any(|tag| tag == "*" || is_own(tag))
 }
 
 /// The tag of a thing that shows more than its own row, such as the name of another: its version, and a digest of what is
@@ -62,16 +69,20 @@ fn digest(shown: &[u8]) -> String {
     HEXLOWER.encode(Sha256::digest(shown).get(..DIGEST_BYTES).unwrap_or_default())
 }
 
+/// 304 to who has what this tag names already. For what is dear to make; everything else is made, and goes through
+/// `unless_known`.
+pub fn unchanged(tag: &str, known: Option<&str>) -> Option<Answer> {
+    let known = known.filter(|known| matches_etag(known, tag));
+    known.map(|_| Answer {
+        headers: vec![(ETAG.to_string(), tag.to_owned())],
+        ..empty(304)
+    })
+}
+
 /// The answer, or 304 to who has what it shows already.
 pub fn unless_known(answer: Answer, known: Option<&str>) -> Answer {
     let tag = answer.headers.iter().find(|(name, _)| *name == ETAG.as_str());
-    match tag {
-        Some((_, tag)) if known.is_some_and(|known| matches_etag(known, tag)) => Answer {
-            headers: vec![(ETAG.to_string(), tag.clone())],
-            ..empty(304)
-        },
-        _ => answer,
-    }
+    tag.and_then(|(_, tag)| unchanged(tag, known)).unwrap_or(answer)
 }
 
 /// A small thing that has no version of its own, under a tag made of what it shows; 304 to who has that already.
@@ -98,26 +109,67 @@ pub fn send(answer: Answer) -> Result<HttpResponse> {
     Ok(response.content_type("application/json").body(answer.body))
 }
 
-/// Run a POST's operation once in a transaction of its own, or give the stored answer of its idempotency key.
+/// Who writes, when, and under which idempotency key.
+struct Writing {
+    desk: Arc<Desk>,
+    principal: Arc<Principal>,
+    now: DateTime<Utc>,
+    key: Option<Key>,
+}
+
+impl Writing {
+    fn of(call: &Call, key: Option<Key>) -> Writing {
+        Writing {
+            desk: call.app.desk.clone(),
+            principal: call.principal.clone(),
+            now: call.now,
+            key,
+        }
+    }
+
+    /// What every request does in its transaction: ask whether the caller still stands, then carry the operation out, or
+    /// give the stored answer of its key.
+    fn once(&self, conn: &mut Db, operation: impl FnOnce(&mut Tx<'_>) -> Result<Answer>) -> Result<Answer> {
+        standing::require(conn, &self.principal)?;
+        idempotency::once(conn, self.key.as_ref(), self.now, |conn| {
+            operation(&mut Tx {
+                conn,
+                principal: &self.principal,
+                now: self.now,
+                desk: &self.desk,
+            })
+        })
+    }
+}
+
+/// Run an operation once in a transaction of its own, for a caller that still stands; where the key has an answer
+/// already, give that one.
+pub async fn run_once(
+    call: &Call,
+    key: Option<Key>,
+    operation: impl FnOnce(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
+) -> Result<Answer> {
+    let writing = Writing::of(call, key);
+    let work = move |conn: &mut Db| writing.once(conn, operation);
+    call.app.store.write(work).await
+}
+
+/// A POST, PUT or PATCH, whose body is a part of what its idempotency key belongs to.
 pub async fn write_once(
     call: &Call,
     body: &[u8],
     operation: impl FnOnce(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
 ) -> Result<HttpResponse> {
-    let key = call.key(body);
-    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
-    let work = move |conn: &mut Db| {
-        standing::require(conn, &principal)?;
-        idempotency::once(conn, key.as_ref(), now, |conn| {
-            operation(&mut Tx {
-                conn,
-                principal: &principal,
-                now,
-                desk: &desk,
-            })
-        })
-    };
-    send(call.app.store.write(work).await?)
+    send(run_once(call, call.key(body), operation).await?)
+}
+
+/// A DELETE. It needs no key: what is gone is gone.
+pub async fn remove(
+    call: &Call,
+    operation: impl FnOnce(&mut Tx<'_>) -> Result<()> + Send + 'static,
+) -> Result<HttpResponse> {
+    let removing = |tx: &mut Tx<'_>| operation(tx).map(|()| empty(204));
+    send(run_once(call, None, removing).await?)
 }
 
 /// An answer that shows a secret, and the same without it, which is what may be stored.
@@ -133,18 +185,11 @@ pub async fn reveal_once(
     body: &[u8],
     operation: impl FnOnce(&mut Tx<'_>) -> Result<Revealing> + Send + 'static,
 ) -> Result<HttpResponse> {
-    let key = call.key(body);
-    let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let writing = Writing::of(call, call.key(body));
     let work = move |conn: &mut Db| {
-        standing::require(conn, &principal)?;
         let mut shown = None;
-        let kept = idempotency::once(conn, key.as_ref(), now, |conn| {
-            let revealing = operation(&mut Tx {
-                conn,
-                principal: &principal,
-                now,
-                desk: &desk,
-            })?;
+        let kept = writing.once(conn, |tx| {
+            let revealing = operation(tx)?;
             shown = Some(revealing.shown);
             Ok(revealing.kept)
         })?;
@@ -174,7 +219,7 @@ pub async fn compute_once<T: Serialize + Send + 'static>(
     send(answer)
 }
 
-/// Of an answer with a secret: no cache keeps it (RFC 9111, section 5.2.2.5).
+/// An answer with a secret in it may be kept by no cache (RFC 9111, section 5.2.2.5).
 pub fn no_store(mut response: HttpResponse) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -19,22 +19,24 @@ use validator::{Validate, ValidationErrors};
 
 use self::results::Telling;
 use super::answer::send;
-use super::extract::{BulkBody, Call, checked_key, parse_json, versions_in};
+use super::aside;
+use super::extract::{Body, BulkBody, Call, checked_key, versions_in};
+use super::json::{Looks, parse_one_of_many};
 use super::messages::NewMessage;
 use super::operations::{
     AssignTicket, Nothing, OptionalReason, Reason, ResolveTicket, TransferTicket, WaitTicket, carry_out,
 };
+use super::routes::Route;
 use super::ticket_changes::ChangeTicket;
 use super::tickets::{FileTicketIn, filing};
 use super::wire::{Line, object};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::idempotency::{self, Answer, Key};
-use crate::identity::access::{Action, permit};
 use crate::store::Db;
 use crate::tickets::acts::Act;
 use crate::tickets::bulk::{self, Asker, Item, ToDo};
 
-const MOST_ITEMS: usize = 1000;
+const MOST_ITEMS: u64 = 1000;
 
 /// A request of which nothing was heard for so long is taken over by whoever repeats it. Too early does no harm: every
 /// item has a key of its own.
@@ -103,78 +105,61 @@ impl Validate for BulkRequest {
 }
 
 impl Verb {
-    /// Method and path of the item's own route: the same request has the same idempotency key there.
-    fn route(self, ticket: Option<&str>) -> (&'static str, String) {
-        let ticket = ticket.unwrap_or_default();
-        let on = |name: &str| format!("/api/v1/tickets/{ticket}/{name}?");
+    fn operation(self) -> &'static str {
         match self {
-            Verb::File => ("POST", "/api/v1/tickets?".to_owned()),
-            Verb::Change => ("PATCH", format!("/api/v1/tickets/{ticket}?")),
-            Verb::Message => ("POST", on("messages")),
-            Verb::Note => ("POST", on("notes")),
-            Verb::Claim => ("POST", on("claim")),
-            Verb::Assign => ("POST", on("assign")),
-            Verb::Release => ("POST", on("release")),
-            Verb::Transfer => ("POST", on("transfer")),
-            Verb::Wait => ("POST", on("wait")),
-            Verb::Resume => ("POST", on("resume")),
-            Verb::Resolve => ("POST", on("resolve")),
-            Verb::Close => ("POST", on("close")),
-            Verb::Reopen => ("POST", on("reopen")),
-            Verb::Cancel => ("POST", on("cancel")),
+            Verb::File => "file_ticket",
+            Verb::Change => "change_ticket",
+            Verb::Message => "post_message",
+            Verb::Note => "post_note",
+            Verb::Claim => "claim_ticket",
+            Verb::Assign => "assign_ticket",
+            Verb::Release => "release_ticket",
+            Verb::Transfer => "transfer_ticket",
+            Verb::Wait => "wait_ticket",
+            Verb::Resume => "resume_ticket",
+            Verb::Resolve => "resolve_ticket",
+            Verb::Close => "close_ticket",
+            Verb::Reopen => "reopen_ticket",
+            Verb::Cancel => "cancel_ticket",
         }
     }
 
+    /// The item's own route: it says who may do this at all, and the same request has the same idempotency key there.
+    fn route(self) -> Result<&'static Route> {
+        let unknown = || Error::internal("an item of a bulk request has no route", self.operation());
+        Route::of(self.operation()).ok_or_else(unknown)
+    }
+
     /// What the body says, as the item's own route reads it; `None` for a question, which is no act on a ticket.
-    fn act(self, body: &[u8]) -> Result<Option<Act>> {
+    fn act(self, body: &[u8], looks: &mut Looks) -> Result<Option<Act>> {
         let reason = |given: Reason| given.text();
         let may_have_reason = |given: OptionalReason| given.text();
         Ok(Some(match self {
             Verb::File => return Ok(None),
-            Verb::Change => parse_json::<ChangeTicket>(body)?.into(),
-            Verb::Message => Act::Message(parse_json::<NewMessage>(body)?.words()),
-            Verb::Note => Act::Note(parse_json::<NewMessage>(body)?.words()),
-            Verb::Claim => parse_json::<Nothing>(body).map(|Nothing {}| Act::Claim)?,
-            Verb::Assign => parse_json::<AssignTicket>(body)?.into(),
-            Verb::Transfer => parse_json::<TransferTicket>(body)?.into(),
-            Verb::Wait => parse_json::<WaitTicket>(body)?.into(),
-            Verb::Resolve => parse_json::<ResolveTicket>(body)?.into(),
+            Verb::Change => parse_one_of_many::<ChangeTicket>(body, looks)?.into(),
+            Verb::Message => Act::Message(parse_one_of_many::<NewMessage>(body, looks)?.words()),
+            Verb::Note => Act::Note(parse_one_of_many::<NewMessage>(body, looks)?.words()),
+            Verb::Claim => parse_one_of_many::<Nothing>(body, looks).map(|Nothing {}| Act::Claim)?,
+            Verb::Assign => parse_one_of_many::<AssignTicket>(body, looks)?.into(),
+            Verb::Transfer => parse_one_of_many::<TransferTicket>(body, looks)?.into(),
+            Verb::Wait => parse_one_of_many::<WaitTicket>(body, looks)?.into(),
+            Verb::Resolve => parse_one_of_many::<ResolveTicket>(body, looks)?.into(),
             Verb::Release => Act::Release {
-                reason: may_have_reason(parse_json(body)?),
+                reason: may_have_reason(parse_one_of_many(body, looks)?),
             },
             Verb::Resume => Act::Resume {
-                reason: may_have_reason(parse_json(body)?),
+                reason: may_have_reason(parse_one_of_many(body, looks)?),
             },
             Verb::Close => Act::Close {
-                reason: may_have_reason(parse_json(body)?),
+                reason: may_have_reason(parse_one_of_many(body, looks)?),
             },
             Verb::Reopen => Act::Reopen {
-                reason: reason(parse_json(body)?),
+                reason: reason(parse_one_of_many(body, looks)?),
             },
             Verb::Cancel => Act::Cancel {
-                reason: reason(parse_json(body)?),
+                reason: reason(parse_one_of_many(body, looks)?),
             },
         }))
-    }
-
-    /// The permission without which its own route does not even read the body.
-    fn action(self) -> Action {
-        match self {
-            Verb::File => Action::FileTicket,
-            Verb::Change => Action::ChangeTicket,
-            Verb::Message => Action::PostMessage,
-            Verb::Note => Action::PostNote,
-            Verb::Claim => Action::Claim,
-            Verb::Assign => Action::Assign,
-            Verb::Release => Action::Release,
-            Verb::Transfer => Action::Transfer,
-            Verb::Wait => Action::Wait,
-            Verb::Resume => Action::Resume,
-            Verb::Resolve => Action::Resolve,
-            Verb::Close => Action::Close,
-            Verb::Reopen => Action::Reopen,
-            Verb::Cancel => Action::Cancel,
-        }
     }
 }
 
@@ -184,11 +169,8 @@ pub async fn bulk_tickets(
     body: BulkBody<BulkRequest>,
 ) -> Result<HttpResponse> {
     let BulkBody(body) = body;
-    check(&body.value, call.idempotency_key.as_deref())?;
-    let whole = call.key(&body.bytes);
-    let telling = Telling::of(&call, &request);
-    let mode = body.value.mode;
-    let items = prepare(&call, body.value, whole.as_ref());
+    let (mode, telling, reader) = (body.value.mode, Telling::of(&call, &request), call.clone());
+    let (whole, items) = aside::run(move || read(&reader, body)).await?;
     let answer = match mode {
         Mode::Each => each(call, whole, items, telling).await?,
         Mode::All => all(&call, whole, items, &telling).await?,
@@ -196,15 +178,22 @@ pub async fn bulk_tickets(
     send(answer)
 }
 
+/// The key of the whole, and the items.
+fn read(call: &Call, body: Body<BulkRequest>) -> Result<(Option<Key>, Vec<Result<Item>>)> {
+    check(&body.value, call.idempotency_key.as_deref())?;
+    let whole = call.key(&body.bytes);
+    let items = prepare(call, body.value, whole.as_ref());
+    Ok((whole, items))
+}
+
 /// What is around the bodies.
 pub(super) fn check(request: &BulkRequest, key_of_all: Option<&str>) -> Result<()> {
     let mut errors = Vec::new();
     let mut keys: BTreeSet<&str> = key_of_all.into_iter().collect();
     let length = |code| FieldError::pointer("/items", code);
-    match request.items.len() {
-        0 => errors.push(length(FieldCode::TooShort { min: 1 })),
-        given if given > MOST_ITEMS => errors.push(length(FieldCode::TooLong { max: 1000 })),
-        _ => {
+    match u64::try_from(request.items.len()) {
+        Ok(0) => errors.push(length(FieldCode::TooShort { min: 1 })),
+        Ok(1..=MOST_ITEMS) => {
             for (index, BulkItem(item)) in request.items.iter().enumerate() {
                 let mut refuse = |member: &str, code| {
                     errors.push(FieldError::pointer(format!("/items/{index}/{member}"), code))
@@ -220,6 +209,7 @@ pub(super) fn check(request: &BulkRequest, key_of_all: Option<&str>) -> Result<(
                 }
             }
         }
+        _ => errors.push(length(FieldCode::TooLong { max: MOST_ITEMS })),
     }
     match errors.is_empty() {
         true => Ok(()),
@@ -260,19 +250,21 @@ impl ItemMembers {
 fn prepare(call: &Call, request: BulkRequest, whole: Option<&Key>) -> Vec<Result<Item>> {
     let derived = whole.filter(|_| request.mode == Mode::Each);
     let items = request.items.into_iter().enumerate();
-    let prepared = items.map(|(index, BulkItem(item))| item.prepare(call, index, derived));
+    let mut looks = Looks::of_a_request();
+    let prepared = items.map(|(index, BulkItem(item))| item.prepare(call, index, derived, &mut looks));
     prepared.collect()
 }
 
 impl ItemMembers {
-    fn prepare(self, call: &Call, index: usize, whole: Option<&Key>) -> Result<Item> {
-        permit(&call.principal, self.operation.action())?;
+    fn prepare(self, call: &Call, index: usize, whole: Option<&Key>, looks: &mut Looks) -> Result<Item> {
+        let route = self.operation.route()?;
+        route.access.permit(&call.principal)?;
         let ticket = self.ticket.map(|ticket| ticket.0);
         let sent = self.body.as_ref().map_or("", |body| body.get()).as_bytes();
-        let (method, target) = self.operation.route(ticket.as_deref());
+        let path = route.path.replace("{id}", ticket.as_deref().unwrap_or_default());
         let key = |name: &str| {
             let owner = call.principal.owner()?;
-            Some(Key::new(owner, name, method, &target, sent))
+            Some(Key::new(owner, name, route.method, &format!("{path}?"), sent))
         };
         let key = match (self.idempotency_key, whole) {
             (Some(own), _) => key(&own),
@@ -284,8 +276,8 @@ impl ItemMembers {
             (None, None) => None,
         };
         let body = if sent.is_empty() { b"{}" } else { sent };
-        let Some(act) = self.operation.act(body)? else {
-            let question = parse_json::<FileTicketIn>(body)?;
+        let Some(act) = self.operation.act(body, looks)? else {
+            let question = parse_one_of_many::<FileTicketIn>(body, looks)?;
             return Ok(Item::File(Box::new(filing(call, question, key))));
         };
         let versions = match self.if_match.as_deref().map(versions_in) {
@@ -315,7 +307,7 @@ fn asker(call: &Call) -> Asker {
 async fn each(call: Call, whole: Option<Key>, items: Vec<Result<Item>>, telling: Telling) -> Result<Answer> {
     let work = async move {
         match whole {
-            None => telling.answer(each_item(&call, items).await),
+            None => telling.answer_aside(each_item(&call, items).await).await,
             Some(key) => each_once(&call, key, items, &telling).await,
         }
     };
@@ -341,7 +333,7 @@ async fn each_once(call: &Call, key: Key, items: Vec<Result<Item>>, telling: &Te
     let is_final = !results
         .iter()
         .any(|result| result.as_ref().is_err_and(is_passing));
-    let answer = telling.answer(results)?;
+    let answer = telling.answer_aside(results).await?;
     let (kept, now) = (Some(answer.clone()).filter(|_| is_final), clock.now());
     let finish = move |conn: &mut Db| idempotency::finish(conn, &key, kept.as_ref(), now);
     // What is done is done: that its account could not be kept is no reason to deny it.
@@ -381,13 +373,10 @@ fn is_ours(error: &Error) -> bool {
 /// All or none. What fails by itself is told item by item; where the house fails, the request fails.
 async fn all(call: &Call, whole: Option<Key>, items: Vec<Result<Item>>, telling: &Telling) -> Result<Answer> {
     let count = items.len();
-    let mut ready = Vec::with_capacity(count);
-    for (index, item) in items.into_iter().enumerate() {
-        match item {
-            Ok(item) => ready.push(item),
-            Err(error) => return telling.undone(count, index, error),
-        }
-    }
+    let ready = match all_ready(items) {
+        Ok(ready) => ready,
+        Err((index, error)) => return telling.undone(count, index, error).await,
+    };
     let failure: Arc<Mutex<Option<(usize, Error)>>> = Arc::default();
     let (failed, told, asker, now) = (Arc::clone(&failure), telling.clone(), asker(call), call.now);
     let work = move |conn: &mut Db| {
@@ -403,7 +392,50 @@ async fn all(call: &Call, whole: Option<Key>, items: Vec<Result<Item>>, telling:
     let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (outcome, failure) {
         (Ok(answer), _) => Ok(answer),
-        (Err(_), Some((index, error))) if !is_ours(&error) => telling.undone(count, index, error),
+        (Err(_), Some((index, error))) if !is_ours(&error) => telling.undone(count, index, error).await,
         (Err(error), _) => Err(error),
+    }
+}
+
+/// The items, or the first that could not be read.
+fn all_ready(items: Vec<Result<Item>>) -> std::result::Result<Vec<Item>, (usize, Error)> {
+    let placed = items.into_iter().enumerate();
+    placed
+        .map(|(index, item)| item.map_err(|error| (index, error)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::routes::Access;
+    use crate::identity::access::Action;
+
+    #[test]
+    fn every_item_asks_for_what_its_own_route_asks_for() {
+        let (nothing, reason) = ("{}", r#"{"reason": "r"}"#);
+        for (verb, body) in [
+            (Verb::File, nothing),
+            (Verb::Change, nothing),
+            (Verb::Message, r#"{"body": "b"}"#),
+            (Verb::Note, r#"{"body": "b"}"#),
+            (Verb::Claim, nothing),
+            (Verb::Assign, r#"{"assignee": "a"}"#),
+            (Verb::Release, nothing),
+            (Verb::Transfer, r#"{"queue": "q", "reason": "r"}"#),
+            (Verb::Wait, r#"{"message": "m"}"#),
+            (Verb::Resume, nothing),
+            (Verb::Resolve, r#"{"outcome": "answered", "message": "m"}"#),
+            (Verb::Close, nothing),
+            (Verb::Reopen, reason),
+            (Verb::Cancel, reason),
+        ] {
+            let route = verb.route().unwrap();
+            assert!(route.path.starts_with("/api/v1/tickets"), "{verb:?}");
+            assert_eq!(route.path.contains("{id}"), verb != Verb::File, "{verb:?}");
+            let act = verb.act(body.as_bytes(), &mut Looks::of_a_request()).unwrap();
+            let action = act.map_or(Action::FileTicket, |act| act.action());
+            assert_eq!(route.access, Access::Needs(action), "{verb:?}");
+        }
     }
 }

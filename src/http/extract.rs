@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use validator::Validate;
 
 use super::answer::DIGEST_BYTES;
+use super::aside;
 use super::context::RequestContext;
 pub use super::json::parse_json;
 use crate::app::App;
@@ -195,7 +196,7 @@ pub struct Body<T> {
     pub bytes: web::Bytes,
 }
 
-impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
+impl<T: DeserializeOwned + Validate + Send + 'static> FromRequest for Body<T> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Body<T>>>>>;
 
@@ -208,7 +209,7 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Body<T> {
 /// The body of a bulk request, which may be larger.
 pub struct BulkBody<T>(pub Body<T>);
 
-impl<T: DeserializeOwned + Validate + 'static> FromRequest for BulkBody<T> {
+impl<T: DeserializeOwned + Validate + Send + 'static> FromRequest for BulkBody<T> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<BulkBody<T>>>>>;
 
@@ -231,7 +232,7 @@ fn is_json(request: &HttpRequest) -> bool {
     })
 }
 
-async fn read_json<T: DeserializeOwned + Validate>(
+async fn read_json<T: DeserializeOwned + Validate + Send + 'static>(
     payload: Payload,
     is_json: bool,
     limits: BodyLimits,
@@ -248,10 +249,9 @@ async fn read_json<T: DeserializeOwned + Validate>(
             expected: "application/json",
         });
     }
-    Ok(Body {
-        value: parse_json(&bytes)?,
-        bytes,
-    })
+    let sent = bytes.clone();
+    let value = aside::read(sent.len(), move || parse_json(&sent)).await?;
+    Ok(Body { value, bytes })
 }
 
 /// A file as the body, read whole.
@@ -359,5 +359,46 @@ async fn read_whole(mut payload: Payload, limit: usize) -> Result<web::Bytes> {
         Err(Error::BodyTooLarge { limit })
     } else {
         Ok(bytes.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{self, ThreadId};
+
+    use serde::{Deserialize, Deserializer, de::IgnoredAny};
+
+    use super::*;
+
+    /// Where it was read.
+    #[derive(Validate)]
+    struct Place {
+        #[validate(skip)]
+        thread: ThreadId,
+    }
+
+    impl<'de> Deserialize<'de> for Place {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            IgnoredAny::deserialize(deserializer)?;
+            Ok(Place {
+                thread: thread::current().id(),
+            })
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_large_body_is_not_read_where_other_requests_wait() {
+        let own = thread::current().id();
+        for (size, is_read_here) in [(10, true), (100_000, false)] {
+            let body = format!(r#"{{"text": "{}"}}"#, "x".repeat(size));
+            let limits = BodyLimits {
+                bytes: 1 << 20,
+                patience: Duration::from_secs(60),
+                announced: None,
+            };
+            let payload = Payload::from(web::Bytes::from(body));
+            let read = read_json::<Place>(payload, true, limits).await.unwrap();
+            assert_eq!(read.value.thread == own, is_read_here, "{size}");
+        }
     }
 }

@@ -8,9 +8,9 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RANGE};
 use actix_web::test::TestRequest;
 use chrono::Datelike;
 
-use super::attachments::{Part, asked_part};
 use super::bulk::{self, BulkRequest};
 use super::custom_fields::ReplaceCustomFields;
+use super::downloads::{Part, asked_part};
 use super::open311::form::{self, Fields};
 use super::params::Params;
 use super::policy_changes::PolicyIn;

@@ -1,5 +1,6 @@
 //! JSON bodies: read, checked for their form, validated. All that is wrong is said at once, as far as it can be seen: what
-//! serde refuses first is taken out, or filled in where it is missing, and the rest is looked at again.
+//! serde refuses first is taken out, or filled in where it is missing, and the rest is looked at again. How much may be
+//! read again is counted for the whole request (`Looks`), however many bodies it is made of.
 //!
 //! What only the stored data know (codes, states) is asked later, of a body whose form is right.
 use std::collections::HashMap;
@@ -18,8 +19,36 @@ const MOST_LOOKS: usize = 40;
 /// Of larger bodies only the first structural error is said.
 const MOST_BYTES_AGAIN: usize = 64 << 10;
 
-/// Parse and validate; all that is wrong with the form, each with its pointer.
+/// A look costs this at least: of a body of a few bytes it is the looking that takes time, not the bytes.
+const LEAST_BYTES_OF_A_LOOK: usize = 256;
+
+/// What may still be read again for one request, in bytes.
+pub struct Looks {
+    bytes_left: usize,
+}
+
+impl Looks {
+    pub fn of_a_request() -> Looks {
+        Looks {
+            bytes_left: MOST_LOOKS * MOST_BYTES_AGAIN,
+        }
+    }
+
+    /// May so many bytes be read once more?
+    fn spend(&mut self, bytes: usize) -> bool {
+        let left = self.bytes_left.checked_sub(bytes.max(LEAST_BYTES_OF_A_LOOK));
+        self.bytes_left = left.unwrap_or_default();
+        left.is_some()
+    }
+}
+
+/// Parse and validate the only body of a request; all that is wrong with the form, each with its pointer.
 pub fn parse_json<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T> {
+    parse_one_of_many(bytes, &mut Looks::of_a_request())
+}
+
+/// The same of one of several bodies. Once nothing may be read again, of a wrong one the first structural error is said.
+pub fn parse_one_of_many<T: DeserializeOwned + Validate>(bytes: &[u8], looks: &mut Looks) -> Result<T> {
     if let Err(cause) = std::str::from_utf8(bytes) {
         return Err(Error::Malformed {
             reason: format!("not UTF-8 at byte {}", cause.valid_up_to()),
@@ -32,7 +61,7 @@ pub fn parse_json<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T> {
         let pointer = pointer_of(&track.path());
         let first =
             misread_as_syntax(&pointer, &cause, bytes).unwrap_or_else(|| structural_error(&pointer, &cause));
-        with_the_rest::<T>(first, bytes)
+        with_the_rest::<T>(first, bytes, looks)
     })?;
     deserializer.end().map_err(|cause| Error::Malformed {
         reason: cause.to_string(),
@@ -52,19 +81,22 @@ fn validation_errors(value: &impl Validate) -> Vec<FieldError> {
 }
 
 /// What else is wrong beside the first structural error.
-fn with_the_rest<T: DeserializeOwned + Validate>(first: Error, bytes: &[u8]) -> Error {
+fn with_the_rest<T: DeserializeOwned + Validate>(first: Error, bytes: &[u8], looks: &mut Looks) -> Error {
     let Error::Invalid(errors) = first else {
         return first;
     };
-    let whole = (bytes.len() <= MOST_BYTES_AGAIN).then(|| serde_json::from_slice::<Value>(bytes).ok());
+    let size = bytes.len();
+    let may_look = size <= MOST_BYTES_AGAIN && looks.spend(size);
+    let whole = may_look.then(|| serde_json::from_slice::<Value>(bytes).ok());
     match whole.flatten() {
         Some(body) => {
             let reading = Reading {
                 body,
+                size,
                 errors,
                 guesses: HashMap::new(),
             };
-            Error::Invalid(reading.look_again::<T>())
+            Error::Invalid(reading.look_again::<T>(looks))
         }
         None => Error::Invalid(errors),
     }
@@ -73,17 +105,19 @@ fn with_the_rest<T: DeserializeOwned + Validate>(first: Error, bytes: &[u8]) -> 
 /// A body that is mended until it can be read, only to see what else is wrong with it.
 struct Reading {
     body: Value,
+    /// Of the body as it was sent, in bytes.
+    size: usize,
     errors: Vec<FieldError>,
     /// How many values were put in, by place.
     guesses: HashMap<String, usize>,
 }
 
 impl Reading {
-    fn look_again<T: DeserializeOwned + Validate>(mut self) -> Vec<FieldError> {
+    fn look_again<T: DeserializeOwned + Validate>(mut self, looks: &mut Looks) -> Vec<FieldError> {
         let mut next = self.errors.first().cloned();
         for _ in 0..MOST_LOOKS {
             let is_mended = next.take().is_some_and(|error| self.mend(&error));
-            if !is_mended {
+            if !is_mended || !looks.spend(self.size) {
                 break;
             }
             let mut track = serde_path_to_error::Track::new();
@@ -358,6 +392,8 @@ fn validation_code(problem: &ValidationError) -> FieldCode {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use serde::Deserialize;
 
     use super::*;
@@ -450,5 +486,46 @@ mod tests {
         }
         let long = format!(r#"{{"foo": "{}", "bar": 1}}"#, "x".repeat(MOST_BYTES_AGAIN));
         assert_eq!(wrong(&long), ["/foo UnknownField"]);
+    }
+
+    thread_local! {
+        static BYTES_READ: Cell<usize> = const { Cell::new(0) };
+    }
+
+    const LARGE: usize = 20_000;
+
+    /// Counts each time that it is read, as so large a body.
+    #[derive(Validate)]
+    struct Counted {}
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Nothing {}
+
+            BYTES_READ.set(BYTES_READ.get() + LARGE);
+            Nothing::deserialize(deserializer).map(|Nothing {}| Counted {})
+        }
+    }
+
+    #[test]
+    fn however_many_bodies_a_request_has_what_is_read_again_is_counted_once() {
+        let members: Vec<String> = (0..45)
+            .map(|number| format!(r#""member_{number}": "{}""#, "x".repeat(LARGE / 45)))
+            .collect();
+        let body = format!("{{{}}}", members.join(","));
+        let mut looks = Looks::of_a_request();
+        let mut told = Vec::new();
+        for _ in 0..200 {
+            match parse_one_of_many::<Counted>(body.as_bytes(), &mut looks) {
+                Err(Error::Invalid(errors)) => told.push(errors.len()),
+                other => panic!("{:?}", other.err()),
+            }
+        }
+        let once_each = 200 * LARGE;
+        assert!(BYTES_READ.get() <= once_each + MOST_LOOKS * MOST_BYTES_AGAIN);
+        assert_eq!(told.first(), Some(&(MOST_LOOKS + 1)));
+        assert_eq!(told.last(), Some(&1));
     }
 }

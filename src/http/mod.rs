@@ -5,6 +5,7 @@ mod agreements;
 pub mod answer;
 mod api_clients;
 mod api_keys;
+mod aside;
 mod attachments;
 mod bulk;
 mod calendar_changes;
@@ -18,6 +19,7 @@ mod custom_values;
 mod deliveries;
 mod directory;
 mod directory_files;
+mod downloads;
 pub mod extract;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -7,12 +7,13 @@ use super::guard::{Query, guard};
 use super::{
     agreements, api_clients, api_keys, attachments, bulk, calendar_changes, calendar_files,
     calendar_versions, calendars, credentials, custom_fields, deliveries, directory, directory_files,
-    identity, matching, messages, oidc, open311, operational_targets, operations, policies, policy_changes,
-    queues, reports, requesters, sign_in, site, sla, successions, ticket_changes, ticket_list, tickets,
-    users,
+    downloads, identity, matching, messages, oidc, open311, operational_targets, operations, policies,
+    policy_changes, queues, reports, requesters, sign_in, site, sla, successions, ticket_changes,
+    ticket_list, tickets, users,
 };
-use crate::error::Error;
-use crate::identity::access::Action;
+use crate::error::{Error, Result};
+use crate::identity::Principal;
+use crate::identity::access::{self, Action};
 
 /// Who may call a route at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub enum Access {
     Needs(Action),
     /// The same of the Open311 façade, which finds the key where GeoReport v2 has it and answers in its form.
     NeedsKey(Action),
+}
+
+impl Access {
+    /// May this principal call it at all?
+    pub fn permit(self, principal: &Principal) -> Result<()> {
+        match self {
+            Public => Ok(()),
+            Needs(action) | NeedsKey(action) => access::permit(principal, action),
+        }
+    }
 }
 
 pub struct Route {
@@ -165,7 +176,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/attachments" => upload_attachment = attachments::upload_attachment, Needs(A::SendAttachment);
     GET "/api/v1/attachments/{id}" => show_attachment = attachments::show_attachment, Needs(A::ReadTicket);
     DELETE "/api/v1/attachments/{id}" => delete_attachment = attachments::delete_attachment, Needs(A::SendAttachment);
-    GET "/api/v1/attachments/{id}/content" => download_attachment = attachments::download_attachment, Needs(A::ReadTicket);
+    GET "/api/v1/attachments/{id}/content" => download_attachment = downloads::download_attachment, Needs(A::ReadTicket);
     POST "/api/v1/tickets/{id}/attachments" => attach_file = attachments::attach_file, Needs(A::PostMessage);
     GET "/api/v1/tickets/{id}/attachments" => list_attachments = attachments::list_attachments, Needs(A::ReadTicket);
 
@@ -231,6 +242,10 @@ pub const READ_QUERY: &[&str] = &[
 ];
 
 impl Route {
+    pub fn of(operation: &str) -> Option<&'static Route> {
+        ROUTES.iter().find(|route| route.operation == operation)
+    }
+
     fn query(&self) -> Query {
         match self.path.starts_with("/api/") && !READ_QUERY.contains(&self.operation) {
             true => Query::Refused,

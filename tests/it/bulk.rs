@@ -411,6 +411,31 @@ fn a_bulk_request_has_a_limit_of_its_own() {
 }
 
 #[test]
+fn however_many_items_are_wrong_a_request_is_looked_at_again_as_often_as_one_body() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let mut body = question();
+    for number in 0..45 {
+        body[format!("member_{number}")] = json!("x".repeat(440));
+    }
+    let before = app.footprint();
+    let items = vec![json!({ "operation": "file", "body": body }); 200];
+    let reply = hue.post(BULK, &request("each", items)).expect(200).body;
+    assert_eq!(statuses(&reply), [422; 200]);
+    let told: Vec<usize> = reply["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["problem"]["errors"].as_array().unwrap().len())
+        .collect();
+    // Each look at a body finds one wrong member more: the first of an item costs none.
+    let (looks, most) = (told.iter().sum::<usize>() - told.len(), 40 * (64 << 10));
+    assert!(looks * 20_000 <= most, "{looks} looks");
+    assert_eq!((told[0], told[199]), (41, 1));
+    assert_eq!(app.footprint(), before);
+}
+
+#[test]
 fn a_thousand_items_are_done_in_their_order_while_others_go_on() {
     let app = TestApp::start();
     let (hue, sup) = (app.organisation("H57"), app.supervisor());

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::is_ours;
 use crate::error::{Error, FieldError, Place, Result};
 use crate::http::answer;
+use crate::http::aside;
 use crate::http::context::RequestContext;
 use crate::http::extract::Call;
 use crate::http::problem;
@@ -72,13 +73,19 @@ impl Telling {
         answer::json(StatusCode::OK.as_u16(), Vec::new(), &out)
     }
 
+    /// The same for who serves connections meanwhile.
+    pub async fn answer_aside(&self, results: Vec<Result<Answer>>) -> Result<Answer> {
+        let telling = self.clone();
+        aside::run(move || telling.answer(results)).await
+    }
+
     /// One failed, and so none was carried out.
-    pub fn undone(&self, count: usize, index: usize, error: Error) -> Result<Answer> {
+    pub async fn undone(&self, count: usize, index: usize, error: Error) -> Result<Answer> {
         let mut results: Vec<Result<Answer>> = (0..count).map(|_| Err(Error::RolledBack)).collect();
         if let Some(result) = results.get_mut(index) {
             *result = Err(error);
         }
-        self.answer(results)
+        self.answer_aside(results).await
     }
 
     fn refused(&self, index: usize, error: Error) -> Result<ResultOut> {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::caller::Caller;
 use crate::error::{Error, FieldCode, FieldError, Place, Result};
+use crate::http::aside;
 use crate::http::extract::parse_json;
 use crate::http::tickets::FileTicketIn;
 use crate::language::Language;
@@ -120,8 +121,10 @@ pub async fn question(caller: &Caller, given: &Fields) -> Result<FileTicket> {
             members.insert("custom_fields".into(), Value::Object(custom));
         }
     }
-    let question: Result<FileTicketIn> = parse_json(body.to_string().as_bytes());
-    Ok(question?.into())
+    let body = body.to_string();
+    let size = body.len();
+    let reading = move || parse_json::<FileTicketIn>(body.as_bytes());
+    Ok(aside::read(size, reading).await?.into())
 }
 
 /// What no question can be made of.

@@ -15,6 +15,7 @@ use super::form::{self, Fields};
 use super::format::{Format, Names};
 use crate::app::App;
 use crate::error::{Error, FieldCode, Result};
+use crate::http::aside;
 use crate::http::extract::Upload;
 use crate::http::wire::WireInstant;
 use crate::idempotency::{Answer, Key};
@@ -143,7 +144,7 @@ async fn file(caller: &Caller, format: Format, form: Result<Upload>) -> Result<A
             expected: "application/x-www-form-urlencoded",
         });
     }
-    let given = Fields::read(&form.bytes);
+    let given = aside::read(form.bytes.len(), move || Ok(Fields::read(&form.bytes))).await?;
     let principal = caller.admit(Some(&given), Action::FileTicket).await?;
     let told = |error| form::in_words_of(&given, error);
     let question = form::question(caller, &given).await.map_err(told)?;
