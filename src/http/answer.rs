@@ -106,8 +106,9 @@ pub async fn write_once(
 ) -> Result<HttpResponse> {
     let key = call.key(body);
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let action = call.action;
     let work = move |conn: &mut Db| {
-        standing::require(conn, &principal)?;
+        let principal = standing::admit(conn, &principal, action)?;
         idempotency::once(conn, key.as_ref(), now, |conn| {
             operation(&mut Tx {
                 conn,
@@ -135,8 +136,9 @@ pub async fn reveal_once(
 ) -> Result<HttpResponse> {
     let key = call.key(body);
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
+    let action = call.action;
     let work = move |conn: &mut Db| {
-        standing::require(conn, &principal)?;
+        let principal = standing::admit(conn, &principal, action)?;
         let mut shown = None;
         let kept = idempotency::once(conn, key.as_ref(), now, |conn| {
             let revealing = operation(&mut Tx {

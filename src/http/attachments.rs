@@ -169,9 +169,9 @@ async fn receive_whole(
     // What was sent is its bytes and its name; the boundary between the parts differs each time.
     let key = call.key(format!("{}\n{}", received.sha256, received.name).as_bytes());
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
-    let known = received.clone();
+    let (known, action) = (received.clone(), call.action);
     let work = move |conn: &mut Db| {
-        standing::require(conn, &principal)?;
+        let principal = standing::admit(conn, &principal, action)?;
         idempotency::once(conn, key.as_ref(), now, |conn| {
             let mut tx = Tx {
                 conn,

@@ -215,7 +215,9 @@ fn agent_may(staff: &Staff, action: Action, target: Target) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Client;
+    use chrono::DateTime;
+
+    use super::super::{Client, Presentation};
     use super::*;
     use crate::store::Uid;
 
@@ -233,6 +235,7 @@ mod tests {
             queues: queues.to_vec(),
             scopes: None,
             credential_id: None,
+            version: 1,
         };
         Principal::Staff { staff }
     }
@@ -244,9 +247,12 @@ mod tests {
             name: "LGSP".into(),
             organisation_id,
             reach: vec![organisation_id],
+            include_units: false,
             scopes: scopes.to_vec(),
             requests_per_minute: None,
             credential_id: 3,
+            here: Presentation::local(DateTime::UNIX_EPOCH),
+            version: 1,
         };
         Principal::Client { client }
     }

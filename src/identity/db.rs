@@ -1,4 +1,6 @@
 //! Queries over users, memberships and credentials.
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
@@ -14,6 +16,7 @@ use crate::store::{Db, Json, MultiBackend, Ts, Uid};
 #[diesel(table_name = credentials)]
 pub struct Credential {
     pub id: i64,
+    pub lookup: String,
     pub secret_hash: String,
     pub kind: Kind,
     pub user_id: Option<i64>,
@@ -36,6 +39,7 @@ pub struct ClientRow {
     pub include_units: bool,
     pub requests_per_minute: Option<i32>,
     pub active: bool,
+    pub version: i64,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -48,6 +52,8 @@ pub struct User {
     pub role: Role,
     pub language: Language,
     pub active: bool,
+    /// Counts every change to the account, its queues included.
+    pub version: i64,
 }
 
 /// A credential, of a key with its program.
@@ -58,6 +64,14 @@ pub fn find_credential(conn: &mut Db, lookup: &str) -> Result<Option<(Credential
         .select((Credential::as_select(), Option::<ClientRow>::as_select()))
         .first(conn)
         .optional()?)
+}
+
+pub fn get_credential(conn: &mut Db, id: i64) -> Result<(Credential, Option<ClientRow>)> {
+    Ok(credentials::table
+        .left_join(clients::table)
+        .filter(credentials::id.eq(id))
+        .select((Credential::as_select(), Option::<ClientRow>::as_select()))
+        .first(conn)?)
 }
 
 pub fn touch_credential(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()> {
@@ -138,34 +152,40 @@ pub fn lock_user(conn: &mut Db, id: i64) -> Result<User> {
     Ok(users::table.find(id).select(User::as_select()).first(conn)?)
 }
 
-/// Those of these credentials that nobody has ended, of people and programs that are active.
-pub fn list_standing_credentials(conn: &mut Db, ids: &[i64]) -> Result<Vec<i64>> {
+/// Those of these credentials that nobody has ended, of people and programs that are active, with the version of who has
+/// them.
+pub fn list_standing_credentials(conn: &mut Db, ids: &[i64]) -> Result<HashMap<i64, i64>> {
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashMap::new());
     }
     let holder_is_active = users::active
         .nullable()
         .eq(true)
         .or(clients::active.nullable().eq(true));
-    Ok(each_db!(conn, c => credentials::table
+    let versions = (users::version.nullable(), clients::version.nullable());
+    let rows: Vec<(i64, (Option<i64>, Option<i64>))> = each_db!(conn, c => credentials::table
         .left_join(users::table)
         .left_join(clients::table)
         .filter(credentials::id.eq_any(ids))
         .filter(credentials::revoked_at.is_null())
         .filter(holder_is_active)
-        .select(credentials::id)
-        .load(c))?)
+        .select((credentials::id, versions))
+        .load(c))?;
+    let known = |(id, (person, program)): (i64, (Option<i64>, Option<i64>))| Some((id, person.or(program)?));
+    Ok(rows.into_iter().filter_map(known).collect())
 }
 
-pub fn list_active_people(conn: &mut Db, ids: &[i64]) -> Result<Vec<i64>> {
+/// The active ones of these people, with their version.
+pub fn list_active_people(conn: &mut Db, ids: &[i64]) -> Result<HashMap<i64, i64>> {
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashMap::new());
     }
-    Ok(each_db!(conn, c => users::table
+    let rows: Vec<(i64, i64)> = each_db!(conn, c => users::table
         .filter(users::id.eq_any(ids))
         .filter(users::active.eq(true))
-        .select(users::id)
-        .load(c))?)
+        .select((users::id, users::version))
+        .load(c))?;
+    Ok(rows.into_iter().collect())
 }
 
 pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {
@@ -240,6 +260,7 @@ pub fn insert_user(
             users::role,
             users::language,
             users::active,
+            users::version,
         ))
         .get_result(conn);
     match inserted {

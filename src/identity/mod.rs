@@ -118,6 +118,8 @@ pub struct Staff {
     pub scopes: Option<Vec<Scope>>,
     /// The session or token that was presented; `None` where another party answers for the person.
     pub credential_id: Option<i64>,
+    /// Of the account when it was read: while it is the same, role and queues are.
+    pub version: i64,
 }
 
 /// A program of an organisation.
@@ -129,14 +131,23 @@ pub struct Client {
     pub organisation_id: i64,
     /// The organisations whose tickets it sees: its own, those that it succeeded, units as granted.
     pub reach: Vec<i64>,
+    pub include_units: bool,
     pub scopes: Vec<Scope>,
     pub requests_per_minute: Option<i32>,
     pub credential_id: i64,
+    /// Where and when the key was presented.
+    pub here: Presentation,
+    /// Of the program when it was read.
+    pub version: i64,
 }
 
 impl Client {
     pub fn sees(&self, organisation_id: i64) -> bool {
         self.reach.contains(&organisation_id)
+    }
+
+    fn present_reach(&self, conn: &mut Db) -> Result<Vec<i64>> {
+        crate::directory::reach_of(conn, self.organisation_id, self.include_units, self.here.today)
     }
 }
 
@@ -269,16 +280,9 @@ pub fn authenticate(conn: &mut Db, bearer: &str, here: Presentation) -> Result<A
         .last_used_at
         .is_none_or(|at| here.now - at.0 >= LAST_USE_PRECISION)
         .then_some(credential.id);
-    let principal = match (credential.user_id, client) {
-        (Some(user_id), _) => {
-            let scopes = match credential.scopes.as_str() {
-                "" => None,
-                limited => Some(Scope::read_all(limited)),
-            };
-            person(conn, user_id, scopes, Some(credential.id))?
-        }
-        (None, Some(program)) => program_of(conn, program, &credential, presented.lookup, here)?,
-        (None, None) => return Err(Error::internal("a credential without an owner", credential.id)),
+    let principal = match client {
+        Some(program) => program_of(conn, program, &credential, here)?,
+        None => person_of(conn, &credential)?,
     };
     Ok(Authenticated {
         principal,
@@ -286,26 +290,55 @@ pub fn authenticate(conn: &mut Db, bearer: &str, here: Presentation) -> Result<A
     })
 }
 
-/// An active person of the centre as the one who acts.
-pub fn person(
-    conn: &mut Db,
-    user_id: i64,
-    scopes: Option<Vec<Scope>>,
-    credential_id: Option<i64>,
-) -> Result<Principal> {
+/// An active person of the centre, with all that their role may do.
+fn person(conn: &mut Db, user_id: i64) -> Result<Staff> {
     let user = db::find_active_user(conn, user_id)?.ok_or(Error::Unauthenticated)?;
-    let queues = db::list_queue_ids_of(conn, user_id)?;
-    let staff = Staff {
+    Ok(Staff {
         user_id,
         uid: user.uid,
         name: user.name,
         email: user.email,
         role: user.role,
-        queues,
+        queues: db::list_queue_ids_of(conn, user_id)?,
+        scopes: None,
+        credential_id: None,
+        version: user.version,
+    })
+}
+
+/// A person as another party says who answers for them.
+fn person_as(conn: &mut Db, user_id: i64, role: Role, scopes: Option<Vec<Scope>>) -> Result<Principal> {
+    let staff = Staff {
+        role,
         scopes,
-        credential_id,
+        ..person(conn, user_id)?
     };
     Ok(Principal::Staff { staff })
+}
+
+/// The person whose session or token this is.
+fn person_of(conn: &mut Db, credential: &db::Credential) -> Result<Principal> {
+    let owner = credential.user_id;
+    let user_id = owner.ok_or_else(|| Error::internal("a credential without an owner", credential.id))?;
+    let staff = Staff {
+        scopes: (!credential.scopes.is_empty()).then(|| Scope::read_all(&credential.scopes)),
+        credential_id: Some(credential.id),
+        ..person(conn, user_id)?
+    };
+    Ok(Principal::Staff { staff })
+}
+
+/// The same, of a credential that was recognised before.
+fn person_with(conn: &mut Db, credential_id: i64) -> Result<Principal> {
+    let (credential, _) = db::get_credential(conn, credential_id)?;
+    person_of(conn, &credential)
+}
+
+/// The program with a key that was recognised before.
+fn program_with(conn: &mut Db, credential_id: i64, here: Presentation) -> Result<Principal> {
+    let (credential, program) = db::get_credential(conn, credential_id)?;
+    let program = program.ok_or_else(|| Error::internal("a key without a program", credential_id))?;
+    program_of(conn, program, &credential, here)
 }
 
 /// Whoever holds a true secret that opens nothing is worth knowing of; the caller is not told why.
@@ -318,29 +351,31 @@ fn program_of(
     conn: &mut Db,
     program: db::ClientRow,
     credential: &db::Credential,
-    lookup: &str,
     here: Presentation,
 ) -> Result<Principal> {
     let networks: Vec<IpNet> = serde_json::from_value(program.networks.0)
         .map_err(|cause| Error::internal("the networks of a program cannot be read", cause))?;
     let is_allowed = networks.is_empty() || networks.iter().any(|network| network.contains(&here.from));
     if !program.active {
-        return Err(refused("inactive", lookup));
+        return Err(refused("inactive", &credential.lookup));
     }
     if !is_allowed {
-        return Err(refused("network", lookup));
+        return Err(refused("network", &credential.lookup));
     }
-    let reach = crate::directory::reach_of(conn, program.organisation_id, program.include_units, here.today)?;
-    let client = Client {
+    let mut client = Client {
         client_id: program.id,
         uid: program.uid,
         name: program.name,
         organisation_id: program.organisation_id,
-        reach,
+        reach: Vec::new(),
+        include_units: program.include_units,
         scopes: Scope::read_all(&credential.scopes),
         requests_per_minute: program.requests_per_minute,
         credential_id: credential.id,
+        here,
+        version: program.version,
     };
+    client.reach = client.present_reach(conn)?;
     Ok(Principal::Client { client })
 }
 

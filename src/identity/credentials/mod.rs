@@ -7,6 +7,7 @@ mod db;
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::access::Action;
 use super::db::{insert_credential, lock_user, revoke_with_offspring};
 use super::security_log::note_credential;
 use super::token::{Kind, Secret};
@@ -134,7 +135,7 @@ pub fn make_token(tx: &mut Tx<'_>, request: &TokenRequest) -> Result<MadeToken> 
     let staff = principal.staff().ok_or(Error::Forbidden)?;
     lock_user(conn, staff.user_id)?;
     // Anew, behind the lock: whoever ends all that somebody has open must not be outrun.
-    standing::require(conn, principal)?;
+    standing::admit(conn, principal, Action::ManageSelf)?;
     // Where another party answers for the person, nothing would limit the token in time and role.
     let presented_id = staff.credential_id.ok_or(Error::Forbidden)?;
     let presented = db::find(conn, presented_id)?.ok_or(Error::Unauthenticated)?;

@@ -240,11 +240,7 @@ fn scopes_of(claims: &Value) -> Option<Vec<Scope>> {
 /// The person behind an access token, with the role that the token gives. Only reads: a login writes the role down.
 pub fn principal(conn: &mut Db, bearer: Bearer) -> Result<Principal> {
     let user = db::find_user(conn, &bearer.issuer, &bearer.subject)?.ok_or(Error::Unauthenticated)?;
-    let mut principal = super::person(conn, user.id, bearer.scopes, None)?;
-    if let Principal::Staff { staff } = &mut principal {
-        staff.role = bearer.role;
-    }
-    Ok(principal)
+    super::person_as(conn, user.id, bearer.role, bearer.scopes)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
+use super::access::Action;
 use super::credentials;
 use super::lockout::{self, Attempt};
 use super::passwords::{self, Password, Verdict, Whose};
@@ -259,7 +260,7 @@ async fn replace_password(
     store
         .write(move |conn| {
             let person = db::lock(conn, proof.person.id)?;
-            standing::require(conn, &by)?;
+            standing::admit(conn, &by, Action::ManageSelf)?;
             proof.check(&person, "/current")?;
             db::set_password(conn, person.id, &hash, now)?;
             credentials::end_sessions(conn, person.id, presented, now)?;
