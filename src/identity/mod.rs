@@ -13,6 +13,8 @@ pub mod passwords;
 mod security_log;
 pub mod sessions;
 pub mod sign_in;
+#[cfg(test)]
+mod sources;
 pub mod standing;
 pub(crate) mod token;
 pub mod totp;
@@ -34,11 +36,24 @@ pub use db::{CredentialView, Life};
 pub use token::Secret;
 
 use clients::keys::Origin;
+use db::Of;
 
 text_enum! {
     /// What a person of the centre is there for.
     #[derive(clap::ValueEnum)]
     Role { Admin "admin", Supervisor "supervisor", Agent "agent", Auditor "auditor" }
+}
+
+impl Role {
+    /// As a token keeps those with which it was made, space separated.
+    fn read_all(stored: &str) -> Vec<Role> {
+        stored.split(' ').filter_map(Role::parse).collect()
+    }
+
+    fn write_all(roles: &[Role]) -> String {
+        let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+        names.join(" ")
+    }
 }
 
 /// What a key or a limited personal token may be used for.
@@ -113,6 +128,8 @@ pub struct Staff {
     pub name: String,
     pub email: String,
     pub role: Role,
+    /// Those with which the presented token was made: it may do what all of them and `role` may.
+    pub made_as: Vec<Role>,
     pub queues: Vec<i64>,
     /// What the presented credential is limited to; `None`: all that the role may.
     pub scopes: Option<Vec<Scope>>,
@@ -120,6 +137,13 @@ pub struct Staff {
     pub credential_id: Option<i64>,
     /// Of the account when it was read: while it is the same, role and queues are.
     pub version: i64,
+}
+
+impl Staff {
+    /// All whose permission an action needs.
+    fn roles(&self) -> impl Iterator<Item = Role> {
+        std::iter::once(self.role).chain(self.made_as.iter().copied())
+    }
 }
 
 /// A program of an organisation.
@@ -224,10 +248,6 @@ impl Principal {
             _ => None,
         }
     }
-
-    pub fn is_staff(&self) -> bool {
-        self.staff().is_some()
-    }
 }
 
 /// A principal, and whether its credential's last use is old enough to be written down anew.
@@ -299,6 +319,7 @@ fn person(conn: &mut Db, user_id: i64) -> Result<Staff> {
         name: user.name,
         email: user.email,
         role: user.role,
+        made_as: Vec::new(),
         queues: db::list_queue_ids_of(conn, user_id)?,
         scopes: None,
         credential_id: None,
@@ -322,6 +343,11 @@ fn person_of(conn: &mut Db, credential: &db::Credential) -> Result<Principal> {
     let user_id = owner.ok_or_else(|| Error::internal("a credential without an owner", credential.id))?;
     let staff = Staff {
         scopes: (!credential.scopes.is_empty()).then(|| Scope::read_all(&credential.scopes)),
+        made_as: credential
+            .made_as
+            .as_deref()
+            .map(Role::read_all)
+            .unwrap_or_default(),
         credential_id: Some(credential.id),
         ..person(conn, user_id)?
     };
@@ -429,13 +455,32 @@ pub fn create_user(conn: &mut Db, new: &NewUser, by: Option<Uid>, now: DateTime<
     Ok(user)
 }
 
+/// A person of the centre by UUID or address.
+pub fn find_person(conn: &mut Db, named: &str) -> Result<Option<db::User>> {
+    match uuid::Uuid::parse_str(named) {
+        Ok(uid) => db::find_user_by_uid(conn, Uid(uid)),
+        Err(_) => db::find_user_by_email(conn, &named.trim().to_lowercase()),
+    }
+}
+
+fn get_person(conn: &mut Db, named: &str) -> Result<db::User> {
+    find_person(conn, named)?.ok_or(Error::NotFound(crate::error::Resource::User))
+}
+
 /// A personal token of the user with this address. The secret is not stored.
 pub fn create_token(conn: &mut Db, email: &str, name: &str, life: impl Into<Life>) -> Result<Secret> {
-    let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?
-        .ok_or(Error::NotFound(crate::error::Resource::User))?;
-    db::lock_user(conn, user.id)?;
+    let user = get_person(conn, email)?;
+    let user = db::lock_user(conn, user.id)?;
     let secret = Secret::generate(token::Kind::Token)?;
-    let id = db::insert_credential(conn, &secret, name, user.id, "", life.into(), None)?;
+    let new = db::NewToken {
+        user_id: user.id,
+        name,
+        scopes: "",
+        made_as: &[user.role],
+        made_with_id: None,
+        life: life.into(),
+    };
+    let id = db::insert_token(conn, &secret, &new)?;
     security_log::note_credential("token_made", user.uid, id);
     Ok(secret)
 }
@@ -468,19 +513,16 @@ pub fn list_keys(conn: &mut Db, organisation: Option<&str>) -> Result<Vec<Creden
     let organisation = organisation
         .map(|code| crate::directory::get_organisation(conn, code))
         .transpose()?;
-    db::list_keys(conn, organisation.map(|organisation| organisation.id))
+    db::list_credentials(
+        conn,
+        Of::Programs(organisation.map(|organisation| organisation.id)),
+    )
 }
 
 /// Tokens of the user with this address, or of all.
 pub fn list_tokens(conn: &mut Db, email: Option<&str>) -> Result<Vec<CredentialView>> {
-    let user_id = match email {
-        None => None,
-        Some(email) => {
-            let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?;
-            Some(user.ok_or(Error::NotFound(crate::error::Resource::User))?.id)
-        }
-    };
-    db::list_tokens(conn, user_id)
+    let user = email.map(|email| get_person(conn, email)).transpose()?;
+    db::list_credentials(conn, Of::People(user.map(|user| user.id)))
 }
 
 /// End a key or token at once, named by its public half, with or without its prefix, and what its holder made with it;
