@@ -9,12 +9,13 @@ use super::answer::{self, Revealing, reveal_once, write_once};
 use super::extract::{Body, Call};
 use super::params::Params;
 use super::wire::{self, Line, WireInstant};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::idempotency::Answer;
-use crate::identity::credentials::{self, Along, MadeToken, OwnCredential, TokenRequest};
+use crate::identity::credentials::{self, MadeToken, OwnCredential, TokenRequest};
 use crate::identity::token::Kind;
 use crate::identity::{Scope, accounts};
 use crate::store::{Db, Uid};
+use crate::tx::Tx;
 
 #[derive(Serialize)]
 struct SessionOut {
@@ -89,39 +90,36 @@ pub async fn list_user_sessions(
     list(call, request, None, of).await
 }
 
-async fn end(call: Call, kind: Kind, id: String) -> Result<HttpResponse> {
+/// What has ended has ended: an `Idempotency-Key` adds nothing to that and is not kept.
+async fn ended(
+    call: Call,
+    operation: impl FnOnce(&mut Tx<'_>) -> Result<()> + Send + 'static,
+) -> Result<HttpResponse> {
+    let call = Call {
+        idempotency_key: None,
+        ..call
+    };
     write_once(&call, b"", move |tx| {
-        let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
-        credentials::end(tx.conn, staff, kind, &id, tx.now)?;
+        operation(tx)?;
         Ok(answer::empty(204))
     })
     .await
 }
 
 pub async fn end_own_session(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    end(call, Kind::Session, id.into_inner()).await
+    ended(call, move |tx| credentials::end(tx, Kind::Session, &id)).await
 }
 
 pub async fn revoke_own_token(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    end(call, Kind::Token, id.into_inner()).await
+    ended(call, move |tx| credentials::end(tx, Kind::Token, &id)).await
 }
 
 pub async fn end_other_sessions(call: Call) -> Result<HttpResponse> {
-    write_once(&call, b"", move |tx| {
-        let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
-        let (id, presented) = (staff.user_id, staff.credential_id);
-        credentials::end_sessions(tx.conn, id, presented, Along::TheirTokens, tx.now)?;
-        Ok(answer::empty(204))
-    })
-    .await
+    ended(call, credentials::end_others).await
 }
 
 pub async fn end_user_sessions(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    write_once(&call, b"", move |tx| {
-        accounts::end_credentials(tx, &id)?;
-        Ok(answer::empty(204))
-    })
-    .await
+    ended(call, move |tx| accounts::end_credentials(tx, &id)).await
 }
 
 #[derive(Debug, Deserialize, Validate)]

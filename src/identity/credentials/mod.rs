@@ -75,7 +75,8 @@ pub fn log_out(conn: &mut Db, staff: &Staff, now: DateTime<Utc>) -> Result<()> {
 }
 
 /// End one of the person's own, with what was made with it.
-pub fn end(conn: &mut Db, staff: &Staff, kind: Kind, id: &str, now: DateTime<Utc>) -> Result<()> {
+pub fn end(tx: &mut Tx<'_>, kind: Kind, id: &str) -> Result<()> {
+    let (conn, staff) = (&mut *tx.conn, tx.principal.staff().ok_or(Error::Forbidden)?);
     let resource = match kind {
         Kind::Session => Resource::Session,
         Kind::Token | Kind::Key => Resource::Token,
@@ -85,9 +86,16 @@ pub fn end(conn: &mut Db, staff: &Staff, kind: Kind, id: &str, now: DateTime<Utc
         .map_err(|_not_an_id| Error::NotFound(resource))?;
     lock_user(conn, staff.user_id)?;
     let id = db::find_in_force(conn, staff.user_id, kind, uid)?.ok_or(Error::NotFound(resource))?;
-    let ended = end_with_offspring(conn, &[id], now)?;
+    let ended = end_with_offspring(conn, &[id], tx.now)?;
     note_ended(staff.uid, &ended);
     Ok(())
+}
+
+/// End the person's own sessions but for the one that is presented, with the tokens that were made with them.
+pub fn end_others(tx: &mut Tx<'_>) -> Result<()> {
+    let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
+    let presented = staff.credential_id;
+    end_sessions(tx.conn, staff.user_id, presented, Along::TheirTokens, tx.now)
 }
 
 /// For the command line: end one of a person's, and what was made with it; gives how many ended.
