@@ -118,6 +118,8 @@ pub enum Conflict {
     PolicyRetired,
     /// An ended key gives no new one.
     KeyEnded,
+    /// A key that an administrator has replaced gives its program no further one.
+    KeyReplaced,
     /// A program has as many keys in force as it may.
     TooManyKeys,
     /// A person has as many tokens in force as they may.

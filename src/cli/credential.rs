@@ -2,8 +2,10 @@
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::out;
-use crate::identity::{CredentialView, Life};
+use super::{Desk, out};
+use crate::config::Config;
+use crate::identity::{self, CredentialView, Life};
+use crate::store::Db;
 
 #[derive(Debug, clap::Args)]
 pub struct Span {
@@ -19,6 +21,13 @@ impl Span {
             to: self.expires_in_days.map(|days| now + Duration::days(days)),
         }
     }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Revoke {
+    /// The public half: what stands between the first and the second `_`
+    #[arg(value_name = "PUBLIC")]
+    public: String,
 }
 
 #[derive(Serialize)]
@@ -66,10 +75,14 @@ fn line_of(credential: &CredentialView, now: DateTime<Utc>) -> Line<'_> {
     }
 }
 
-/// How many ended: what the holder made with a credential ends with it.
-pub fn say_revoked(ended: usize) {
-    match ended.saturating_sub(1) {
+/// End it at once, and what its holder made with it.
+pub async fn revoke(args: Revoke, config: &Config) -> anyhow::Result<()> {
+    let desk = Desk::open(config).await?;
+    let now = desk.clock.now();
+    let work = move |conn: &mut Db| identity::revoke(conn, &args.public, now);
+    match desk.write(work).await?.saturating_sub(1) {
         0 => out::line("It is revoked."),
         more => out::line(&format!("It is revoked, and {more} made with it.")),
     }
+    Ok(())
 }

@@ -3,7 +3,7 @@ use chrono::{Duration, SecondsFormat};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ipnet::IpNet;
 
-use super::credential::{self, Span};
+use super::credential::{self, Revoke, Span};
 use super::{Desk, checked_name, out};
 use crate::config::Config;
 use crate::identity::clients::keys::{self, MAX_OVERLAP_HOURS, Rotation};
@@ -80,19 +80,12 @@ pub struct List {
     json: bool,
 }
 
-#[derive(Debug, clap::Args)]
-pub struct Revoke {
-    /// The public half: what stands between the first and the second `_`
-    #[arg(value_name = "PUBLIC")]
-    public: String,
-}
-
 pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     match command {
         Command::Create(args) => create(args, config).await,
         Command::List(args) => list(args, config).await,
         Command::Rotate(args) => rotate(args, config).await,
-        Command::Revoke(args) => revoke(args, config).await,
+        Command::Revoke(args) => credential::revoke(args, config).await,
     }
 }
 
@@ -142,14 +135,4 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
         .read(move |conn| identity::list_keys(conn, args.organisation.as_deref()))
         .await?;
     credential::show(&found, desk.clock.now(), args.json)
-}
-
-async fn revoke(args: Revoke, config: &Config) -> anyhow::Result<()> {
-    let desk = Desk::open(config).await?;
-    let now = desk.clock.now();
-    let ended = desk
-        .write(move |conn| identity::revoke(conn, &args.public, now))
-        .await?;
-    credential::say_revoked(ended);
-    Ok(())
 }

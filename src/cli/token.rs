@@ -1,5 +1,5 @@
 //! `giaidap token`.
-use super::credential::{self, Span};
+use super::credential::{self, Revoke, Span};
 use super::{Desk, checked_name, out};
 use crate::config::Config;
 use crate::identity;
@@ -36,18 +36,11 @@ pub struct List {
     json: bool,
 }
 
-#[derive(Debug, clap::Args)]
-pub struct Revoke {
-    /// The public half: what stands between the first and the second `_`
-    #[arg(value_name = "PUBLIC")]
-    public: String,
-}
-
 pub async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     match command {
         Command::Create(args) => create(args, config).await,
         Command::List(args) => list(args, config).await,
-        Command::Revoke(args) => revoke(args, config).await,
+        Command::Revoke(args) => credential::revoke(args, config).await,
     }
 }
 
@@ -68,14 +61,4 @@ async fn list(args: List, config: &Config) -> anyhow::Result<()> {
         .read(move |conn| identity::list_tokens(conn, args.user.as_deref()))
         .await?;
     credential::show(&found, desk.clock.now(), args.json)
-}
-
-async fn revoke(args: Revoke, config: &Config) -> anyhow::Result<()> {
-    let desk = Desk::open(config).await?;
-    let now = desk.clock.now();
-    let ended = desk
-        .write(move |conn| identity::revoke(conn, &args.public, now))
-        .await?;
-    credential::say_revoked(ended);
-    Ok(())
 }

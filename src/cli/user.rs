@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use super::{Desk, checked_name, out};
 use crate::config::Config;
-use crate::identity::passwords::{self, Password};
+use crate::identity::passwords::{Password, Whose};
 use crate::identity::{self, NewUser, Role, oidc, sign_in};
 use crate::language::Language;
 use crate::store::Uid;
@@ -86,15 +86,13 @@ async fn set_password(args: SetPassword, config: &Config) -> anyhow::Result<()> 
     let account = desk
         .read(move |conn| identity::accounts::get(conn, &args.email))
         .await?;
-    sign_in::check_new(
-        &config.sign_in,
-        "password",
-        &password,
-        &account.email,
-        &account.name,
-    )
-    .map_err(out::explain)?;
-    let hash = passwords::hash(&password).await.map_err(out::explain)?;
+    let whose = Whose {
+        email: &account.email,
+        name: &account.name,
+    };
+    let hash = sign_in::accept(&config.sign_in, "password", &password, whose)
+        .await
+        .map_err(out::explain)?;
     desk.write(move |conn| sign_in::set_password(conn, account.id, &hash, None, now))
         .await?;
     out::line("The password is set.");

@@ -22,6 +22,7 @@ use crate::directory::{self, Organisation};
 use crate::error::{Error, FieldCode, Result};
 use crate::idempotency::Answer;
 use crate::identity::Principal;
+use crate::identity::access::{Action, permit};
 use crate::sla::calendar::read_date;
 use crate::store::page::Page;
 use crate::store::{Db, Uid};
@@ -84,7 +85,7 @@ struct AgreementOut {
 
 impl AgreementOut {
     fn new(agreement: Agreement, organisation: &Organisation, principal: &Principal) -> Self {
-        let is_staff = !matches!(principal, Principal::Client { .. });
+        let tells_who = permit(principal, Action::ReadRuleHistory).is_ok();
         AgreementOut {
             id: agreement.uid,
             organisation: Reference::new(&organisation.code, &organisation.name_vi, &organisation.name_en),
@@ -97,8 +98,8 @@ impl AgreementOut {
             valid_from: agreement.valid_from,
             valid_to: agreement.valid_to,
             end_reason: agreement.end_reason,
-            author: Some(agreement.author).filter(|_| is_staff),
-            ended_by: agreement.ended_by.filter(|_| is_staff),
+            author: Some(agreement.author).filter(|_| tells_who),
+            ended_by: agreement.ended_by.filter(|_| tells_who),
             version: agreement.version,
             created_at: agreement.created_at.into(),
             updated_at: agreement.updated_at.into(),

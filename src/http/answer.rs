@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::extract::Call;
 use crate::error::{Error, Result};
 use crate::idempotency::{self, Answer, Key};
+use crate::identity::access::Action;
 use crate::identity::{Principal, standing};
 use crate::store::Db;
 use crate::tx::{Desk, Tx};
@@ -113,6 +114,8 @@ pub fn send(answer: Answer) -> Result<HttpResponse> {
 struct Writing {
     desk: Arc<Desk>,
     principal: Arc<Principal>,
+    /// What the route is for.
+    action: Action,
     now: DateTime<Utc>,
     key: Option<Key>,
 }
@@ -122,19 +125,20 @@ impl Writing {
         Writing {
             desk: call.app.desk.clone(),
             principal: call.principal.clone(),
+            action: call.action,
             now: call.now,
             key,
         }
     }
 
-    /// What every request does in its transaction: ask whether the caller still stands, then carry the operation out, or
-    /// give the stored answer of its key.
+    /// What every request does in its transaction: ask whether the caller may still do this, and as what, then carry the
+    /// operation out, or give the stored answer of its key.
     fn once(&self, conn: &mut Db, operation: impl FnOnce(&mut Tx<'_>) -> Result<Answer>) -> Result<Answer> {
-        standing::require(conn, &self.principal)?;
+        let principal = standing::admit(conn, &self.principal, self.action)?;
         idempotency::once(conn, self.key.as_ref(), self.now, |conn| {
             operation(&mut Tx {
                 conn,
-                principal: &self.principal,
+                principal: &principal,
                 now: self.now,
                 desk: &self.desk,
             })

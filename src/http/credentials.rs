@@ -1,5 +1,6 @@
 //! `/me/sessions`, `/me/tokens`, and what administrators see of them.
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use validator::Validate;
@@ -9,7 +10,8 @@ use super::extract::{Body, Call};
 use super::params::Params;
 use super::wire::{self, Line, WireInstant};
 use crate::error::Result;
-use crate::identity::credentials::{self, OwnCredential, TokenRequest};
+use crate::idempotency::Answer;
+use crate::identity::credentials::{self, MadeToken, OwnCredential, TokenRequest};
 use crate::identity::token::Kind;
 use crate::identity::{Scope, accounts};
 use crate::store::{Db, Uid};
@@ -87,33 +89,20 @@ pub async fn list_user_sessions(
     list(call, request, None, of).await
 }
 
-async fn end(call: Call, kind: Kind, id: String) -> Result<HttpResponse> {
-    let (staff, now) = (call.staff()?.clone(), call.now);
-    let work = move |conn: &mut Db| credentials::end(conn, &staff, kind, &id, now);
-    call.app.store.write(work).await?;
-    Ok(HttpResponse::NoContent().finish())
-}
-
 pub async fn end_own_session(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    end(call, Kind::Session, id.into_inner()).await
+    answer::remove(&call, move |tx| credentials::end(tx, Kind::Session, &id)).await
 }
 
 pub async fn revoke_own_token(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    end(call, Kind::Token, id.into_inner()).await
+    answer::remove(&call, move |tx| credentials::end(tx, Kind::Token, &id)).await
 }
 
 pub async fn end_other_sessions(call: Call) -> Result<HttpResponse> {
-    let (staff, now) = (call.staff()?.clone(), call.now);
-    let work = move |conn: &mut Db| credentials::end_sessions(conn, staff.user_id, staff.credential_id, now);
-    call.app.store.write(work).await?;
-    Ok(HttpResponse::NoContent().finish())
+    answer::remove(&call, credentials::end_others).await
 }
 
 pub async fn end_user_sessions(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let (staff, now) = (call.staff()?.clone(), call.now);
-    let work = move |conn: &mut Db| accounts::end_credentials(conn, &staff, &id, now);
-    call.app.store.write(work).await?;
-    Ok(HttpResponse::NoContent().finish())
+    answer::remove(&call, move |tx| accounts::end_credentials(tx, &id)).await
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -127,29 +116,35 @@ pub struct CreateToken {
     expires_at: Option<WireInstant>,
 }
 
+impl From<CreateToken> for TokenRequest {
+    fn from(given: CreateToken) -> Self {
+        TokenRequest {
+            name: given.name.0,
+            scopes: given.scopes,
+            expires_at: given.expires_at.map(|at| at.0),
+        }
+    }
+}
+
+fn made_answer(made: &MadeToken, name: &str, token: Option<&str>, now: DateTime<Utc>) -> Result<Answer> {
+    let shown = json!({
+        "id": made.id,
+        "name": name,
+        "scopes": made.scopes,
+        "created_at": WireInstant(now),
+        "expires_at": WireInstant(made.expires_at),
+        "token": token,
+    });
+    answer::json(201, Vec::new(), &shown)
+}
+
 pub async fn create_own_token(call: Call, body: Body<CreateToken>) -> Result<HttpResponse> {
-    let given = body.value;
-    let request = TokenRequest {
-        name: given.name.0,
-        scopes: given.scopes,
-        expires_at: given.expires_at.map(|at| at.0),
-    };
+    let request = TokenRequest::from(body.value);
     reveal_once(&call, &body.bytes, move |tx| {
         let made = credentials::make_token(tx, &request)?;
-        let out = |token: Option<&str>| {
-            let shown = json!({
-                "id": made.id,
-                "name": request.name,
-                "scopes": made.scopes,
-                "created_at": WireInstant(tx.now),
-                "expires_at": WireInstant(made.expires_at),
-                "token": token,
-            });
-            answer::json(201, Vec::new(), &shown)
-        };
         Ok(Revealing {
-            shown: out(Some(made.secret.reveal()))?,
-            kept: out(None)?,
+            shown: made_answer(&made, &request.name, Some(made.secret.reveal()), tx.now)?,
+            kept: made_answer(&made, &request.name, None, tx.now)?,
         })
     })
     .await

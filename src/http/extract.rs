@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::error::{Error, FieldCode, Result};
 use crate::idempotency::Key;
 use crate::identity::Principal;
+use crate::identity::access::Action;
 use crate::language::Language;
 
 /// An authenticated request: who calls, when, and on which application.
@@ -28,6 +29,8 @@ use crate::language::Language;
 pub struct Call {
     pub app: web::Data<App>,
     pub principal: Arc<Principal>,
+    /// What the route is for, which was permitted before its body came in.
+    pub action: Action,
     pub now: DateTime<Utc>,
     pub language: Language,
     pub idempotency_key: Option<String>,
@@ -79,6 +82,8 @@ fn call(request: &HttpRequest) -> Result<Call> {
         .get::<Arc<Principal>>()
         .cloned()
         .ok_or_else(|| missing("no principal"))?;
+    let action = extensions.get::<Action>().copied();
+    let action = action.ok_or_else(|| missing("no action"))?;
     let language = extensions
         .get::<RequestContext>()
         .map(|context| context.language)
@@ -91,6 +96,7 @@ fn call(request: &HttpRequest) -> Result<Call> {
     let known: Vec<&str> = known.filter_map(|value| value.to_str().ok()).collect();
     Ok(Call {
         principal,
+        action,
         now,
         language,
         idempotency_key: match changes {

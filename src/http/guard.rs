@@ -80,6 +80,7 @@ async fn admit(access: Access, query: Query, request: &ServiceRequest) -> Result
             let bearer = bearer_in(request.headers());
             let principal = recognise(request.request(), bearer).await?;
             access::permit(&principal, action)?;
+            request.request().extensions_mut().insert(action);
             if names_nul(request.request()) {
                 return Err(Error::NotFound(Resource::Page));
             }

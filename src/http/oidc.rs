@@ -1,18 +1,17 @@
 //! Login by the OpenID provider: out to it, and back.
-use actix_web::http::header::{CACHE_CONTROL, COOKIE, LOCATION, REFERRER_POLICY, SET_COOKIE, USER_AGENT};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::http::header::{CACHE_CONTROL, COOKIE, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::context::RequestContext;
 use super::params::Params;
 use crate::app::App;
-use crate::error::{Error, FieldCode, Resource, Result, SignOnRefusal};
+use crate::error::{Error, FieldCode, Resource, Result};
 use crate::identity::Role;
 use crate::identity::oidc::login::{self, WayBack};
-use crate::identity::oidc::{self, Provider};
-use crate::identity::sessions::open_session;
-use crate::store::{Db, Uid};
+use crate::identity::oidc::{self, LoggedOn, Provider};
+use crate::identity::sign_in::Visitor;
+use crate::store::Uid;
 
 /// Binds a login to the browser in which it began.
 const BINDING: &str = "giaidap_oidc";
@@ -32,6 +31,22 @@ struct Person {
     name: String,
     email: String,
     role: Role,
+}
+
+impl From<LoggedOn> for SignedOn {
+    fn from(entered: LoggedOn) -> Self {
+        SignedOn {
+            token: entered.session.secret.reveal().to_owned(),
+            expires_at: entered.session.expires_at,
+            user: Person {
+                id: entered.user.uid,
+                name: entered.user.name,
+                email: entered.user.email,
+                role: entered.user.role,
+            },
+            return_to: entered.return_to,
+        }
+    }
 }
 
 pub async fn begin_oidc_login(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse> {
@@ -55,46 +70,23 @@ pub async fn begin_oidc_login(app: web::Data<App>, request: HttpRequest) -> Resu
         .finish())
 }
 
-pub async fn finish_oidc_login(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse> {
+pub async fn finish_oidc_login(
+    app: web::Data<App>,
+    request: HttpRequest,
+    visitor: Visitor,
+) -> Result<HttpResponse> {
     let provider = provider_of(&app)?;
-    let (back, now) = (way_back(&request)?, app.clock.now());
-    let taken = back.clone();
-    let begun = app
-        .store
-        .write(move |conn| login::take(conn, &taken, now))
-        .await?;
-    let begun = begun.ok_or_else(|| oidc::refused_unseen(SignOnRefusal::UnknownLogin))?;
-    let identity = provider
-        .identify(&begun, &back, now)
-        .await?
-        .map_err(oidc::refused_unseen)?;
-    let (from, program) = caller(&request);
-    let (create_users, life) = (provider.settings.create_users, app.config.sign_in.session_life());
-    let work = move |conn: &mut Db| match oidc::admit(conn, &identity, create_users, now)? {
-        Ok(user) => {
-            let session = open_session(conn, user.id, &from, program.as_deref(), now, life)?;
-            Ok(Ok((user, session)))
-        }
-        Err(refusal) => Ok(Err(refusal)),
-    };
-    let (user, session) = app.store.write(work).await?.map_err(Error::SignOn)?;
-    oidc::login_succeeded(&user, session.id);
-    let person = Person {
-        id: user.uid,
-        name: user.name,
-        email: user.email,
-        role: user.role,
-    };
+    let (back, now, life) = (
+        way_back(&request)?,
+        app.clock.now(),
+        app.config.sign_in.session_life(),
+    );
+    let entered = oidc::log_in(&app.store, provider, back, visitor, life, now).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((SET_COOKIE, binding(&app, "", 0)))
-        .json(SignedOn {
-            token: session.secret.reveal().to_owned(),
-            expires_at: session.expires_at,
-            user: person,
-            return_to: begun.return_to,
-        }))
+        .json(SignedOn::from(entered)))
 }
 
 /// Where none is configured, there is nothing here.
@@ -142,17 +134,4 @@ fn way_back(request: &HttpRequest) -> Result<WayBack> {
         issuer: one("iss")?,
         binding: presented_binding(request),
     })
-}
-
-/// Address and program, as the list of sessions shows them.
-fn caller(request: &HttpRequest) -> (String, Option<String>) {
-    let extensions = request.extensions();
-    let address = extensions
-        .get::<RequestContext>()
-        .map(|context| context.address.to_string());
-    let program = request
-        .headers()
-        .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok());
-    (address.unwrap_or_default(), program.map(str::to_owned))
 }

@@ -18,6 +18,7 @@ use crate::directory::{self, RequesterInput};
 use crate::error::{Error, Result};
 use crate::idempotency::Answer;
 use crate::identity::Principal;
+use crate::identity::access::{Action, permit};
 use crate::language::Language;
 use crate::store::page::Page;
 use crate::store::{Db, Uid};
@@ -85,6 +86,7 @@ struct RequesterOut {
 
 impl RequesterOut {
     fn new(person: Person, organisation: Reference, principal: &Principal) -> Self {
+        let may_know_why = permit(principal, Action::ReadErasures).is_ok();
         RequesterOut {
             id: person.uid,
             organisation,
@@ -96,7 +98,7 @@ impl RequesterOut {
             created_at: person.created_at.into(),
             updated_at: person.updated_at.into(),
             anonymised_at: person.anonymised_at.map(Into::into),
-            anonymise_reason: person.anonymise_reason.filter(|_| principal.is_staff()),
+            anonymise_reason: person.anonymise_reason.filter(|_| may_know_why),
         }
     }
 }

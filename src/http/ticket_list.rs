@@ -9,8 +9,8 @@ use super::wire;
 use crate::error::{Error, FieldCode, Result};
 use crate::identity::Principal;
 use crate::sla::Priority;
+use crate::store::Db;
 use crate::store::page::Page;
-use crate::store::{Db, Uid};
 use crate::text::nfc;
 use crate::tickets::lifecycle::{Channel, State};
 use crate::tickets::list::{self, AssigneeFilter, Sort, TicketFilter, TicketQuestion};
@@ -160,13 +160,8 @@ fn assignee(conn: &mut Db, principal: &Principal, asked: &str) -> Result<Assigne
     let user = match (asked, principal.staff()) {
         ("none", _) => return Ok(AssigneeFilter::Nobody),
         ("me", staff) => return Ok(AssigneeFilter::User(staff.ok_or_else(unknown)?.user_id)),
-        (address, Some(_)) if address.contains('@') => {
-            identity::db::find_user_by_email(conn, &address.to_lowercase())?
-        }
-        (id, _) => {
-            let uid = Uuid::parse_str(id).ok().ok_or_else(unknown)?;
-            identity::db::find_user_by_uid(conn, Uid(uid))?
-        }
+        (address, None) if Uuid::parse_str(address).is_err() => None,
+        (named, _) => identity::find_person(conn, named)?,
     };
     Ok(AssigneeFilter::User(user.ok_or_else(unknown)?.id))
 }

@@ -10,12 +10,13 @@ use super::extract::{Body, Call};
 use super::params::Params;
 use super::sign_in::PasswordIn;
 use super::wire::{self, Line, WireInstant};
-use crate::error::{Error, FieldCode, Result};
+use crate::error::Result;
 use crate::idempotency::Answer;
+use crate::identity::access::{Action, permit};
 use crate::identity::accounts::{self, Account, AccountChange, AccountFilter, AccountView};
-use crate::identity::{NewUser, Principal, Role, passwords, sign_in};
+use crate::identity::passwords::Whose;
+use crate::identity::{NewUser, Principal, Role, sign_in};
 use crate::language::Language;
-use crate::queues;
 use crate::store::{Db, Uid};
 use crate::tickets::view::Reference;
 
@@ -28,7 +29,7 @@ struct UserOut {
     language: Language,
     active: bool,
     queues: Vec<Reference>,
-    /// How the person logs in; told to administrators and auditors.
+    /// How the person logs in, for who may know it.
     sign_in: Option<SignInOut>,
     created_at: WireInstant,
     updated_at: WireInstant,
@@ -44,8 +45,7 @@ struct SignInOut {
 impl UserOut {
     fn new(view: AccountView, principal: &Principal) -> Self {
         let AccountView { account, queues } = view;
-        let reader = principal.staff().map(|staff| staff.role);
-        let tells = matches!(reader, Some(Role::Admin | Role::Auditor));
+        let tells = permit(principal, Action::ReadSignIn).is_ok();
         UserOut {
             id: account.uid,
             email: account.email,
@@ -79,33 +79,17 @@ fn user_answer(conn: &mut Db, status: u16, account: Account, principal: &Princip
 
 pub async fn list_users(call: Call, request: HttpRequest) -> Result<HttpResponse> {
     let mut params = Params::read(&request, &["role", "active", "queue", "q", "limit", "cursor"]);
-    let role = params.parsed("role", "admin, supervisor, agent or auditor", Role::parse);
-    let (active, queue) = (params.flag("active"), params.bounded("queue", 100));
-    let q = params.words("q", 200);
+    let filter = AccountFilter {
+        role: params.parsed("role", "admin, supervisor, agent or auditor", Role::parse),
+        active: params.flag("active"),
+        queue: params.bounded("queue", 100),
+        q: params.words("q", 200),
+    };
     let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
-    let principal = call.principal.clone();
-    let work = move |conn: &mut Db| {
-        let queue_id = match queue {
-            None => None,
-            Some(queue) => {
-                let unknown = || Error::invalid_parameter("queue", FieldCode::UnknownCode);
-                Some(queues::find_queue(conn, &queue)?.ok_or_else(unknown)?.id)
-            }
-        };
-        let filter = AccountFilter {
-            role,
-            active,
-            queue_id,
-            q,
-        };
-        let page = accounts::list(conn, &filter, cursor.as_deref(), limit)?;
-        let next_cursor = page.next_cursor;
-        let items = accounts::views(conn, page.items)?;
-        Ok(crate::store::page::Page { items, next_cursor })
-    };
+    let work = move |conn: &mut Db| accounts::list(conn, &filter, cursor.as_deref(), limit);
     let page = call.app.store.read_snapshot(work).await?;
-    let page = page.map(|view| UserOut::new(view, &principal));
+    let page = page.map(|view| UserOut::new(view, &call.principal));
     wire::list(&call, request.query_string(), page)
 }
 
@@ -142,28 +126,33 @@ pub struct CreateUser {
     password: Option<PasswordIn>,
 }
 
-pub async fn create_user(call: Call, body: Body<CreateUser>) -> Result<HttpResponse> {
-    let given = body.value;
-    let new = NewUser {
-        email: given.email.0,
-        name: given.name.0,
-        role: given.role,
-        language: given.language,
-        queues: given.queues.into_iter().map(|queue| queue.0).collect(),
-    };
-    let password = given.password.map(|password| password.0);
+impl From<CreateUser> for NewUser {
+    fn from(given: CreateUser) -> Self {
+        NewUser {
+            email: given.email.0,
+            name: given.name.0,
+            role: given.role,
+            language: given.language,
+            queues: given.queues.into_iter().map(|queue| queue.0).collect(),
+        }
+    }
+}
+
+pub async fn create_user(call: Call, mut body: Body<CreateUser>) -> Result<HttpResponse> {
+    let password = body.value.password.take().map(|password| password.0);
+    let new = NewUser::from(body.value);
     let rest = json!([new.email, new.name, new.role, new.language, new.queues]);
     let compared = call.fingerprint(&rest, password.as_ref()).await?;
     let hash = match &password {
         Some(password) => {
-            sign_in::check_new(
+            let (settings, whose) = (
                 &call.app.config.sign_in,
-                "/password",
-                password,
-                &new.email,
-                &new.name,
-            )?;
-            Some(passwords::hash(password).await?)
+                Whose {
+                    email: &new.email,
+                    name: &new.name,
+                },
+            );
+            Some(sign_in::accept(settings, "/password", password, whose).await?)
         }
         None => None,
     };
@@ -189,13 +178,12 @@ pub struct ChangeUser {
 pub async fn change_user(call: Call, id: web::Path<String>, body: Body<ChangeUser>) -> Result<HttpResponse> {
     let seen = call.required_versions()?;
     let given = body.value;
+    let queues = given.queues;
     let change = AccountChange {
         name: given.name.map(|name| name.0),
         role: given.role,
         language: given.language,
-        queues: given
-            .queues
-            .map(|queues| queues.into_iter().map(|queue| queue.0).collect()),
+        queues: queues.map(|queues| queues.into_iter().map(|queue| queue.0).collect()),
         active: given.active,
     };
     write_once(&call, &body.bytes, move |tx| {
@@ -236,15 +224,14 @@ pub async fn set_user_password(
 ) -> Result<HttpResponse> {
     let (password, seen, named) = (body.value.password.0, call.if_match.clone(), id.into_inner());
     let asked = named.clone();
-    let account = call
-        .app
-        .store
-        .read(move |conn| accounts::get(conn, &asked))
-        .await?;
-    let settings = &call.app.config.sign_in;
-    sign_in::check_new(settings, "/password", &password, &account.email, &account.name)?;
+    let find = move |conn: &mut Db| accounts::get(conn, &asked);
+    let account = call.app.store.read(find).await?;
+    let whose = Whose {
+        email: &account.email,
+        name: &account.name,
+    };
+    let hash = sign_in::accept(&call.app.config.sign_in, "/password", &password, whose).await?;
     let compared = call.fingerprint(&json!({}), Some(&password)).await?;
-    let hash = passwords::hash(&password).await?;
     write_once(&call, &compared, move |tx| {
         let account = accounts::set_password(tx, &named, &hash, seen.as_deref())?;
         user_answer(tx.conn, 200, account, tx.principal)

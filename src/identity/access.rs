@@ -10,6 +10,8 @@ pub enum Action {
     /// Own password, second factor, sessions and tokens; never with an access token of the provider.
     ManageSelf,
     ReadStaff,
+    /// How somebody of the centre logs in.
+    ReadSignIn,
     ManageStaff,
     /// Programs of organisations and their keys.
     ReadClients,
@@ -23,6 +25,8 @@ pub enum Action {
     ManageRequesters,
     /// Erase who a person is.
     AnonymiseRequesters,
+    /// Why somebody was made anonymous.
+    ReadErasures,
     ReadCalendars,
     ManageCalendars,
     /// Who changed the rules, why, and what rests on them; what queues promise each other.
@@ -32,6 +36,7 @@ pub enum Action {
     PostMessage,
     /// Send a file, and take it back before it is used.
     SendAttachment,
+    /// Notes, what history says among colleagues, and files of either.
     ReadNotes,
     PostNote,
     Claim,
@@ -39,6 +44,8 @@ pub enum Action {
     Release,
     Transfer,
     ChangeTicket,
+    /// To another organisation, for which it should have been filed.
+    MoveTicket,
     Wait,
     Resume,
     Resolve,
@@ -99,7 +106,8 @@ fn holders(action: Action) -> (&'static [Holder], Option<Scope>) {
     const ADMIN: &[Holder] = &[H::Admin];
     match action {
         A::ReadSelf | A::ReadDirectory | A::ReadCalendars => (EVERYBODY, None),
-        A::ReadStaff | A::ReadRuleHistory => (STAFF, None),
+        A::ReadStaff | A::ReadRuleHistory | A::ReadErasures => (STAFF, None),
+        A::ReadSignIn => (&[H::Admin, H::Auditor], None),
         A::ManageSelf => (STAFF, Some(Scope::AccountWrite)),
         A::ManageStaff | A::ManageClients => (ADMIN, Some(Scope::IdentityWrite)),
         A::ReadClients => (&[H::Admin, H::Auditor], Some(Scope::IdentityWrite)),
@@ -123,7 +131,7 @@ fn holders(action: Action) -> (&'static [Holder], Option<Scope>) {
         | A::Resume
         | A::Resolve
         | A::ClaimNext => (DESK, Some(Scope::TicketsWrite)),
-        A::Assign | A::RetryDelivery => (HEADS, Some(Scope::TicketsWrite)),
+        A::Assign | A::MoveTicket | A::RetryDelivery => (HEADS, Some(Scope::TicketsWrite)),
         A::ReadDeliveries | A::ReadReports => (HEADS_AND_AUDITOR, Some(Scope::ReportsRead)),
     }
 }
@@ -145,9 +153,16 @@ pub fn permit(principal: &Principal, action: Action) -> Result<()> {
         Principal::Client { client } => holds(Holder::Client, Some(&client.scopes)),
         // Where another party answers for the person, what they would make here would outlive its word.
         Principal::Staff { staff } if action == Action::ManageSelf && staff.credential_id.is_none() => false,
-        Principal::Staff { staff } => holds(staff.role.into(), staff.scopes.as_deref()),
+        Principal::Staff { staff } => staff
+            .roles()
+            .all(|role| holds(role.into(), staff.scopes.as_deref())),
     };
     if allowed { Ok(()) } else { Err(Error::Forbidden) }
+}
+
+/// Could a person of this role do this to anything? Of somebody who does not ask, but is to be given something to do.
+pub fn could(role: Role, action: Action) -> bool {
+    holders(action).0.contains(&role.into())
 }
 
 /// May this principal do this to this? `open_desk`: agents see the tickets of all queues.
@@ -160,33 +175,59 @@ pub fn authorise(principal: &Principal, action: Action, target: Target, open_des
     }
     permit(principal, action)?;
     match principal {
-        Principal::Staff { staff, .. } if staff.role == Role::Agent && !agent_may(staff, action, target) => {
+        Principal::Staff { staff, .. } if is_agent(staff) && !agent_may(staff, action, target) => {
             Err(Error::Forbidden)
         }
         _ => Ok(()),
     }
 }
 
-fn sees(principal: &Principal, target: Target, open_desk: bool) -> bool {
-    match (principal, target) {
-        (Principal::Client { client, .. }, Target::Ticket { organisation_id, .. }) => {
-            client.sees(organisation_id)
-        }
-        (
-            Principal::Staff { staff, .. },
-            Target::Ticket {
-                queue_id,
-                assignee_id,
-                ..
+/// Whether what holds for agents holds for this person, with what they presented.
+fn is_agent(staff: &Staff) -> bool {
+    staff.roles().any(|role| role == Role::Agent)
+}
+
+/// Which of all tickets a principal sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight<'a> {
+    Everything,
+    /// Those of these organisations.
+    Organisations(&'a [i64]),
+    /// Those of an agent's queues, and their own.
+    Agent {
+        user_id: i64,
+        queues: &'a [i64],
+    },
+}
+
+impl Sight<'_> {
+    /// `open_desk`: agents see the tickets of all queues.
+    pub fn of(principal: &Principal, open_desk: bool) -> Sight<'_> {
+        match principal {
+            Principal::Client { client } => Sight::Organisations(&client.reach),
+            Principal::Staff { staff } if is_agent(staff) && !open_desk => Sight::Agent {
+                user_id: staff.user_id,
+                queues: &staff.queues,
             },
-        ) => {
-            staff.role != Role::Agent
-                || open_desk
-                || staff.queues.contains(&queue_id)
-                || assignee_id == Some(staff.user_id)
+            Principal::Staff { .. } | Principal::System => Sight::Everything,
         }
+    }
+}
+
+fn sees(principal: &Principal, target: Target, open_desk: bool) -> bool {
+    let Target::Ticket {
+        organisation_id,
+        queue_id,
+        assignee_id,
+    } = target
+    else {
         // Which queues exist is no secret.
-        (_, Target::Queue { .. }) | (Principal::System, _) => true,
+        return true;
+    };
+    match Sight::of(principal, open_desk) {
+        Sight::Everything => true,
+        Sight::Organisations(reach) => reach.contains(&organisation_id),
+        Sight::Agent { user_id, queues } => queues.contains(&queue_id) || assignee_id == Some(user_id),
     }
 }
 
@@ -215,7 +256,9 @@ fn agent_may(staff: &Staff, action: Action, target: Target) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Client;
+    use chrono::DateTime;
+
+    use super::super::{Client, Presentation};
     use super::*;
     use crate::store::Uid;
 
@@ -230,9 +273,11 @@ mod tests {
             name: "Lan".into(),
             email: "lan@example.vn".into(),
             role,
+            made_as: Vec::new(),
             queues: queues.to_vec(),
             scopes: None,
             credential_id: None,
+            version: 1,
         };
         Principal::Staff { staff }
     }
@@ -244,9 +289,12 @@ mod tests {
             name: "LGSP".into(),
             organisation_id,
             reach: vec![organisation_id],
+            include_units: false,
             scopes: scopes.to_vec(),
             requests_per_minute: None,
             credential_id: 3,
+            here: Presentation::local(DateTime::UNIX_EPOCH),
+            version: 1,
         };
         Principal::Client { client }
     }
@@ -329,6 +377,39 @@ mod tests {
             permit(&agent, Action::ManageStaff),
             Err(Error::Forbidden)
         ));
+    }
+
+    #[test]
+    fn a_token_may_what_the_roles_of_its_making_and_of_now_both_may() {
+        let with = |role, made_as: &[Role]| {
+            let Principal::Staff { mut staff } = staff(role, 7, &[10]) else {
+                unreachable!("a person");
+            };
+            staff.made_as = made_as.to_vec();
+            Principal::Staff { staff }
+        };
+        let ours = TICKET;
+        let theirs = Target::Ticket {
+            organisation_id: 1,
+            queue_id: 11,
+            assignee_id: None,
+        };
+        let (risen, fallen) = (
+            with(Role::Admin, &[Role::Agent]),
+            with(Role::Agent, &[Role::Admin]),
+        );
+        for token in [&risen, &fallen, &with(Role::Admin, &[Role::Admin, Role::Agent])] {
+            assert!(permit(token, Action::ManageStaff).is_err());
+            assert!(authorise(token, Action::Resolve, ours, false).is_ok());
+            assert!(matches!(
+                authorise(token, Action::ReadTicket, theirs, false),
+                Err(Error::NotFound(_))
+            ));
+        }
+        let read_only = with(Role::Admin, &[Role::Auditor]);
+        assert!(authorise(&read_only, Action::ReadTicket, theirs, false).is_ok());
+        assert!(permit(&read_only, Action::FileTicket).is_err());
+        assert!(permit(&with(Role::Admin, &[Role::Admin]), Action::ManageStaff).is_ok());
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Queries over users, memberships and credentials.
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
@@ -14,10 +16,12 @@ use crate::store::{Db, Json, MultiBackend, Ts, Uid};
 #[diesel(table_name = credentials)]
 pub struct Credential {
     pub id: i64,
+    pub lookup: String,
     pub secret_hash: String,
     pub kind: Kind,
     pub user_id: Option<i64>,
     pub scopes: String,
+    pub made_as: Option<String>,
     pub created_at: Ts,
     pub expires_at: Option<Ts>,
     pub revoked_at: Option<Ts>,
@@ -36,6 +40,7 @@ pub struct ClientRow {
     pub include_units: bool,
     pub requests_per_minute: Option<i32>,
     pub active: bool,
+    pub version: i64,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -48,6 +53,8 @@ pub struct User {
     pub role: Role,
     pub language: Language,
     pub active: bool,
+    /// Counts every change to the account, its queues included.
+    pub version: i64,
 }
 
 /// A credential, of a key with its program.
@@ -60,6 +67,14 @@ pub fn find_credential(conn: &mut Db, lookup: &str) -> Result<Option<(Credential
         .optional()?)
 }
 
+pub fn get_credential(conn: &mut Db, id: i64) -> Result<(Credential, Option<ClientRow>)> {
+    Ok(credentials::table
+        .left_join(clients::table)
+        .filter(credentials::id.eq(id))
+        .select((Credential::as_select(), Option::<ClientRow>::as_select()))
+        .first(conn)?)
+}
+
 pub fn touch_credential(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()> {
     diesel::update(credentials::table.find(id))
         .set(credentials::last_used_at.eq(Some(Ts::from(now))))
@@ -67,16 +82,17 @@ pub fn touch_credential(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()
     Ok(())
 }
 
-/// A token of a person; programs' keys are made in `clients`.
-pub fn insert_credential(
-    conn: &mut Db,
-    secret: &Secret,
-    name: &str,
-    user_id: i64,
-    scopes: &str,
-    life: Life,
-    made_with_id: Option<i64>,
-) -> Result<Uid> {
+/// A token to be stored; programs' keys are made in `clients`.
+pub struct NewToken<'a> {
+    pub user_id: i64,
+    pub name: &'a str,
+    pub scopes: &'a str,
+    pub made_as: &'a [Role],
+    pub made_with_id: Option<i64>,
+    pub life: Life,
+}
+
+pub fn insert_token(conn: &mut Db, secret: &Secret, new: &NewToken<'_>) -> Result<Uid> {
     let uid = Uid::new();
     diesel::insert_into(credentials::table)
         .values((
@@ -84,12 +100,13 @@ pub fn insert_credential(
             credentials::lookup.eq(secret.lookup()),
             credentials::secret_hash.eq(secret.hash()),
             credentials::kind.eq(secret.kind()),
-            credentials::name.eq(name),
-            credentials::user_id.eq(Some(user_id)),
-            credentials::scopes.eq(scopes),
-            credentials::created_at.eq(Ts::from(life.from)),
-            credentials::expires_at.eq(life.to.map(Ts::from)),
-            credentials::made_with_id.eq(made_with_id),
+            credentials::name.eq(new.name),
+            credentials::user_id.eq(Some(new.user_id)),
+            credentials::scopes.eq(new.scopes),
+            credentials::created_at.eq(Ts::from(new.life.from)),
+            credentials::expires_at.eq(new.life.to.map(Ts::from)),
+            credentials::made_with_id.eq(new.made_with_id),
+            credentials::made_as.eq(Some(Role::write_all(new.made_as))),
         ))
         .execute(conn)?;
     Ok(uid)
@@ -138,34 +155,40 @@ pub fn lock_user(conn: &mut Db, id: i64) -> Result<User> {
     Ok(users::table.find(id).select(User::as_select()).first(conn)?)
 }
 
-/// Those of these credentials that nobody has ended, of people and programs that are active.
-pub fn list_standing_credentials(conn: &mut Db, ids: &[i64]) -> Result<Vec<i64>> {
+/// Those of these credentials that nobody has ended, of people and programs that are active, with the version of who has
+/// them.
+pub fn list_standing_credentials(conn: &mut Db, ids: &[i64]) -> Result<HashMap<i64, i64>> {
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashMap::new());
     }
     let holder_is_active = users::active
         .nullable()
         .eq(true)
         .or(clients::active.nullable().eq(true));
-    Ok(each_db!(conn, c => credentials::table
+    let versions = (users::version.nullable(), clients::version.nullable());
+    let rows: Vec<(i64, (Option<i64>, Option<i64>))> = each_db!(conn, c => credentials::table
         .left_join(users::table)
         .left_join(clients::table)
         .filter(credentials::id.eq_any(ids))
         .filter(credentials::revoked_at.is_null())
         .filter(holder_is_active)
-        .select(credentials::id)
-        .load(c))?)
+        .select((credentials::id, versions))
+        .load(c))?;
+    let known = |(id, (person, program)): (i64, (Option<i64>, Option<i64>))| Some((id, person.or(program)?));
+    Ok(rows.into_iter().filter_map(known).collect())
 }
 
-pub fn list_active_people(conn: &mut Db, ids: &[i64]) -> Result<Vec<i64>> {
+/// The active ones of these people, with their version.
+pub fn list_active_people(conn: &mut Db, ids: &[i64]) -> Result<HashMap<i64, i64>> {
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashMap::new());
     }
-    Ok(each_db!(conn, c => users::table
+    let rows: Vec<(i64, i64)> = each_db!(conn, c => users::table
         .filter(users::id.eq_any(ids))
         .filter(users::active.eq(true))
-        .select(users::id)
-        .load(c))?)
+        .select((users::id, users::version))
+        .load(c))?;
+    Ok(rows.into_iter().collect())
 }
 
 pub fn find_active_user(conn: &mut Db, id: i64) -> Result<Option<User>> {
@@ -240,6 +263,7 @@ pub fn insert_user(
             users::role,
             users::language,
             users::active,
+            users::version,
         ))
         .get_result(conn);
     match inserted {
@@ -290,7 +314,7 @@ impl From<DateTime<Utc>> for Life {
 }
 
 /// A credential without its secret, for people.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Debug, Clone)]
 pub struct CredentialView {
     pub lookup: String,
     /// Code of the organisation, or address of the user.
@@ -302,47 +326,53 @@ pub struct CredentialView {
     pub last_used_at: Option<Ts>,
 }
 
-/// Keys of one organisation, or of all, oldest first.
-pub fn list_keys(conn: &mut Db, organisation_id: Option<i64>) -> Result<Vec<CredentialView>> {
-    let mut query = credentials::table
-        .inner_join(clients::table.inner_join(organisations::table))
-        .order(credentials::id)
-        .select((
-            credentials::lookup,
-            organisations::code,
-            credentials::name,
-            credentials::created_at,
-            credentials::expires_at,
-            credentials::revoked_at,
-            credentials::last_used_at,
-        ))
-        .into_boxed::<MultiBackend>();
-    if let Some(id) = organisation_id {
-        query = query.filter(clients::organisation_id.eq(id));
-    }
-    Ok(query.load(conn)?)
+/// Which credentials are listed.
+#[derive(Debug, Clone, Copy)]
+pub enum Of {
+    /// Keys, of one organisation or of all.
+    Programs(Option<i64>),
+    /// Tokens, of one person or of all; sessions are none.
+    People(Option<i64>),
 }
 
-/// Tokens of one user, or of all, oldest first. Sessions are none.
-pub fn list_tokens(conn: &mut Db, user_id: Option<i64>) -> Result<Vec<CredentialView>> {
-    let mut query = credentials::table
-        .inner_join(users::table)
-        .filter(credentials::kind.eq(Kind::Token))
+/// Oldest first.
+pub fn list_credentials(conn: &mut Db, of: Of) -> Result<Vec<CredentialView>> {
+    type Names = (Option<String>, Option<String>);
+    type Times = (Ts, Option<Ts>, Option<Ts>, Option<Ts>);
+    let owners = (organisations::code.nullable(), users::email.nullable());
+    let times = (
+        credentials::created_at,
+        credentials::expires_at,
+        credentials::revoked_at,
+        credentials::last_used_at,
+    );
+    let query = credentials::table
+        .left_join(clients::table.left_join(organisations::table))
+        .left_join(users::table)
         .order(credentials::id)
-        .select((
-            credentials::lookup,
-            users::email,
-            credentials::name,
-            credentials::created_at,
-            credentials::expires_at,
-            credentials::revoked_at,
-            credentials::last_used_at,
-        ))
+        .select((credentials::lookup, credentials::name, owners, times))
         .into_boxed::<MultiBackend>();
-    if let Some(id) = user_id {
-        query = query.filter(users::id.eq(id));
-    }
-    Ok(query.load(conn)?)
+    let query = match of {
+        Of::Programs(_) => query.filter(credentials::kind.eq(Kind::Key)),
+        Of::People(_) => query.filter(credentials::kind.eq(Kind::Token)),
+    };
+    let query = match of {
+        Of::Programs(Some(id)) => query.filter(clients::organisation_id.nullable().eq(Some(id))),
+        Of::People(Some(id)) => query.filter(credentials::user_id.eq(Some(id))),
+        Of::Programs(None) | Of::People(None) => query,
+    };
+    let rows: Vec<(String, String, Names, Times)> = query.load(conn)?;
+    let view =
+        |(lookup, name, (organisation, person), times): (String, String, Names, Times)| CredentialView {
+            lookup,
+            owner: organisation.or(person).unwrap_or_default(),
+            name,
+            created_at: times.0,
+            expires_at: times.1,
+            revoked_at: times.2,
+            last_used_at: times.3,
+        };
+    Ok(rows.into_iter().map(view).collect())
 }
 
 /// Whose a credential is.
@@ -366,37 +396,42 @@ pub fn find_holder(conn: &mut Db, lookup: &str) -> Result<Option<Holder>> {
 pub struct Ended {
     pub id: i64,
     pub uid: Uid,
+    pub kind: Kind,
     pub lookup: String,
 }
 
-#[derive(QueryableByName)]
-struct Made {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    id: i64,
+/// These credentials and all that was made with them, and with that, in force or not. It ends because a credential is
+/// younger than what it was made with.
+pub fn list_with_offspring(conn: &mut Db, ids: &[i64]) -> Result<Vec<i64>> {
+    let mut all = ids.to_vec();
+    let mut newest = ids.to_vec();
+    while !newest.is_empty() {
+        newest = each_db!(conn, c => credentials::table
+            .filter(credentials::made_with_id.eq_any(&newest))
+            .select(credentials::id)
+            .load(c))?;
+        all.extend_from_slice(&newest);
+    }
+    Ok(all)
 }
 
-/// End a credential and all that was made with it, and with that; gives those that were in force. The caller holds the
-/// lock of who has them.
-pub fn revoke_with_offspring(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<Vec<Ended>> {
-    let made: Vec<Made> = diesel::sql_query(
-        "WITH RECURSIVE made(id) AS ( \
-           SELECT id FROM credentials WHERE id = $1 \
-           UNION \
-           SELECT credentials.id FROM credentials JOIN made ON credentials.made_with_id = made.id \
-         ) SELECT id FROM made ORDER BY id",
-    )
-    .bind::<diesel::sql_types::BigInt, _>(id)
-    .load(conn)?;
-    let ids: Vec<i64> = made.into_iter().map(|row| row.id).collect();
+/// End these credentials; gives those that were in force. The caller holds the lock of who has them.
+pub fn end_credentials(conn: &mut Db, ids: &[i64], now: DateTime<Utc>) -> Result<Vec<Ended>> {
     let ended: Vec<Ended> = each_db!(conn, c => credentials::table
-        .filter(credentials::id.eq_any(&ids))
+        .filter(credentials::id.eq_any(ids))
         .filter(credentials::revoked_at.is_null())
         .order(credentials::id)
-        .select((credentials::id, credentials::uid, credentials::lookup))
+        .select((credentials::id, credentials::uid, credentials::kind, credentials::lookup))
         .load(c))?;
     let ids: Vec<i64> = ended.iter().map(|row| row.id).collect();
     each_db!(conn, c => diesel::update(credentials::table.filter(credentials::id.eq_any(&ids)))
         .set(credentials::revoked_at.eq(Some(Ts::from(now))))
         .execute(c))?;
     Ok(ended)
+}
+
+/// The same with all that was made with them.
+pub fn end_with_offspring(conn: &mut Db, ids: &[i64], now: DateTime<Utc>) -> Result<Vec<Ended>> {
+    let all = list_with_offspring(conn, ids)?;
+    end_credentials(conn, &all, now)
 }

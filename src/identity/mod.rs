@@ -13,6 +13,8 @@ pub mod passwords;
 mod security_log;
 pub mod sessions;
 pub mod sign_in;
+#[cfg(test)]
+mod sources;
 pub mod standing;
 pub(crate) mod token;
 pub mod totp;
@@ -34,11 +36,24 @@ pub use db::{CredentialView, Life};
 pub use token::Secret;
 
 use clients::keys::Origin;
+use db::Of;
 
 text_enum! {
     /// What a person of the centre is there for.
     #[derive(clap::ValueEnum)]
     Role { Admin "admin", Supervisor "supervisor", Agent "agent", Auditor "auditor" }
+}
+
+impl Role {
+    /// As a token keeps those with which it was made, space separated.
+    fn read_all(stored: &str) -> Vec<Role> {
+        stored.split(' ').filter_map(Role::parse).collect()
+    }
+
+    fn write_all(roles: &[Role]) -> String {
+        let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+        names.join(" ")
+    }
 }
 
 /// What a key or a limited personal token may be used for.
@@ -113,11 +128,22 @@ pub struct Staff {
     pub name: String,
     pub email: String,
     pub role: Role,
+    /// Those with which the presented token was made: it may do what all of them and `role` may.
+    pub made_as: Vec<Role>,
     pub queues: Vec<i64>,
     /// What the presented credential is limited to; `None`: all that the role may.
     pub scopes: Option<Vec<Scope>>,
     /// The session or token that was presented; `None` where another party answers for the person.
     pub credential_id: Option<i64>,
+    /// Of the account when it was read: while it is the same, role and queues are.
+    pub version: i64,
+}
+
+impl Staff {
+    /// All whose permission an action needs.
+    fn roles(&self) -> impl Iterator<Item = Role> {
+        std::iter::once(self.role).chain(self.made_as.iter().copied())
+    }
 }
 
 /// A program of an organisation.
@@ -129,14 +155,23 @@ pub struct Client {
     pub organisation_id: i64,
     /// The organisations whose tickets it sees: its own, those that it succeeded, units as granted.
     pub reach: Vec<i64>,
+    pub include_units: bool,
     pub scopes: Vec<Scope>,
     pub requests_per_minute: Option<i32>,
     pub credential_id: i64,
+    /// Where and when the key was presented.
+    pub here: Presentation,
+    /// Of the program when it was read.
+    pub version: i64,
 }
 
 impl Client {
     pub fn sees(&self, organisation_id: i64) -> bool {
         self.reach.contains(&organisation_id)
+    }
+
+    fn present_reach(&self, conn: &mut Db) -> Result<Vec<i64>> {
+        crate::directory::reach_of(conn, self.organisation_id, self.include_units, self.here.today)
     }
 }
 
@@ -213,10 +248,6 @@ impl Principal {
             _ => None,
         }
     }
-
-    pub fn is_staff(&self) -> bool {
-        self.staff().is_some()
-    }
 }
 
 /// A principal, and whether its credential's last use is old enough to be written down anew.
@@ -269,16 +300,9 @@ pub fn authenticate(conn: &mut Db, bearer: &str, here: Presentation) -> Result<A
         .last_used_at
         .is_none_or(|at| here.now - at.0 >= LAST_USE_PRECISION)
         .then_some(credential.id);
-    let principal = match (credential.user_id, client) {
-        (Some(user_id), _) => {
-            let scopes = match credential.scopes.as_str() {
-                "" => None,
-                limited => Some(Scope::read_all(limited)),
-            };
-            person(conn, user_id, scopes, Some(credential.id))?
-        }
-        (None, Some(program)) => program_of(conn, program, &credential, presented.lookup, here)?,
-        (None, None) => return Err(Error::internal("a credential without an owner", credential.id)),
+    let principal = match client {
+        Some(program) => program_of(conn, program, &credential, here)?,
+        None => person_of(conn, &credential)?,
     };
     Ok(Authenticated {
         principal,
@@ -286,26 +310,61 @@ pub fn authenticate(conn: &mut Db, bearer: &str, here: Presentation) -> Result<A
     })
 }
 
-/// An active person of the centre as the one who acts.
-pub fn person(
-    conn: &mut Db,
-    user_id: i64,
-    scopes: Option<Vec<Scope>>,
-    credential_id: Option<i64>,
-) -> Result<Principal> {
+/// An active person of the centre, with all that their role may do.
+fn person(conn: &mut Db, user_id: i64) -> Result<Staff> {
     let user = db::find_active_user(conn, user_id)?.ok_or(Error::Unauthenticated)?;
-    let queues = db::list_queue_ids_of(conn, user_id)?;
-    let staff = Staff {
+    Ok(Staff {
         user_id,
         uid: user.uid,
         name: user.name,
         email: user.email,
         role: user.role,
-        queues,
+        made_as: Vec::new(),
+        queues: db::list_queue_ids_of(conn, user_id)?,
+        scopes: None,
+        credential_id: None,
+        version: user.version,
+    })
+}
+
+/// A person as another party says who answers for them.
+fn person_as(conn: &mut Db, user_id: i64, role: Role, scopes: Option<Vec<Scope>>) -> Result<Principal> {
+    let staff = Staff {
+        role,
         scopes,
-        credential_id,
+        ..person(conn, user_id)?
     };
     Ok(Principal::Staff { staff })
+}
+
+/// The person whose session or token this is.
+fn person_of(conn: &mut Db, credential: &db::Credential) -> Result<Principal> {
+    let owner = credential.user_id;
+    let user_id = owner.ok_or_else(|| Error::internal("a credential without an owner", credential.id))?;
+    let staff = Staff {
+        scopes: (!credential.scopes.is_empty()).then(|| Scope::read_all(&credential.scopes)),
+        made_as: credential
+            .made_as
+            .as_deref()
+            .map(Role::read_all)
+            .unwrap_or_default(),
+        credential_id: Some(credential.id),
+        ..person(conn, user_id)?
+    };
+    Ok(Principal::Staff { staff })
+}
+
+/// The same, of a credential that was recognised before.
+fn person_with(conn: &mut Db, credential_id: i64) -> Result<Principal> {
+    let (credential, _) = db::get_credential(conn, credential_id)?;
+    person_of(conn, &credential)
+}
+
+/// The program with a key that was recognised before.
+fn program_with(conn: &mut Db, credential_id: i64, here: Presentation) -> Result<Principal> {
+    let (credential, program) = db::get_credential(conn, credential_id)?;
+    let program = program.ok_or_else(|| Error::internal("a key without a program", credential_id))?;
+    program_of(conn, program, &credential, here)
 }
 
 /// Whoever holds a true secret that opens nothing is worth knowing of; the caller is not told why.
@@ -318,29 +377,31 @@ fn program_of(
     conn: &mut Db,
     program: db::ClientRow,
     credential: &db::Credential,
-    lookup: &str,
     here: Presentation,
 ) -> Result<Principal> {
     let networks: Vec<IpNet> = serde_json::from_value(program.networks.0)
         .map_err(|cause| Error::internal("the networks of a program cannot be read", cause))?;
     let is_allowed = networks.is_empty() || networks.iter().any(|network| network.contains(&here.from));
     if !program.active {
-        return Err(refused("inactive", lookup));
+        return Err(refused("inactive", &credential.lookup));
     }
     if !is_allowed {
-        return Err(refused("network", lookup));
+        return Err(refused("network", &credential.lookup));
     }
-    let reach = crate::directory::reach_of(conn, program.organisation_id, program.include_units, here.today)?;
-    let client = Client {
+    let mut client = Client {
         client_id: program.id,
         uid: program.uid,
         name: program.name,
         organisation_id: program.organisation_id,
-        reach,
+        reach: Vec::new(),
+        include_units: program.include_units,
         scopes: Scope::read_all(&credential.scopes),
         requests_per_minute: program.requests_per_minute,
         credential_id: credential.id,
+        here,
+        version: program.version,
     };
+    client.reach = client.present_reach(conn)?;
     Ok(Principal::Client { client })
 }
 
@@ -394,13 +455,32 @@ pub fn create_user(conn: &mut Db, new: &NewUser, by: Option<Uid>, now: DateTime<
     Ok(user)
 }
 
+/// A person of the centre by UUID or address.
+pub fn find_person(conn: &mut Db, named: &str) -> Result<Option<db::User>> {
+    match uuid::Uuid::parse_str(named) {
+        Ok(uid) => db::find_user_by_uid(conn, Uid(uid)),
+        Err(_) => db::find_user_by_email(conn, &named.trim().to_lowercase()),
+    }
+}
+
+fn get_person(conn: &mut Db, named: &str) -> Result<db::User> {
+    find_person(conn, named)?.ok_or(Error::NotFound(crate::error::Resource::User))
+}
+
 /// A personal token of the user with this address. The secret is not stored.
 pub fn create_token(conn: &mut Db, email: &str, name: &str, life: impl Into<Life>) -> Result<Secret> {
-    let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?
-        .ok_or(Error::NotFound(crate::error::Resource::User))?;
-    db::lock_user(conn, user.id)?;
+    let user = get_person(conn, email)?;
+    let user = db::lock_user(conn, user.id)?;
     let secret = Secret::generate(token::Kind::Token)?;
-    let id = db::insert_credential(conn, &secret, name, user.id, "", life.into(), None)?;
+    let new = db::NewToken {
+        user_id: user.id,
+        name,
+        scopes: "",
+        made_as: &[user.role],
+        made_with_id: None,
+        life: life.into(),
+    };
+    let id = db::insert_token(conn, &secret, &new)?;
     security_log::note_credential("token_made", user.uid, id);
     Ok(secret)
 }
@@ -433,19 +513,16 @@ pub fn list_keys(conn: &mut Db, organisation: Option<&str>) -> Result<Vec<Creden
     let organisation = organisation
         .map(|code| crate::directory::get_organisation(conn, code))
         .transpose()?;
-    db::list_keys(conn, organisation.map(|organisation| organisation.id))
+    db::list_credentials(
+        conn,
+        Of::Programs(organisation.map(|organisation| organisation.id)),
+    )
 }
 
 /// Tokens of the user with this address, or of all.
 pub fn list_tokens(conn: &mut Db, email: Option<&str>) -> Result<Vec<CredentialView>> {
-    let user_id = match email {
-        None => None,
-        Some(email) => {
-            let user = db::find_user_by_email(conn, &email.trim().to_lowercase())?;
-            Some(user.ok_or(Error::NotFound(crate::error::Resource::User))?.id)
-        }
-    };
-    db::list_tokens(conn, user_id)
+    let user = email.map(|email| get_person(conn, email)).transpose()?;
+    db::list_credentials(conn, Of::People(user.map(|user| user.id)))
 }
 
 /// End a key or token at once, named by its public half, with or without its prefix, and what its holder made with it;

@@ -213,6 +213,7 @@ diesel::table! {
         life_seconds -> Nullable<BigInt>,
         replaces_id -> Nullable<BigInt>,
         made_with_id -> Nullable<BigInt>,
+        made_as -> Nullable<Text>,
         opened_from -> Nullable<Text>,
         user_agent -> Nullable<Text>,
     }

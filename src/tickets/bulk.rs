@@ -54,11 +54,11 @@ pub struct Asker {
 
 impl Asker {
     fn carry_out(&self, conn: &mut Db, todo: &ToDo) -> Result<Answer> {
-        standing::require(conn, &self.principal)?;
+        let principal = standing::renew(conn, &self.principal)?;
         idempotency::once(conn, todo.key.as_ref(), self.now, |conn| {
             let mut tx = Tx {
                 conn,
-                principal: &self.principal,
+                principal: &principal,
                 now: self.now,
                 desk: &self.desk,
             };

@@ -13,8 +13,7 @@ use super::operations::{self, Opened, follow_policies, retarget, save};
 use super::{search, terms};
 use crate::directory::{self, RequesterInput};
 use crate::error::{Error, FieldCode, FieldError, Result};
-use crate::identity::access::Action;
-use crate::identity::{Principal, Role};
+use crate::identity::access::{Action, permit};
 use crate::queues::{self, fields};
 use crate::sla::Priority;
 use crate::store::Json;
@@ -198,12 +197,7 @@ fn change_organisation(
     code: &str,
     changes: &mut Changes,
 ) -> Result<()> {
-    let is_head = match tx.principal {
-        Principal::System => true,
-        Principal::Staff { staff, .. } => matches!(staff.role, Role::Supervisor | Role::Admin),
-        Principal::Client { .. } => false,
-    };
-    if !is_head {
+    if permit(tx.principal, Action::MoveTicket).is_err() {
         changes.refuse("/organisation", FieldCode::NotAllowed);
         return Ok(());
     }

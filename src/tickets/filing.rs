@@ -22,7 +22,7 @@ use crate::directory::{self, Organisation, Requester, RequesterInput};
 use crate::error::{Error, FieldCode, FieldError, Result};
 use crate::idempotency::{self, Answer, Key};
 use crate::identity::Principal;
-use crate::identity::access::{Action, permit};
+use crate::identity::access::Action;
 use crate::identity::standing::Standing;
 use crate::identity::token::random_base32;
 use crate::notifications::db::{DeliveryRow, insert_deliveries};
@@ -75,8 +75,8 @@ pub fn file_batch(conn: &mut Db, desk: &Desk, filings: &[Filing]) -> Result<Vec<
     replay_known(conn, filings, &mut results, now)?;
     let standing = Standing::of(conn, filings.iter().map(|filing| &*filing.principal))?;
     for (position, filing) in filings.iter().enumerate() {
-        if let Err(ended) = standing.check(&filing.principal) {
-            set(&mut results, position, Err(ended));
+        if let Err(refused) = standing.admit(conn, &filing.principal, Action::FileTicket) {
+            set(&mut results, position, Err(refused));
         }
     }
     let waiting = filings
@@ -214,9 +214,6 @@ impl<'a> Batch<'a> {
     /// Check one question; the inner error is the asker's.
     fn add(&mut self, conn: &mut Db, position: usize, filing: &Filing) -> Result<Result<()>> {
         let question = &filing.question;
-        if let Err(refused) = permit(&filing.principal, Action::FileTicket) {
-            return Ok(Err(refused));
-        }
         let mut errors = Vec::new();
         let organisation = self.organisation(conn, filing, &mut errors)?;
         let topic = self.topic(conn, question, &mut errors)?;

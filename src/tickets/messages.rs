@@ -14,8 +14,8 @@ use super::operations::{self, Opened};
 use super::{search, terms};
 use crate::attachments::{self, Attachment};
 use crate::error::{Error, Result};
-use crate::identity::Principal;
-use crate::identity::access::Action;
+use crate::identity::access::{Action, permit};
+use crate::identity::{ActorKind, Principal};
 use crate::notifications::outbox::Letter;
 use crate::notifications::templates::MailKind;
 use crate::sla::policy::TargetKind;
@@ -47,7 +47,7 @@ pub fn post_message(tx: &mut Tx<'_>, id: &str, body: &str, files: &[Uuid]) -> Re
         EventKind::MessagePosted,
         json!({ "message_id": message.uid }),
     )?;
-    if tx.principal.is_staff() {
+    if tx.principal.kind() == ActorKind::Staff {
         respond(tx, &mut opened, "message")?;
         Letter {
             kind: MailKind::Message,
@@ -205,7 +205,7 @@ pub fn list_events(
     limit: i64,
 ) -> Result<Page<EventRow>> {
     let ticket = operations::get_for_reading(conn, desk, principal, id, Action::ReadTicket)?;
-    let with_internal = principal.is_staff();
+    let with_internal = permit(principal, Action::ReadNotes).is_ok();
     let binding = format!("events {} {with_internal}", ticket.id);
     let after = cursor
         .map(|cursor| decode_cursor::<i64>(&binding, cursor))

@@ -11,8 +11,8 @@ use super::messages::{respond, say};
 use super::notices::{bring_up_to_date, resolution_due, settle};
 use super::{status_updates, terms};
 use crate::error::{Error, FieldCode, Resource, Result};
-use crate::identity::access::{Action, Target, authorise};
-use crate::identity::{self, Principal, Role};
+use crate::identity::access::{Action, Target, authorise, could};
+use crate::identity::{self, Principal};
 use crate::notifications::outbox::Letter;
 use crate::notifications::templates::MailKind;
 use crate::queues;
@@ -183,13 +183,10 @@ fn take(tx: &mut Tx<'_>, mut opened: Opened) -> Result<i64> {
 /// A supervisor gives the question to an agent, named by UUID or address. What waits for its asker goes on waiting.
 pub fn assign(tx: &mut Tx<'_>, id: &str, assignee: &str) -> Result<i64> {
     let mut opened = open_for(tx, id, Operation::Assign)?;
-    let found = match uuid::Uuid::parse_str(assignee) {
-        Ok(uid) => identity::db::find_user_by_uid(tx.conn, Uid(uid))?,
-        Err(_) => identity::db::find_user_by_email(tx.conn, &assignee.to_lowercase())?,
-    };
+    let found = identity::find_person(tx.conn, assignee)?;
     let unknown = || Error::invalid_pointer("/assignee", FieldCode::UnknownCode);
     let user = found.filter(|user| user.active).ok_or_else(unknown)?;
-    if user.role == Role::Auditor {
+    if !could(user.role, Action::Claim) {
         return Err(Error::invalid_pointer("/assignee", FieldCode::NotAllowed));
     }
     opened.give_to(tx, Some(user.id), "assigned")?;

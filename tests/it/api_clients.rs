@@ -4,6 +4,7 @@ use giaidap::identity::Scope;
 use serde_json::{Value, json};
 
 use crate::support::desk::path_of;
+use crate::support::log::{keep_security_log, whole_security_log};
 use crate::support::raw::{Wire, statuses};
 use crate::support::threads::wait_for;
 use crate::support::{Client, TestApp, file, question};
@@ -388,12 +389,12 @@ fn a_repeated_request_gets_its_answer_without_the_secret_and_makes_no_second_key
     let (own, made) = key(&app, &admin, &id, &both());
     let calls = [
         (admin.clone(), keys.clone(), both()),
+        (own, "/api/v1/me/key/rotate".to_owned(), json!({})),
         (
             admin.clone(),
             format!("{keys}/{}/rotate", text(&made["id"])),
             json!({}),
         ),
-        (own, "/api/v1/me/key/rotate".to_owned(), json!({})),
     ];
     for (position, (caller, path, body)) in calls.iter().enumerate() {
         let caller = caller.with("Idempotency-Key", &format!("k{position}"));
@@ -569,6 +570,43 @@ fn a_key_that_is_ended_takes_with_it_what_its_program_made_with_it() {
         ended.get("/api/v1/me").expect(401);
     }
     renewed.get("/api/v1/me").expect(200);
+}
+
+#[test]
+fn who_has_a_leaked_key_cannot_end_what_an_administrator_made_in_its_place() {
+    keep_security_log();
+    let app = TestApp::start();
+    let admin = app.admin();
+    let id = program(&admin, "LGSP");
+    let (leaked, made) = key(&app, &admin, &id, &both());
+    let path = format!("{CLIENTS}/{id}/keys/{}/rotate", text(&made["id"]));
+    // What the thief made before and never used ends when an administrator rotates, and that is written down.
+    let by_thief = leaked.call("/api/v1/me/key/rotate").expect(201).body;
+    let by_admin = admin.call(&path).expect(201).body;
+    let before = written(&app);
+    let refused = leaked.call("/api/v1/me/key/rotate").expect(409);
+    assert_eq!(refused.problem(), "conflict");
+    assert_eq!(written(&app), before);
+    Client::new(&app.url, by_thief["secret"].as_str())
+        .get("/api/v1/me")
+        .expect(401);
+    let replacement = Client::new(&app.url, by_admin["secret"].as_str());
+    replacement.get("/api/v1/me").expect(200);
+    // The replacement itself goes on as any key does, and ends what it made itself only.
+    let first = replacement.call("/api/v1/me/key/rotate").expect(201).body;
+    let second = replacement.call("/api/v1/me/key/rotate").expect(201).body;
+    for (key, status) in [(&first, 401), (&second, 200)] {
+        let caller = Client::new(&app.url, key["secret"].as_str());
+        caller.get("/api/v1/me").expect(status);
+    }
+    let log = whole_security_log();
+    let ended = |key: &Value| {
+        let lookup = text(&key["lookup"]);
+        let lookup = lookup.trim_start_matches("gdk_");
+        let is_line = |line: &&str| line.contains("\"key_revoked\"") && line.contains(lookup);
+        log.lines().filter(is_line).count()
+    };
+    assert_eq!([&by_thief, &by_admin, &first, &second].map(ended), [1, 0, 1, 0]);
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod directory_files;
 mod edge;
 mod idempotency;
 mod isolation;
+mod late_bodies;
 mod lifecycle;
 mod list_search;
 mod lists;

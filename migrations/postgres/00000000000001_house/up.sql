@@ -233,11 +233,14 @@ CREATE TABLE credentials (
   last_used_at TIMESTAMPTZ,             -- to the minute: at most one write a minute
   life_seconds BIGINT,                  -- of a key: for how long it was given; null: until it is ended
   replaces_id BIGINT REFERENCES credentials (id),   -- of a key made by rotation: the one before it
-  made_with_id BIGINT REFERENCES credentials (id),  -- the key or token with which its holder made it: ends with that
+  made_with_id BIGINT REFERENCES credentials (id),  -- what its holder made it with (key, token, session): ends with that
+  made_as TEXT,                         -- of a token: the roles its person had then and those of what it was made with,
+                                        -- space separated; it may do what all of them and the present one may
   opened_from TEXT,                     -- of a session: the address and
   user_agent TEXT,                      -- the program that it was opened with
   CHECK ((client_id IS NULL) <> (user_id IS NULL)),
-  CHECK ((kind = 'key') = (client_id IS NOT NULL))
+  CHECK ((kind = 'key') = (client_id IS NOT NULL)),
+  CHECK ((kind = 'token') = (made_as IS NOT NULL))
 );
 CREATE INDEX credentials_user ON credentials (user_id, kind) WHERE user_id IS NOT NULL;
 CREATE INDEX credentials_client ON credentials (client_id) WHERE client_id IS NOT NULL;

@@ -239,6 +239,10 @@ fn conflict_detail(conflict: Conflict) -> (&'static str, &'static str) {
             "Khóa này đã hết hiệu lực; hãy tạo khóa mới.",
             "This key has ended; make a new one.",
         ),
+        Conflict::KeyReplaced => (
+            "Quản trị viên đã thay khóa này bằng khóa khác; hãy dùng khóa mới.",
+            "An administrator has made a key in the place of this one; use that.",
+        ),
         Conflict::TooManyKeys => (
             "Chương trình đã có quá nhiều khóa còn hiệu lực; hãy thu hồi những khóa không dùng nữa.",
             "The program has too many keys in force; revoke those that are not used any more.",

@@ -31,22 +31,6 @@ pub struct Account {
     pub version: i64,
 }
 
-pub fn find_by_uid(conn: &mut Db, uid: Uid) -> Result<Option<Account>> {
-    Ok(users::table
-        .filter(users::uid.eq(uid))
-        .select(Account::as_select())
-        .first(conn)
-        .optional()?)
-}
-
-pub fn find_by_email(conn: &mut Db, email: &str) -> Result<Option<Account>> {
-    Ok(users::table
-        .filter(users::email.eq(email))
-        .select(Account::as_select())
-        .first(conn)
-        .optional()?)
-}
-
 pub fn get(conn: &mut Db, id: i64) -> Result<Account> {
     Ok(users::table.find(id).select(Account::as_select()).first(conn)?)
 }
@@ -70,7 +54,13 @@ pub fn lock_administrators(conn: &mut Db) -> Result<Vec<i64>> {
     }
 }
 
-pub fn list(conn: &mut Db, filter: &AccountFilter, after: Option<&str>, limit: i64) -> Result<Vec<Account>> {
+pub fn list(
+    conn: &mut Db,
+    filter: &AccountFilter,
+    queue_id: Option<i64>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Account>> {
     let mut query = users::table
         .order(users::email)
         .limit(limit)
@@ -82,7 +72,7 @@ pub fn list(conn: &mut Db, filter: &AccountFilter, after: Option<&str>, limit: i
     if let Some(active) = filter.active {
         query = query.filter(users::active.eq(active));
     }
-    if let Some(queue_id) = filter.queue_id {
+    if let Some(queue_id) = queue_id {
         let members = queue_members::table
             .filter(queue_members::queue_id.eq(queue_id))
             .select(queue_members::user_id);

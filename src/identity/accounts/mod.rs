@@ -7,9 +7,10 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
+use super::credentials::Along;
 use super::db as people;
 use super::security_log::{note, note_refused_because};
-use super::{NewUser, Role, Staff, credentials, sign_in};
+use super::{NewUser, Role, credentials, sign_in};
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
 use crate::language::Language;
 use crate::queues;
@@ -31,7 +32,8 @@ pub struct AccountView {
 pub struct AccountFilter {
     pub role: Option<Role>,
     pub active: Option<bool>,
-    pub queue_id: Option<i64>,
+    /// By code.
+    pub queue: Option<String>,
     /// Part of the name, with or without accents, or of the address.
     pub q: Option<String>,
 }
@@ -46,11 +48,8 @@ impl AccountFilter {
 
 /// By UUID or address.
 pub fn get(conn: &mut Db, id: &str) -> Result<Account> {
-    let found = match uuid::Uuid::parse_str(id) {
-        Ok(uid) => db::find_by_uid(conn, Uid(uid))?,
-        Err(_) => db::find_by_email(conn, &id.trim().to_lowercase())?,
-    };
-    found.ok_or(Error::NotFound(Resource::User))
+    let person = super::get_person(conn, id)?;
+    db::get(conn, person.id)
 }
 
 /// A page of accounts by address. Words are looked for here and not in the database: a centre has hundreds of people.
@@ -59,26 +58,36 @@ pub fn list(
     filter: &AccountFilter,
     cursor: Option<&str>,
     limit: i64,
-) -> Result<Page<Account>> {
+) -> Result<Page<AccountView>> {
     const BATCH: i64 = 500;
     let binding = format!("users {filter:?}");
+    let unknown = || Error::invalid_parameter("queue", FieldCode::UnknownCode);
+    let queue = filter.queue.as_deref();
+    let queue_id = match queue.map(|code| queues::find_queue(conn, code)).transpose()? {
+        Some(found) => Some(found.ok_or_else(unknown)?.id),
+        None => None,
+    };
     let mut after = cursor
         .map(|cursor| decode_cursor::<String>(&binding, cursor))
         .transpose()?;
     let wanted = usize::try_from(limit + 1).unwrap_or(usize::MAX);
     let mut found: Vec<Account> = Vec::new();
     while found.len() < wanted {
-        let rows = db::list(conn, filter, after.as_deref(), BATCH)?;
+        let rows = db::list(conn, filter, queue_id, after.as_deref(), BATCH)?;
         let Some(last) = rows.last() else { break };
         after = Some(last.email.clone());
         found.extend(rows.into_iter().filter(|row| filter.admits(row)));
     }
     found.truncate(wanted);
-    Page::from_rows(found, limit, &binding, |account| account.email.clone())
+    let page = Page::from_rows(found, limit, &binding, |account| account.email.clone())?;
+    Ok(Page {
+        items: views(conn, page.items)?,
+        next_cursor: page.next_cursor,
+    })
 }
 
 /// The accounts with their queues.
-pub fn views(conn: &mut Db, accounts: Vec<Account>) -> Result<Vec<AccountView>> {
+fn views(conn: &mut Db, accounts: Vec<Account>) -> Result<Vec<AccountView>> {
     let ids: Vec<i64> = accounts.iter().map(|account| account.id).collect();
     let members = db::queues_of(conn, &ids)?;
     let mut wanted: Vec<i64> = members.values().flatten().copied().collect();
@@ -226,9 +235,10 @@ pub fn change(tx: &mut Tx<'_>, id: &str, change: &AccountChange, seen: Option<&[
     db::get(tx.conn, after.id)
 }
 
-/// What a role may, and whether it needs a second factor, is decided at the login: another role takes a new one.
+/// Whether a role needs a second factor is decided at the login: another role takes a new one. Tokens go on, and may do
+/// what both roles may.
 fn role_changed(conn: &mut Db, account: &Account, by: Option<Uid>, now: DateTime<Utc>) -> Result<()> {
-    credentials::end_sessions(conn, account.id, None, now)?;
+    credentials::end_sessions(conn, account.id, None, Along::Nothing, now)?;
     note("role_changed", account.uid, by);
     Ok(())
 }
@@ -283,7 +293,7 @@ fn open_other(tx: &mut Tx<'_>, id: &str, seen: Option<&[i64]>) -> Result<Account
 pub fn reset_second_factor(tx: &mut Tx<'_>, id: &str, seen: Option<&[i64]>) -> Result<Account> {
     let account = open_other(tx, id, seen)?;
     sign_in::clear_second_factor(tx.conn, account.id, tx.now)?;
-    credentials::end_sessions(tx.conn, account.id, None, tx.now)?;
+    credentials::end_sessions(tx.conn, account.id, None, Along::TheirTokens, tx.now)?;
     let by = tx.principal.staff().map(|staff| staff.uid);
     note("second_factor_reset", account.uid, by);
     db::get(tx.conn, account.id)
@@ -297,10 +307,11 @@ pub fn set_password(tx: &mut Tx<'_>, id: &str, hash: &str, seen: Option<&[i64]>)
 }
 
 /// End all that opens anything in this person's name.
-pub fn end_credentials(conn: &mut Db, by: &Staff, id: &str, now: DateTime<Utc>) -> Result<()> {
-    let account = get(conn, id)?;
-    credentials::end_all(conn, account.id, now)?;
-    note("credentials_ended", account.uid, Some(by.uid));
+pub fn end_credentials(tx: &mut Tx<'_>, id: &str) -> Result<()> {
+    let account = get(tx.conn, id)?;
+    credentials::end_all(tx.conn, account.id, tx.now)?;
+    let by = tx.principal.staff().map(|staff| staff.uid);
+    note("credentials_ended", account.uid, by);
     Ok(())
 }
 

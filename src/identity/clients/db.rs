@@ -290,15 +290,24 @@ pub fn set_key_end(conn: &mut Db, id: i64, end: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// End the keys that took this one's place and that nobody has used.
-pub fn revoke_unused_replacements(conn: &mut Db, id: i64, now: DateTime<Utc>) -> Result<()> {
-    diesel::update(
-        credentials::table
-            .filter(credentials::replaces_id.eq(id))
-            .filter(credentials::last_used_at.is_null())
-            .filter(credentials::revoked_at.is_null()),
-    )
-    .set(credentials::revoked_at.eq(Some(Ts::from(now))))
-    .execute(conn)?;
-    Ok(())
+/// The keys that took this one's place and that nobody has used; only those that its program made with it, or all.
+pub fn list_unused_replacements(conn: &mut Db, id: i64, made_with_it: bool) -> Result<Vec<i64>> {
+    let mut query = credentials::table
+        .filter(credentials::replaces_id.eq(id))
+        .filter(credentials::last_used_at.is_null())
+        .filter(credentials::revoked_at.is_null())
+        .select(credentials::id)
+        .into_boxed::<MultiBackend>();
+    if made_with_it {
+        query = query.filter(credentials::made_with_id.eq(id));
+    }
+    Ok(query.load(conn)?)
+}
+
+/// Whether an administrator has made a key in the place of this one.
+pub fn is_replaced_for_it(conn: &mut Db, id: i64) -> Result<bool> {
+    let by_others = credentials::table
+        .filter(credentials::replaces_id.eq(id))
+        .filter(credentials::made_with_id.is_null());
+    Ok(by_others.count().get_result::<i64>(conn)? > 0)
 }

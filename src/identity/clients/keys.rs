@@ -5,13 +5,14 @@
 //!
 //! Rotation gives a new key with the scopes of the old one, which ends after the overlap. A program may rotate the key
 //! that it presents by itself: its scopes never grow, nor does its life, so that a yearly key stays a yearly key.
-//! Whoever rotates a key a second time lost the answer of the first: a key that came of that and was never used ends.
+//! Whoever rotates a key a second time lost the answer of the first: a key that came of that and was never used ends; a
+//! program ends so only what it made itself, and rotates no key that an administrator has replaced.
 use chrono::{DateTime, Duration, Utc};
 
 use super::db::{self, Key, NewKeyRow, Program};
 use super::{locked, note};
 use crate::error::{Conflict, Error, FieldCode, Resource, Result};
-use crate::identity::db::revoke_with_offspring;
+use crate::identity::db::{end_credentials, end_with_offspring};
 use crate::identity::token::{self, Secret};
 use crate::identity::{Life, Principal, Scope};
 use crate::store::page::{Page, decode_cursor};
@@ -139,17 +140,11 @@ pub fn create(tx: &mut Tx<'_>, program: &str, new: &NewKey) -> Result<(Key, Secr
 pub fn rotate(tx: &mut Tx<'_>, program: &str, key: &str, rotation: &Rotation) -> Result<Rotated> {
     let program = locked(tx.conn, program)?;
     let old = find(tx.conn, &program, key)?;
-    let rotated = replace(tx.conn, &program, old, rotation, false, tx.now)?;
-    note(
-        tx.principal,
-        "key_rotated",
-        program.uid,
-        Some(&rotated.replaced.lookup),
-    );
-    Ok(rotated)
+    replace(tx.conn, tx.principal, &program, old, rotation, tx.now)
 }
 
-/// A program changes the key that it presents.
+/// A program changes the key that it presents. Not one that an administrator has replaced: that one ends when they said,
+/// and whoever holds it gets nothing that lives longer.
 pub fn rotate_own(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Rotated> {
     let Principal::Client { client } = tx.principal else {
         return Err(Error::Forbidden);
@@ -157,14 +152,10 @@ pub fn rotate_own(tx: &mut Tx<'_>, rotation: &Rotation) -> Result<Rotated> {
     db::lock_program(tx.conn, client.client_id)?;
     let program = db::get_program_by_id(tx.conn, client.client_id)?;
     let old = db::get_key_by_id(tx.conn, client.credential_id)?;
-    let rotated = replace(tx.conn, &program, old, rotation, true, tx.now)?;
-    note(
-        tx.principal,
-        "key_rotated",
-        program.uid,
-        Some(&rotated.replaced.lookup),
-    );
-    Ok(rotated)
+    if db::is_replaced_for_it(tx.conn, old.id)? {
+        return Err(Error::Conflict(Conflict::KeyReplaced));
+    }
+    replace(tx.conn, tx.principal, &program, old, rotation, tx.now)
 }
 
 /// For the command line: a key named by its public half alone.
@@ -180,30 +171,25 @@ pub fn rotate_by_public_half(
     db::lock_program(conn, program_id)?;
     let program = db::get_program_by_id(conn, program_id)?;
     let old = db::get_key_by_id(conn, found.id)?;
-    let rotated = replace(conn, &program, old, rotation, false, now)?;
-    note(
-        &Principal::System,
-        "key_rotated",
-        program.uid,
-        Some(&rotated.replaced.lookup),
-    );
-    Ok(rotated)
+    replace(conn, &Principal::System, &program, old, rotation, now)
 }
 
 fn replace(
     conn: &mut Db,
+    by: &Principal,
     program: &Program,
     old: Key,
     rotation: &Rotation,
-    by_itself: bool,
     now: DateTime<Utc>,
 ) -> Result<Rotated> {
+    let by_itself = matches!(by, Principal::Client { .. });
     if !old.is_alive(now) {
         return Err(Error::Conflict(Conflict::KeyEnded));
     }
     let same_life = old.same_life(now);
     check_end(rotation.expires_at, same_life.filter(|_| by_itself), now)?;
-    db::revoke_unused_replacements(conn, old.id, now)?;
+    let unused = db::list_unused_replacements(conn, old.id, by_itself)?;
+    end_chains(conn, by, program, &unused, now)?;
     check_number(conn, program.id, now)?;
     let life = Life {
         from: now,
@@ -217,10 +203,17 @@ fn replace(
     let end = now + rotation.overlap;
     let end = old.expires_at.map_or(end, |known| known.0.min(end));
     db::set_key_end(conn, old.id, end)?;
+    let ends_at_once = end <= now;
+    if ends_at_once {
+        // By somebody's word, not by itself: what is just coming in with it is not written any more.
+        end_credentials(conn, &[old.id], now)?;
+    }
+    note(by, "key_rotated", program.uid, Some(&old.lookup));
     let earlier: Vec<i64> = old.replaces_id.into_iter().collect();
     let before_that = db::uids_of_keys(conn, &earlier)?.into_values().next();
     let replaced = Key {
         expires_at: Some(Ts::from(end)),
+        revoked_at: ends_at_once.then_some(Ts::from(now)),
         ..old
     };
     Ok(Rotated {
@@ -236,7 +229,7 @@ fn replace(
 pub fn revoke(tx: &mut Tx<'_>, program: &str, key: &str) -> Result<()> {
     let program = locked(tx.conn, program)?;
     let key = find(tx.conn, &program, key)?;
-    end_chain(tx.conn, tx.principal, &program, key.id, tx.now)?;
+    end_chains(tx.conn, tx.principal, &program, &[key.id], tx.now)?;
     Ok(())
 }
 
@@ -249,17 +242,17 @@ pub(in crate::identity) fn revoke_by_id(
 ) -> Result<usize> {
     db::lock_program(conn, program_id)?;
     let program = db::get_program_by_id(conn, program_id)?;
-    end_chain(conn, &Principal::System, &program, key_id, now)
+    end_chains(conn, &Principal::System, &program, &[key_id], now)
 }
 
-fn end_chain(
+fn end_chains(
     conn: &mut Db,
     by: &Principal,
     program: &Program,
-    key_id: i64,
+    key_ids: &[i64],
     now: DateTime<Utc>,
 ) -> Result<usize> {
-    let ended = revoke_with_offspring(conn, key_id, now)?;
+    let ended = end_with_offspring(conn, key_ids, now)?;
     for key in &ended {
         note(by, "key_revoked", program.uid, Some(&key.lookup));
     }

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 pub use db::{Key, Program, ProgramFilter, Running};
 
-use super::Principal;
+use super::{Client, Principal};
 use crate::directory::{self, Organisation};
 use crate::error::{Error, FieldCode, Resource, Result};
 use crate::store::page::{Page, decode_cursor};
@@ -174,6 +174,12 @@ pub fn list(
         .transpose()?;
     let rows = db::list_programs(conn, filter, after.unwrap_or(0), limit + 1)?;
     Page::from_rows(rows, limit, &binding, |program| program.id)
+}
+
+/// The program that asks, and the key that it presents.
+pub fn present(conn: &mut Db, client: &Client) -> Result<(Program, Key)> {
+    let program = db::get_program_by_id(conn, client.client_id)?;
+    Ok((program, db::get_key_by_id(conn, client.credential_id)?))
 }
 
 /// The networks that a program's keys may come from; none: any.

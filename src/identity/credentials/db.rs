@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use crate::error::Result;
 use crate::identity::token::Kind;
 use crate::store::schema::credentials;
+use crate::store::types::TsUtc;
 use crate::store::{Db, MultiBackend, Ts, Uid};
 
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -90,21 +91,30 @@ pub fn count_tokens_in_force(conn: &mut Db, user_id: i64, now: DateTime<Utc>) ->
         .get_result(conn)?)
 }
 
-/// Sessions, but for one.
-pub fn revoke_sessions(
+/// All of them that are known, ended ones too.
+pub fn list_sessions(conn: &mut Db, user_id: i64) -> Result<Vec<i64>> {
+    Ok(credentials::table
+        .filter(credentials::user_id.eq(Some(user_id)))
+        .filter(credentials::kind.eq(Kind::Session))
+        .select(credentials::id)
+        .load(conn)?)
+}
+
+/// Those that neither somebody nor time has ended, but for one.
+pub fn list_sessions_in_force(
     conn: &mut Db,
     user_id: i64,
     except: Option<i64>,
     now: DateTime<Utc>,
-) -> Result<usize> {
-    let sessions = credentials::table
+) -> Result<Vec<i64>> {
+    Ok(credentials::table
         .filter(credentials::user_id.eq(Some(user_id)))
         .filter(credentials::kind.eq(Kind::Session))
         .filter(credentials::revoked_at.is_null())
-        .filter(credentials::id.ne(except.unwrap_or(0)));
-    Ok(diesel::update(sessions)
-        .set(credentials::revoked_at.eq(Some(Ts::from(now))))
-        .execute(conn)?)
+        .filter(credentials::expires_at.gt(Some(Ts::from(now))))
+        .filter(credentials::id.ne(except.unwrap_or(0)))
+        .select(credentials::id)
+        .load(conn)?)
 }
 
 /// Sessions and tokens.
@@ -125,10 +135,14 @@ pub fn find(conn: &mut Db, id: i64) -> Result<Option<OwnCredential>> {
         .optional()?)
 }
 
-/// Sessions that ended by themselves or were ended before this.
+/// Sessions that ended by themselves or were ended before this. Those with which a token was made stay: it ends with what
+/// happens to them (`credentials_made_with` finds them).
 pub fn delete_sessions_ended_before(conn: &mut Db, limit: DateTime<Utc>) -> Result<usize> {
-    let old = credentials::table
-        .filter(credentials::kind.eq(Kind::Session))
-        .filter(credentials::expires_at.lt(Some(Ts::from(limit))));
-    Ok(diesel::delete(old).execute(conn)?)
+    let deleted = diesel::sql_query(
+        "DELETE FROM credentials WHERE kind = 'session' AND expires_at < $1 \
+         AND NOT EXISTS (SELECT 1 FROM credentials AS made WHERE made.made_with_id = credentials.id)",
+    )
+    .bind::<TsUtc, _>(Ts::from(limit))
+    .execute(conn)?;
+    Ok(deleted)
 }

@@ -1,5 +1,6 @@
 //! A person's own sessions and tokens: what still opens something can be seen and ended. A token is never more than the
-//! credential that it was made with: not in scopes, and where that is a token too, not in time, and it ends with it.
+//! credential that it was made with: not in scopes, not in role, and where that is a token too, not in time. It ends where
+//! somebody ends that, and where it comes of a session, with the password (docs/decisions/0020).
 //!
 //! Whatever opens something in a person's name is made and ended with the person's row locked: what is made while
 //! everything is being ended either ends too or is refused.
@@ -7,10 +8,13 @@ mod db;
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::db::{insert_credential, lock_user, revoke_with_offspring};
+use super::access::Action;
+use super::db::{
+    Ended, NewToken, end_credentials, end_with_offspring, insert_token, list_with_offspring, lock_user,
+};
 use super::security_log::note_credential;
 use super::token::{Kind, Secret};
-use super::{Life, Scope, Staff, standing};
+use super::{Life, Role, Scope, Staff, standing};
 use crate::error::{Conflict, Error, FieldCode, FieldError, Resource, Result};
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Uid};
@@ -55,7 +59,7 @@ pub fn list(
     Page::from_rows(rows, limit, &binding, |row| row.id)
 }
 
-/// End the presented session.
+/// End the presented session. What was made with it stays: a token is for longer than a day.
 pub fn log_out(conn: &mut Db, staff: &Staff, now: DateTime<Utc>) -> Result<()> {
     let presented = match staff.credential_id {
         Some(id) => db::find(conn, id)?,
@@ -65,13 +69,14 @@ pub fn log_out(conn: &mut Db, staff: &Staff, now: DateTime<Utc>) -> Result<()> {
         .filter(|presented| presented.kind == Kind::Session)
         .ok_or(Error::Conflict(Conflict::NotASession))?;
     lock_user(conn, staff.user_id)?;
-    revoke_with_offspring(conn, session.id, now)?;
+    end_credentials(conn, &[session.id], now)?;
     note_credential("logout", staff.uid, session.uid);
     Ok(())
 }
 
-/// End one of the person's own.
-pub fn end(conn: &mut Db, staff: &Staff, kind: Kind, id: &str, now: DateTime<Utc>) -> Result<()> {
+/// End one of the person's own, with what was made with it.
+pub fn end(tx: &mut Tx<'_>, kind: Kind, id: &str) -> Result<()> {
+    let (conn, staff) = (&mut *tx.conn, tx.principal.staff().ok_or(Error::Forbidden)?);
     let resource = match kind {
         Kind::Session => Resource::Session,
         Kind::Token | Kind::Key => Resource::Token,
@@ -81,30 +86,70 @@ pub fn end(conn: &mut Db, staff: &Staff, kind: Kind, id: &str, now: DateTime<Utc
         .map_err(|_not_an_id| Error::NotFound(resource))?;
     lock_user(conn, staff.user_id)?;
     let id = db::find_in_force(conn, staff.user_id, kind, uid)?.ok_or(Error::NotFound(resource))?;
-    let event = match kind {
-        Kind::Session => "session_ended",
-        Kind::Token | Kind::Key => "token_revoked",
-    };
-    for ended in revoke_with_offspring(conn, id, now)? {
-        note_credential(event, staff.uid, ended.uid);
-    }
+    let ended = end_with_offspring(conn, &[id], tx.now)?;
+    note_ended(staff.uid, &ended);
     Ok(())
+}
+
+/// End the person's own sessions but for the one that is presented, with the tokens that were made with them.
+pub fn end_others(tx: &mut Tx<'_>) -> Result<()> {
+    let staff = tx.principal.staff().ok_or(Error::Forbidden)?;
+    let presented = staff.credential_id;
+    end_sessions(tx.conn, staff.user_id, presented, Along::TheirTokens, tx.now)
 }
 
 /// For the command line: end one of a person's, and what was made with it; gives how many ended.
 pub(super) fn revoke(conn: &mut Db, user_id: i64, id: i64, now: DateTime<Utc>) -> Result<usize> {
     let user = lock_user(conn, user_id)?;
-    let ended = revoke_with_offspring(conn, id, now)?;
-    for credential in &ended {
-        note_credential("token_revoked", user.uid, credential.uid);
-    }
+    let ended = end_with_offspring(conn, &[id], now)?;
+    note_ended(user.uid, &ended);
     Ok(ended.len())
 }
 
-/// End a person's sessions, but for one.
-pub fn end_sessions(conn: &mut Db, user_id: i64, except: Option<i64>, now: DateTime<Utc>) -> Result<usize> {
-    lock_user(conn, user_id)?;
-    db::revoke_sessions(conn, user_id, except, now)
+fn note_ended(user: Uid, ended: &[Ended]) {
+    for credential in ended {
+        let event = match credential.kind {
+            Kind::Session => "session_ended",
+            Kind::Token | Kind::Key => "token_revoked",
+        };
+        note_credential(event, user, credential.uid);
+    }
+}
+
+/// What ends together with a person's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Along {
+    /// Nothing: a session ends because what it rests on is decided at the login, not because somebody mistrusts it.
+    Nothing,
+    /// The tokens that were made with those that end.
+    TheirTokens,
+    /// The tokens that were made with any session, one that ended long ago too: whoever had the old password could
+    /// have opened it.
+    TokensOfAllSessions,
+}
+
+/// End a person's sessions, but for what is presented.
+pub fn end_sessions(
+    conn: &mut Db,
+    user_id: i64,
+    presented: Option<i64>,
+    along: Along,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let user = lock_user(conn, user_id)?;
+    let open = db::list_sessions_in_force(conn, user_id, presented, now)?;
+    let mut ids = match along {
+        Along::Nothing => open,
+        Along::TheirTokens => list_with_offspring(conn, &open)?,
+        Along::TokensOfAllSessions => {
+            let all = db::list_sessions(conn, user_id)?;
+            list_with_offspring(conn, &all)?
+        }
+    };
+    ids.retain(|id| Some(*id) != presented);
+    let ended = end_credentials(conn, &ids, now)?;
+    note_ended(user.uid, &ended);
+    Ok(())
 }
 
 /// End all that opens anything in a person's name.
@@ -134,7 +179,8 @@ pub fn make_token(tx: &mut Tx<'_>, request: &TokenRequest) -> Result<MadeToken> 
     let staff = principal.staff().ok_or(Error::Forbidden)?;
     lock_user(conn, staff.user_id)?;
     // Anew, behind the lock: whoever ends all that somebody has open must not be outrun.
-    standing::require(conn, principal)?;
+    let principal = &*standing::admit(conn, principal, Action::ManageSelf)?;
+    let staff = principal.staff().ok_or(Error::Forbidden)?;
     // Where another party answers for the person, nothing would limit the token in time and role.
     let presented_id = staff.credential_id.ok_or(Error::Forbidden)?;
     let presented = db::find(conn, presented_id)?.ok_or(Error::Unauthenticated)?;
@@ -145,21 +191,18 @@ pub fn make_token(tx: &mut Tx<'_>, request: &TokenRequest) -> Result<MadeToken> 
         return Err(Error::Conflict(Conflict::TooManyTokens));
     }
     let secret = Secret::generate(Kind::Token)?;
-    let stored = scopes.as_deref().map(Scope::write_all).unwrap_or_default();
-    let life = Life {
-        from: now,
-        to: Some(expires_at),
+    let new = NewToken {
+        user_id: staff.user_id,
+        name: &request.name,
+        scopes: &scopes.as_deref().map(Scope::write_all).unwrap_or_default(),
+        made_as: &roles_of(staff),
+        made_with_id: Some(presented_id),
+        life: Life {
+            from: now,
+            to: Some(expires_at),
+        },
     };
-    let made_with = presented_token.map(|presented| presented.id);
-    let id = insert_credential(
-        conn,
-        &secret,
-        &request.name,
-        staff.user_id,
-        &stored,
-        life,
-        made_with,
-    )?;
+    let id = insert_token(conn, &secret, &new)?;
     note_credential("token_made", staff.uid, id);
     Ok(MadeToken {
         id,
@@ -167,6 +210,17 @@ pub fn make_token(tx: &mut Tx<'_>, request: &TokenRequest) -> Result<MadeToken> 
         scopes,
         expires_at,
     })
+}
+
+/// The present role, and those that limit what the token is made with.
+fn roles_of(staff: &Staff) -> Vec<Role> {
+    let mut roles: Vec<Role> = Vec::new();
+    for role in staff.roles() {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    roles
 }
 
 fn scopes_of(staff: &Staff, request: &TokenRequest) -> Result<Option<Vec<Scope>>> {

@@ -19,15 +19,19 @@ use serde_json::Value;
 pub use provider::Provider;
 pub use verify::looks_like_jwt;
 
+use self::login::WayBack;
 use self::roles::role_of;
 use self::verify::{Purpose, subject_of};
 use super::{Principal, Role, Scope};
 use crate::config::Oidc;
 use crate::error::{Error, FieldCode, Result, SignOnRefusal};
+use crate::identity::accounts;
+use crate::identity::credentials::{self, Along};
 use crate::identity::security_log::{note, note_credential, note_refused_because};
-use crate::identity::{accounts, credentials};
+use crate::identity::sessions::{OpenedSession, SessionLife, open_session};
+use crate::identity::sign_in::Visitor;
 use crate::language::Language;
-use crate::store::{Db, Uid};
+use crate::store::{Db, Store, Uid};
 use crate::text::{breaks_a_line, makes_look_alikes, nfc};
 
 /// What the provider says of somebody.
@@ -70,20 +74,15 @@ impl Identity {
 const LONGEST_NAME: usize = 200;
 
 /// Who came in, or why nobody did: then what else was done (sessions that ended) stands.
-pub type Admission = std::result::Result<super::db::User, SignOnRefusal>;
+type Admission = std::result::Result<super::db::User, SignOnRefusal>;
 
 /// Find or add the person, take over their role. `Ok(Err(…))` is to be committed like `Ok(Ok(…))`.
-pub fn admit(
-    conn: &mut Db,
-    identity: &Identity,
-    create_users: bool,
-    now: DateTime<Utc>,
-) -> Result<Admission> {
+fn admit(conn: &mut Db, identity: &Identity, create_users: bool, now: DateTime<Utc>) -> Result<Admission> {
     let known = db::find_user(conn, &identity.issuer, &identity.subject)?;
     let Some(role) = identity.role else {
         let user = known.as_ref().map(|user| user.uid);
         if let Some(user) = known {
-            credentials::end_sessions(conn, user.id, None, now)?;
+            credentials::end_sessions(conn, user.id, None, Along::Nothing, now)?;
         }
         return Ok(refuse(SignOnRefusal::NoRole, "no_role", user));
     };
@@ -111,7 +110,7 @@ fn refuse(refusal: SignOnRefusal, reason: &'static str, user: Option<Uid>) -> Ad
 }
 
 /// A login that ended before anybody knew whose it would have been.
-pub fn refused_unseen(refusal: SignOnRefusal) -> Error {
+fn refused_unseen(refusal: SignOnRefusal) -> Error {
     let reason = match refusal {
         SignOnRefusal::UnknownLogin => "unknown_login",
         SignOnRefusal::Provider(_) => "provider",
@@ -124,9 +123,45 @@ pub fn refused_unseen(refusal: SignOnRefusal) -> Error {
     Error::SignOn(refusal)
 }
 
-/// A login whose session has been stored.
-pub fn login_succeeded(user: &super::db::User, session: Uid) {
-    note_credential("login_succeeded", user.uid, session);
+/// Whom the provider let in.
+pub struct LoggedOn {
+    pub user: super::db::User,
+    pub session: OpenedSession,
+    /// Where the program that began the login wants the person to go.
+    pub return_to: Option<String>,
+}
+
+/// End the login that came back with the browser. The provider is asked between two transactions.
+pub async fn log_in(
+    store: &Store,
+    provider: &Provider,
+    back: WayBack,
+    visitor: Visitor,
+    life: SessionLife,
+    now: DateTime<Utc>,
+) -> Result<LoggedOn> {
+    let taken = back.clone();
+    let begun = store.write(move |conn| login::take(conn, &taken, now)).await?;
+    let begun = begun.ok_or_else(|| refused_unseen(SignOnRefusal::UnknownLogin))?;
+    let identified = provider.identify(&begun, &back, now).await?;
+    let identity = identified.map_err(refused_unseen)?;
+    let create_users = provider.settings.create_users;
+    let work = move |conn: &mut Db| match admit(conn, &identity, create_users, now)? {
+        Ok(user) => {
+            let (from, program) = (visitor.address.to_string(), visitor.user_agent.as_deref());
+            let session = open_session(conn, user.id, &from, program, now, life)?;
+            Ok(Ok((user, session)))
+        }
+        Err(refusal) => Ok(Err(refusal)),
+    };
+    let (user, session) = store.write(work).await?.map_err(Error::SignOn)?;
+    note_credential("login_succeeded", user.uid, session.id);
+    let return_to = begun.return_to;
+    Ok(LoggedOn {
+        user,
+        session,
+        return_to,
+    })
 }
 
 /// Somebody who was adopted; or why nobody was, and who it would have been.
@@ -240,11 +275,7 @@ fn scopes_of(claims: &Value) -> Option<Vec<Scope>> {
 /// The person behind an access token, with the role that the token gives. Only reads: a login writes the role down.
 pub fn principal(conn: &mut Db, bearer: Bearer) -> Result<Principal> {
     let user = db::find_user(conn, &bearer.issuer, &bearer.subject)?.ok_or(Error::Unauthenticated)?;
-    let mut principal = super::person(conn, user.id, bearer.scopes, None)?;
-    if let Principal::Staff { staff } = &mut principal {
-        staff.role = bearer.role;
-    }
-    Ok(principal)
+    super::person_as(conn, user.id, bearer.role, bearer.scopes)
 }
 
 #[cfg(test)]

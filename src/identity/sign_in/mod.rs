@@ -8,7 +8,8 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
-use super::credentials;
+use super::access::Action;
+use super::credentials::{self, Along};
 use super::lockout::{self, Attempt};
 use super::passwords::{self, Password, Verdict, Whose};
 use super::security_log::{note, note_credential, note_refused};
@@ -229,7 +230,7 @@ fn is_wrong_secret(error: &Error) -> bool {
     matches!(error, Error::Invalid(fields) if fields.iter().any(|field| is_wrong(&field.code)))
 }
 
-/// The password becomes another one, and every other session ends.
+/// The password becomes another one; every other session ends, and what was made with any.
 pub async fn change_password(
     store: &Store,
     settings: &SignIn,
@@ -237,7 +238,8 @@ pub async fn change_password(
     (current, new): (Password, Password),
     now: DateTime<Utc>,
 ) -> Result<()> {
-    check_new(settings, "/new", &new, &staff.email, &staff.name)?;
+    let (email, name) = (&staff.email, &staff.name);
+    check_new(settings, "/new", &new, Whose { email, name })?;
     let proof = prove(store, staff, from, ("/current", &current), now).await?;
     let outcome = replace_password(store, staff, &proof, &new, now).await;
     proof.settle(store, outcome).await
@@ -259,24 +261,30 @@ async fn replace_password(
     store
         .write(move |conn| {
             let person = db::lock(conn, proof.person.id)?;
-            standing::require(conn, &by)?;
+            standing::admit(conn, &by, Action::ManageSelf)?;
             proof.check(&person, "/current")?;
             db::set_password(conn, person.id, &hash, now)?;
-            credentials::end_sessions(conn, person.id, presented, now)?;
+            credentials::end_sessions(conn, person.id, presented, Along::TokensOfAllSessions, now)?;
             note("password_changed", person.uid, Some(person.uid));
             Ok(())
         })
         .await
 }
 
+/// The hash of a password that may be this person's; refuses what may not.
+pub async fn accept(settings: &SignIn, pointer: &str, new: &Password, whose: Whose<'_>) -> Result<String> {
+    check_new(settings, pointer, new, whose)?;
+    passwords::hash(new).await
+}
+
 /// Refuse what may not be this person's password.
-pub fn check_new(settings: &SignIn, pointer: &str, new: &Password, email: &str, name: &str) -> Result<()> {
-    passwords::check(new, settings.password_min_length, Whose { email, name })
+pub fn check_new(settings: &SignIn, pointer: &str, new: &Password, whose: Whose<'_>) -> Result<()> {
+    passwords::check(new, settings.password_min_length, whose)
         .map_err(|code| Error::invalid_pointer(pointer, code))
 }
 
-/// Give a person this password, whatever they had: by an administrator or on the machine. Their sessions end, and what
-/// they got wrong before is forgotten.
+/// Give a person this password, whatever they had: by an administrator or on the machine. Their sessions end, the
+/// tokens that were made with any, and what they got wrong before is forgotten.
 pub fn set_password(
     conn: &mut Db,
     user_id: i64,
@@ -286,7 +294,7 @@ pub fn set_password(
 ) -> Result<()> {
     let person = db::lock(conn, user_id)?;
     db::set_password(conn, person.id, hash, now)?;
-    credentials::end_sessions(conn, person.id, None, now)?;
+    credentials::end_sessions(conn, person.id, None, Along::TokensOfAllSessions, now)?;
     lockout::clear(conn, &person.email)?;
     note("password_set", person.uid, by.map(|staff| staff.uid));
     Ok(())

@@ -5,8 +5,9 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, SmallInt, Text};
 
-use super::{AssigneeFilter, Cursor, Key, Place, Scope, Sort, TicketFilter};
+use super::{AssigneeFilter, Cursor, Key, Place, Sort, TicketFilter, organisations_in};
 use crate::error::Result;
+use crate::identity::access::Sight;
 use crate::sla::Priority;
 use crate::store::schema::{requesters, tickets};
 use crate::store::{Db, MultiBackend, Ts, Uid};
@@ -36,7 +37,7 @@ enum Drive {
 /// A list's question with the way to its answer.
 pub struct Plan<'a> {
     filter: &'a TicketFilter,
-    scope: &'a Scope,
+    sight: Sight<'a>,
     sort: Sort,
     /// `None`: of all organisations.
     organisations: Option<Vec<i64>>,
@@ -45,8 +46,8 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub fn make(conn: &mut Db, scope: &'a Scope, filter: &'a TicketFilter, sort: Sort) -> Result<Plan<'a>> {
-        let organisations = scope.organisations(filter);
+    pub fn make(conn: &mut Db, sight: Sight<'a>, filter: &'a TicketFilter, sort: Sort) -> Result<Plan<'a>> {
+        let organisations = organisations_in(sight, filter);
         let only = filter.only_indexed();
         let mut all = filter.also_indexed();
         all.extend(only.iter().cloned());
@@ -55,7 +56,7 @@ impl<'a> Plan<'a> {
         }
         let mut plan = Plan {
             filter,
-            scope,
+            sight,
             sort,
             organisations,
             needles: only,
@@ -187,11 +188,11 @@ impl<'a> Plan<'a> {
         // Not shown to SQLite's planner, because something better leads to the rows.
         let is_hidden = |own: Drive| matches!(conn, Db::Lite(_)) && drive != own;
         let mut query = self.columns();
-        if let Scope::Agent { user_id, queues } = self.scope {
+        if let Sight::Agent { user_id, queues } = self.sight {
             let mine = tickets::assignee_id
                 .is_not_null()
-                .and(tickets::assignee_id.assume_not_null().eq(*user_id));
-            query = query.filter(tickets::queue_id.eq_any(queues.clone()).or(mine));
+                .and(tickets::assignee_id.assume_not_null().eq(user_id));
+            query = query.filter(tickets::queue_id.eq_any(queues.to_vec()).or(mine));
         }
         match organisations {
             None => {}

@@ -14,7 +14,8 @@ use super::lifecycle::{Channel, State};
 use super::search::{Mark, Needle};
 use super::view::{TicketView, list_views};
 use crate::error::Result;
-use crate::identity::{Principal, Role};
+use crate::identity::Principal;
+use crate::identity::access::Sight;
 use crate::sla::Priority;
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Ts};
@@ -153,38 +154,13 @@ pub enum Relation {
     AtLeast,
 }
 
-/// What the principal sees of all tickets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Scope {
-    Everything,
-    Organisations(Vec<i64>),
-    /// Those of an agent's queues, and their own.
-    Agent {
-        user_id: i64,
-        queues: Vec<i64>,
-    },
-}
-
-impl Scope {
-    fn of(principal: &Principal, desk: &Desk) -> Scope {
-        match principal {
-            Principal::Client { client } => Scope::Organisations(client.reach.clone()),
-            Principal::Staff { staff } if staff.role == Role::Agent && !desk.open_desk => Scope::Agent {
-                user_id: staff.user_id,
-                queues: staff.queues.clone(),
-            },
-            Principal::Staff { .. } | Principal::System => Scope::Everything,
-        }
-    }
-
-    /// The organisations whose tickets can be found at all; `None`: all.
-    fn organisations(&self, filter: &TicketFilter) -> Option<Vec<i64>> {
-        match (self, filter.organisation_id) {
-            (Scope::Organisations(reach), Some(id)) if reach.contains(&id) => Some(vec![id]),
-            (Scope::Organisations(_), Some(_)) => Some(Vec::new()),
-            (Scope::Organisations(reach), None) => Some(reach.clone()),
-            (_, asked) => asked.map(|id| vec![id]),
-        }
+/// The organisations whose tickets can be found at all; `None`: all.
+fn organisations_in(sight: Sight<'_>, filter: &TicketFilter) -> Option<Vec<i64>> {
+    match (sight, filter.organisation_id) {
+        (Sight::Organisations(reach), Some(id)) if reach.contains(&id) => Some(vec![id]),
+        (Sight::Organisations(_), Some(_)) => Some(Vec::new()),
+        (Sight::Organisations(reach), None) => Some(reach.to_vec()),
+        (_, asked) => asked.map(|id| vec![id]),
     }
 }
 
@@ -229,14 +205,14 @@ pub fn list_tickets(
     let TicketQuestion {
         filter, sort, limit, ..
     } = question;
-    let scope = Scope::of(principal, desk);
+    let sight = Sight::of(principal, desk.open_desk);
     let binding = format!("tickets {filter:?} {sort:?} {:?}", principal.kind());
     let after = question
         .cursor
         .as_deref()
         .map(|cursor| decode_cursor::<Cursor>(&binding, cursor))
         .transpose()?;
-    let plan = db::Plan::make(conn, &scope, filter, *sort)?;
+    let plan = db::Plan::make(conn, sight, filter, *sort)?;
     let places = plan.page(conn, after, limit + 1)?;
     let page = Page::from_rows(places, *limit, &binding, |place| Cursor {
         priority: place.priority,

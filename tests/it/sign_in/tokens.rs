@@ -3,7 +3,7 @@ use chrono::Duration;
 use giaidap::identity::Role;
 use serde_json::{Value, json};
 
-use super::{ME, enter, ids, pass, person, session};
+use super::{ME, OTHER_PASSWORD, PASSWORD, enter, ids, pass, person, session, set_password};
 use crate::support::client::Reply;
 use crate::support::threads::{at_once, wait_for};
 use crate::support::{Client, TestApp, file};
@@ -160,6 +160,131 @@ fn a_token_that_is_ended_takes_with_it_what_was_made_with_it() {
     // A session is for a day, what is made with it for longer.
     lan.call("/api/v1/auth/logout").expect(204);
     beside.get(ME).expect(200);
+}
+
+#[test]
+fn a_token_ends_with_its_session_where_somebody_ends_that_and_not_where_time_does() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let own = person(&app, Role::Agent, "lan");
+    let lan = enter(&app, "lan");
+    let minted = |thief: &Client| {
+        let first = session(&app, &make(thief, &["account:write", "tickets:read"]).expect(201));
+        let second = session(&app, &make(&first, &["tickets:read"]).expect(201));
+        first.get(ME).expect(200);
+        second.get(ME).expect(200);
+        [first, second]
+    };
+    let all = |tokens: &[Client], status| tokens.iter().for_each(|token| drop(token.get(ME).expect(status)));
+
+    let thief = enter(&app, "lan");
+    let stolen = minted(&thief);
+    let sessions = lan.get("/api/v1/me/sessions").expect(200).body;
+    let path = format!("/api/v1/me/sessions/{}", ids(&sessions)[1]);
+    lan.send("DELETE", &path, None, None).expect(204);
+    thief.get(ME).expect(401);
+    all(&stolen, 401);
+
+    let stolen = minted(&enter(&app, "lan"));
+    let kept = minted(&lan);
+    lan.send("DELETE", "/api/v1/me/sessions", None, None).expect(204);
+    all(&stolen, 401);
+    all(&kept, 200);
+
+    let stolen = minted(&enter(&app, "lan"));
+    let user = "/api/v1/users/lan@centre.example";
+    admin.call(&format!("{user}/reset-second-factor")).expect(200);
+    all(&stolen, 401);
+    lan.get(ME).expect(401);
+    all(&kept, 401);
+
+    // Another role ends the sessions; a token goes on, as what both roles are.
+    let made = minted(&enter(&app, "lan"));
+    admin
+        .with("If-Match", "*")
+        .patch(user, &json!({ "role": "supervisor" }))
+        .expect(200);
+    all(&made, 200);
+    let lan = enter(&app, "lan");
+    let of_a_day = minted(&lan);
+    lan.call("/api/v1/auth/logout").expect(204);
+    all(&of_a_day, 200);
+    pass(&app, Duration::days(1));
+    enter(&app, "lan")
+        .send("DELETE", "/api/v1/me/sessions", None, None)
+        .expect(204);
+    all(&of_a_day, 200);
+    all(&made, 200);
+    own.get(ME).expect(200);
+}
+
+#[test]
+fn another_password_ends_the_tokens_of_all_sessions_that_ever_were() {
+    let app = TestApp::start();
+    let own = person(&app, Role::Agent, "lan");
+    let of_own = session(&app, &make(&own, &["tickets:read"]).expect(201));
+    let long_ago = enter(&app, "lan");
+    let old = session(
+        &app,
+        &make(&long_ago, &["account:write", "tickets:read"]).expect(201),
+    );
+    let older = session(&app, &make(&old, &["tickets:read"]).expect(201));
+    long_ago.call("/api/v1/auth/logout").expect(204);
+    // The session itself is forgotten a month later where nothing hangs on it.
+    enter(&app, "lan");
+    pass(&app, Duration::days(40));
+    let before = app.rows_in("credentials");
+    app.settle();
+    assert_eq!(app.rows_in("credentials"), before - 1);
+    let lan = enter(&app, "lan");
+    let made = session(&app, &make(&lan, &["tickets:read"]).expect(201));
+    for token in [&old, &older, &made] {
+        token.get(ME).expect(200);
+    }
+    let change = json!({ "current": PASSWORD, "new": OTHER_PASSWORD });
+    lan.put("/api/v1/me/password", &change).expect(204);
+    for token in [&old, &older, &made] {
+        token.get(ME).expect(401);
+    }
+    let again = session(&app, &make(&lan, &["tickets:read"]).expect(201));
+    again.get(ME).expect(200);
+    set_password(&app, "lan", PASSWORD);
+    again.get(ME).expect(401);
+    lan.get(ME).expect(401);
+    // What was made on the machine was made with no session.
+    own.get(ME).expect(200);
+    of_own.get(ME).expect(200);
+}
+
+#[test]
+fn a_token_does_not_grow_with_the_role_of_its_person() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let on_the_machine = person(&app, Role::Auditor, "lan");
+    let lan = enter(&app, "lan");
+    let made = session(&app, &lan.post(TOKENS, &json!({ "name": "một" })).expect(201));
+    let make_them = |role: &str| {
+        let user = "/api/v1/users/lan@centre.example";
+        let body = json!({ "role": role });
+        admin.with("If-Match", "*").patch(user, &body).expect(200);
+    };
+    let new = |number: i32| json!({ "email": format!("moi{number}@centre.example"), "name": "Mới", "role": "admin" });
+    make_them("admin");
+    let further = session(&app, &made.post(TOKENS, &json!({ "name": "hai" })).expect(201));
+    for (number, token) in (1..).zip([&on_the_machine, &made, &further]) {
+        token.post("/api/v1/users", &new(number)).expect(403);
+        token.get("/api/v1/tickets").expect(200);
+    }
+    // One that is made now may more, until the role is lost, and again when it comes back.
+    let lan = enter(&app, "lan");
+    let grown = session(&app, &lan.post(TOKENS, &json!({ "name": "ba" })).expect(201));
+    grown.post("/api/v1/users", &new(4)).expect(201);
+    make_them("agent");
+    grown.post("/api/v1/users", &new(5)).expect(403);
+    let fallen = session(&app, &grown.post(TOKENS, &json!({ "name": "bốn" })).expect(201));
+    make_them("admin");
+    grown.post("/api/v1/users", &new(6)).expect(201);
+    fallen.post("/api/v1/users", &new(7)).expect(403);
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn what_happens_to_an_account_is_written_down_by_id() {
             "token_revoked",
             "second_factor_on",
             "password_refused",
+            "session_ended",
             "role_changed",
             "second_factor_reset",
             "login_succeeded",
@@ -76,4 +77,42 @@ fn what_happens_to_an_account_is_written_down_by_id() {
 fn enter_after_reset(app: &TestApp, admin: &crate::support::Client, user: &str) {
     admin.call(&format!("{user}/reset-second-factor")).expect(200);
     enter(app, "lan");
+}
+
+#[test]
+fn each_session_and_token_that_somebody_ends_has_a_line() {
+    keep_security_log();
+    let app = TestApp::start();
+    person(&app, Role::Agent, "lan");
+    let (lan, one, _two) = (enter(&app, "lan"), enter(&app, "lan"), enter(&app, "lan"));
+    one.post("/api/v1/me/tokens", &json!({ "name": "một" }))
+        .expect(201);
+    let id = lan.get(ME).expect(200).body["id"].as_str().unwrap().to_owned();
+    let events = || -> Vec<String> {
+        let of_lan = |(_, _, user): &(String, Option<String>, Option<String>)| user.as_deref() == Some(&id);
+        let log = security_log();
+        log.into_iter()
+            .filter(of_lan)
+            .map(|(event, _, _)| event)
+            .collect()
+    };
+    let before = events().len();
+    lan.send("DELETE", "/api/v1/me/sessions", None, None).expect(204);
+    assert_eq!(
+        events()[before..],
+        ["session_ended", "session_ended", "token_revoked"]
+    );
+    // The one that is presented stays, and nothing ends twice.
+    lan.send("DELETE", "/api/v1/me/sessions", None, None).expect(204);
+    assert_eq!(events().len(), before + 3);
+    let change = json!({ "current": PASSWORD, "new": OTHER_PASSWORD });
+    enter(&app, "lan");
+    lan.post("/api/v1/me/tokens", &json!({ "name": "hai" }))
+        .expect(201);
+    let before = events().len();
+    lan.put("/api/v1/me/password", &change).expect(204);
+    assert_eq!(
+        events()[before..],
+        ["session_ended", "token_revoked", "password_changed"]
+    );
 }
