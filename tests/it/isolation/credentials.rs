@@ -25,7 +25,7 @@ fn lookup(client: &Client) -> String {
 /// The person's token, turned into a session.
 fn session(app: &TestApp, token: &Client) -> Client {
     app.sql(&format!(
-        "UPDATE credentials SET kind = 'session' WHERE lookup = '{}'",
+        "UPDATE credentials SET kind = 'session', made_as = NULL WHERE lookup = '{}'",
         lookup(token)
     ));
     Client::new(&app.url, Some(&token.token().replace("gdt_", "gds_")))
