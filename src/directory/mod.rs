@@ -15,7 +15,7 @@ pub use db::Organisation;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use file::is_readable;
 pub use import::{ImportError, import_organisations};
-pub use requesters::{Requester, RequesterInput, list_requesters_by_email, remember_requester};
+pub use requesters::{Requester, RequesterInput, hold_requesters_by_email, remember_requester};
 
 use crate::error::{Error, Resource, Result};
 use crate::store::page::{Page, decode_cursor};

@@ -150,8 +150,6 @@ struct Batch<'a> {
     organisations: HashMap<i64, Organisation>,
     topics: HashMap<String, Topic>,
     queues: HashMap<i64, Queue>,
-    /// Persons by organisation and address, as they are now.
-    requesters: HashMap<(i64, String), Requester>,
     attachments: Waiting,
     drafts: Vec<Draft>,
 }
@@ -171,7 +169,7 @@ struct Draft {
 impl<'a> Batch<'a> {
     /// Reads in one statement each what most of the batch needs.
     fn new<'f>(conn: &mut Db, desk: &'a Desk, filings: impl Iterator<Item = &'f Filing>) -> Result<Self> {
-        let (mut asking, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        let mut asking = BTreeSet::new();
         let mut files = Vec::new();
         for filing in filings {
             files.extend_from_slice(&filing.question.attachments);
@@ -179,11 +177,8 @@ impl<'a> Batch<'a> {
                 continue;
             };
             asking.insert(client.organisation_id);
-            let person = filing.question.requester.as_ref();
-            addresses.extend(person.and_then(|person| person.email.as_deref()));
         }
         let asking: Vec<i64> = asking.into_iter().collect();
-        let addresses: Vec<&str> = addresses.into_iter().collect();
         let policies = desk.rules.policies_in_force(conn)?;
         let calendar_ids: BTreeSet<i64> = policies.iter().map(|policy| policy.calendar_id).collect();
         let calendars = calendar_ids
@@ -205,7 +200,6 @@ impl<'a> Batch<'a> {
                 .collect(),
             topics: HashMap::new(),
             queues,
-            requesters: directory::list_requesters_by_email(conn, &asking, &addresses)?,
             attachments: Waiting::lock(conn, &files)?,
             drafts: Vec::new(),
         })
@@ -258,8 +252,16 @@ impl<'a> Batch<'a> {
                 &other.name,
             ))
         });
+        let with_address = asked.iter().filter_map(|(draft, person, _)| {
+            let address = person.email.as_deref()?;
+            Some((draft.organisation.id, address))
+        });
+        let (organisations, addresses): (BTreeSet<i64>, BTreeSet<&str>) = with_address.unzip();
+        let organisations: Vec<i64> = organisations.into_iter().collect();
+        let addresses: Vec<&str> = addresses.into_iter().collect();
+        let mut known = directory::hold_requesters_by_email(conn, &organisations, &addresses)?;
         for (draft, person, at) in asked {
-            let requester = remember(conn, &mut self.requesters, draft.organisation.id, person, at)?;
+            let requester = remember(conn, &mut known, draft.organisation.id, person, at)?;
             draft.ticket.requester_id = Some(requester.id);
             draft.requester = Some(requester);
         }
@@ -507,7 +509,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The person, from those that the batch knows where they say the same.
+/// The person, from those that the batch holds where they say the same.
 fn remember(
     conn: &mut Db,
     known: &mut HashMap<(i64, String), Requester>,
