@@ -118,10 +118,12 @@ fn replay_known(
 ) -> Result<()> {
     let mut positions = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
+    let mut firsts: HashMap<_, &Key> = HashMap::new();
     for (position, filing) in filings.iter().enumerate() {
         let Some(key) = &filing.key else { continue };
-        match keys.iter().find(|other| other.clashes_with(key)) {
+        match firsts.get(&key.of_owner()) {
             None => {
+                firsts.insert(key.of_owner(), key);
                 positions.push(position);
                 keys.push(key.clone());
             }
@@ -147,6 +149,8 @@ struct Batch<'a> {
     /// By calendar, the version in force.
     calendars: HashMap<i64, Arc<CalendarVersion>>,
     agreements: Vec<Agreement>,
+    /// Whose agreements these are; most have none.
+    asked: BTreeSet<i64>,
     organisations: HashMap<i64, Organisation>,
     topics: HashMap<String, Topic>,
     queues: HashMap<i64, Queue>,
@@ -178,7 +182,7 @@ impl<'a> Batch<'a> {
             };
             asking.insert(client.organisation_id);
         }
-        let asking: Vec<i64> = asking.into_iter().collect();
+        let ids: Vec<i64> = asking.iter().copied().collect();
         let policies = desk.rules.policies_in_force(conn)?;
         let calendar_ids: BTreeSet<i64> = policies.iter().map(|policy| policy.calendar_id).collect();
         let calendars = calendar_ids
@@ -193,8 +197,9 @@ impl<'a> Batch<'a> {
             desk,
             policies,
             calendars,
-            agreements: agreements::db::hold_of(conn, &asking)?,
-            organisations: directory::list_by_id(conn, &asking)?
+            agreements: agreements::db::hold_of(conn, &ids)?,
+            asked: asking,
+            organisations: directory::list_by_id(conn, &ids)?
                 .into_iter()
                 .map(|organisation| (organisation.id, organisation))
                 .collect(),
@@ -296,8 +301,7 @@ impl<'a> Batch<'a> {
 
     /// Staff file for any organisation, which the batch did not know of when it began.
     fn know_agreements_of(&mut self, conn: &mut Db, organisation_id: i64) -> Result<()> {
-        let is_known = |agreement: &Agreement| agreement.organisation_id == organisation_id;
-        if !self.agreements.iter().any(is_known) {
+        if self.asked.insert(organisation_id) {
             let further = agreements::db::hold_of(conn, &[organisation_id])?;
             self.agreements.extend(further);
         }

@@ -58,7 +58,10 @@ pub fn remember_requester(
             return Ok(present);
         }
     }
-    Err(Error::unavailable("a requester changed meanwhile", organisation_id))
+    Err(Error::unavailable(
+        "a requester changed meanwhile",
+        organisation_id,
+    ))
 }
 
 /// Known persons by organisation and address, for all pairs of these; they stay who they are until the transaction is
@@ -204,7 +207,7 @@ pub fn anonymise(
     let present = locked(tx, id, seen)?;
     let withdrawn = match &present.email {
         Some(address) => {
-            let tickets = db::list_ticket_ids_of(tx.conn, &present)?;
+            let tickets = db::list_ticket_ids_of(tx.conn, present.id)?;
             notifications::outbox::forget_asker(tx.conn, address, &tickets)?
         }
         None => 0,

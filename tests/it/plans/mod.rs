@@ -6,6 +6,7 @@
 mod explained;
 mod recorded;
 mod seed;
+mod statements;
 
 use std::collections::BTreeMap;
 
