@@ -3,7 +3,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 
 use super::OrganisationFilter;
-pub use super::requesters::db::find_requester;
+pub use super::requesters::db::hold_requester;
 use crate::each_db;
 use crate::error::{Result, is_unique_violation};
 use crate::store::schema::{organisations, tickets};

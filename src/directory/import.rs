@@ -1,7 +1,7 @@
 //! The directory from a CSV file: read whole, checked whole, shown as what it would change, and written in one
 //! transaction or not at all. The seed, the command line and the API take this one way. Organisations that the file does
 //! not name stay as they are; what a line leaves as it is is not written.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -221,7 +221,11 @@ pub fn plan(
 fn plan_without_agreements(conn: &mut Db, bytes: &[u8]) -> std::result::Result<ImportPlan, ImportError> {
     let lines = file::read(bytes).map_err(ImportError::Lines)?;
     let present = Present::load(conn)?;
-    let wanted: Vec<Entry> = lines.into_iter().map(|line| wanted(line, &present)).collect();
+    let named: HashSet<String> = lines.iter().map(|line| line.code.clone()).collect();
+    let wanted: Vec<Entry> = lines
+        .into_iter()
+        .map(|line| wanted(line, &present, &named))
+        .collect();
     merged::check(&wanted, &present)?;
     let mut plan = ImportPlan {
         added: Vec::new(),
@@ -288,11 +292,13 @@ fn differences(known: &Entry, wanted: &Entry) -> Vec<CellChange> {
         .collect()
 }
 
-/// The organisation as the line wants it: what its file has no column for is as it is, of a new one as its code says.
-fn wanted(line: Line, present: &Present) -> Entry {
+/// The organisation as the line wants it: what its file has no column for is as it is, of a new one as its code says,
+/// which may be that of another line.
+fn wanted(line: Line, present: &Present, named: &HashSet<String>) -> Entry {
     let known = present.get(&line.code);
     let row = known.map(|known| &known.row);
-    let by_code = || super::parent_code(&line.code).filter(|code| present.get(code).is_some());
+    let is_there = |code: &&str| present.get(code).is_some() || named.contains(*code);
+    let by_code = || super::parent_code(&line.code).filter(is_there);
     let parent = match (line.parent_code, known) {
         (Some(given), _) => given,
         (None, Some(known)) => known.parent.clone(),

@@ -15,7 +15,7 @@ pub use db::Organisation;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use file::is_readable;
 pub use import::{ImportError, import_organisations};
-pub use requesters::{Requester, RequesterInput, list_requesters_by_email, remember_requester};
+pub use requesters::{Requester, RequesterInput, hold_requesters_by_email, remember_requester};
 
 use crate::error::{Error, Resource, Result};
 use crate::store::page::{Page, decode_cursor};
@@ -25,9 +25,11 @@ use crate::store::{Db, Uid};
 pub const KINDS: [&str; 4] = ["ministry", "agency", "province", "other"];
 
 /// An agency code names its level-1 agency in two forms: `H57.14` (level 1 first, QĐ 20/2020/QĐ-TTg) and the older
-/// `000.00.14.H57` (level 1 last, QCVN 102:2016/BTTTT). Gives the first form; anything else is returned as it is.
+/// `000.00.14.H57` (level 1 last, QCVN 102:2016/BTTTT), both in capitals. Gives the first form; anything else stays as it
+/// is but for its capitals, so that no two codes differ in these alone.
 pub fn canonical_code(text: &str) -> String {
-    let groups: Vec<&str> = text.trim().split('.').collect();
+    let code = text.trim().to_ascii_uppercase();
+    let groups: Vec<&str> = code.split('.').collect();
     match groups.as_slice() {
         // What begins with a level 1 has the first form already.
         [lower @ .., level_one]
@@ -44,7 +46,7 @@ pub fn canonical_code(text: &str) -> String {
             );
             canonical.join(".")
         }
-        _ => text.trim().to_owned(),
+        _ => code,
     }
 }
 
@@ -63,6 +65,9 @@ pub fn parent_code(code: &str) -> Option<&str> {
     is_level_one(level_one).then_some(parent)
 }
 
+/// Routes where the address of an organisation would be.
+const BESIDE_ORGANISATIONS: [&str; 2] = ["import", "export.csv"];
+
 pub const CODE_IN_WORDS: &str = "1 to 40 letters, digits and `-`, in groups between single dots that begin and end \
     with a letter or digit; no UUID, not `import` nor `export.csv`";
 
@@ -80,7 +85,9 @@ pub fn is_code(text: &str) -> bool {
             .split('.')
             .all(|group| is_bounded(group) && group.bytes().all(is_plain))
         && uuid::Uuid::parse_str(text).is_err()
-        && !["import", "export.csv"].contains(&text)
+        && !BESIDE_ORGANISATIONS
+            .iter()
+            .any(|route| text.eq_ignore_ascii_case(route))
 }
 
 /// By UUID or by code, in either form of the code.
@@ -156,7 +163,9 @@ mod tests {
             (" G22 ", "G22"),
             ("H57-2025", "H57-2025"),
             ("H57.14.12.H05", "H57.14.12.H05"),
-            ("rubbish", "rubbish"),
+            ("h57.14", "H57.14"),
+            ("000.00.14.h57", "H57.14"),
+            ("rubbish", "RUBBISH"),
         ] {
             assert_eq!(canonical_code(given), canonical, "{given}");
         }
@@ -164,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_code_is_a_segment_of_an_address_and_leads_to_its_organisation_only() {
-        for code in ["H57", "H57-2025.1", "000.00.14.H57", "x", "Import"] {
+        for code in ["H57", "H57-2025.1", "000.00.14.H57", "X", "IMPORTS"] {
             assert!(is_code(code), "{code}");
         }
         for refused in [
@@ -180,7 +189,8 @@ mod tests {
             "H 57",
             "Đ1",
             "import",
-            "export.csv",
+            "IMPORT",
+            "EXPORT.CSV",
             "0191a2b4-0000-7000-8000-000000000000",
             "0191a2b4000070008000000000000000",
             "H5700000000000000000000000000000000000000",

@@ -3,8 +3,10 @@
 //! read again is counted for the whole request (`Looks`), however many bodies it is made of.
 //!
 //! What only the stored data know (codes, states) is asked later, of a body whose form is right.
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
@@ -86,19 +88,15 @@ fn with_the_rest<T: DeserializeOwned + Validate>(first: Error, bytes: &[u8], loo
         return first;
     };
     let size = bytes.len();
-    let may_look = size <= MOST_BYTES_AGAIN && looks.spend(size);
-    let whole = may_look.then(|| serde_json::from_slice::<Value>(bytes).ok());
-    match whole.flatten() {
-        Some(body) => {
-            let reading = Reading {
-                body,
-                size,
-                errors,
-                guesses: HashMap::new(),
-            };
-            Error::Invalid(reading.look_again::<T>(looks))
-        }
-        None => Error::Invalid(errors),
+    let mut reading = Reading {
+        body: Value::Null,
+        size,
+        errors,
+        guesses: HashMap::new(),
+    };
+    match size <= MOST_BYTES_AGAIN && reading.begin(bytes, looks) {
+        true => Error::Invalid(reading.look_again::<T>(looks)),
+        false => Error::Invalid(reading.errors),
     }
 }
 
@@ -113,6 +111,35 @@ struct Reading {
 }
 
 impl Reading {
+    /// A number beyond all bounds is good JSON and no value: each is named, and 0 stands in its place. Whether the
+    /// body can be read then.
+    fn begin(&mut self, bytes: &[u8], looks: &mut Looks) -> bool {
+        let mut bytes = Cow::Borrowed(bytes);
+        for _ in 0..MOST_LOOKS {
+            if !looks.spend(self.size) {
+                return false;
+            }
+            let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+            let mut track = serde_path_to_error::Track::new();
+            let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+            let cause = match Value::deserialize(tracked) {
+                Ok(body) => {
+                    self.body = body;
+                    return true;
+                }
+                Err(cause) => cause,
+            };
+            let (true, Some(mended)) = (is_beyond_bounds(&cause), with_zero_for_the_first_beyond(&bytes))
+            else {
+                return false;
+            };
+            let at = pointer_of(&track.path());
+            self.note(FieldError::pointer(at, beyond_bounds()));
+            bytes = Cow::Owned(mended);
+        }
+        false
+    }
+
     fn look_again<T: DeserializeOwned + Validate>(mut self, looks: &mut Looks) -> Vec<FieldError> {
         let mut next = self.errors.first().cloned();
         for _ in 0..MOST_LOOKS {
@@ -255,13 +282,41 @@ fn misread_as_syntax(pointer: &str, cause: &serde_json::Error, bytes: &[u8]) -> 
         "trailing characters" => FieldCode::OutOfRange {
             expected: "fewer elements".into(),
         },
-        "number out of range" => FieldCode::OutOfRange {
-            expected: "a number of double precision".into(),
-        },
+        _ if is_beyond_bounds(cause) => beyond_bounds(),
         _ => return None,
     };
     let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
     is_json.then(|| Error::invalid_pointer(pointer, code))
+}
+
+fn is_beyond_bounds(cause: &serde_json::Error) -> bool {
+    cause.to_string().starts_with("number out of range")
+}
+
+fn beyond_bounds() -> FieldCode {
+    FieldCode::OutOfRange {
+        expected: "a number of double precision".into(),
+    }
+}
+
+fn with_zero_for_the_first_beyond(json: &[u8]) -> Option<Vec<u8>> {
+    let (mut in_text, mut escaped, mut read) = (false, false, 0);
+    while let Some(byte) = json.get(read) {
+        let rest = json.get(read..)?;
+        let is_of_number = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+        let length = match in_text {
+            true => 0,
+            false => rest.iter().take_while(is_of_number).count(),
+        };
+        let number = std::str::from_utf8(rest.get(..length)?).ok()?;
+        if number.parse::<f64>().is_ok_and(f64::is_infinite) {
+            return Some([json.get(..read)?, b"0", rest.get(length..)?].concat());
+        }
+        in_text ^= *byte == b'"' && !escaped;
+        escaped = in_text && *byte == b'\\' && !escaped;
+        read += length.max(1);
+    }
+    None
 }
 
 /// serde names the types of Rust, which mean nothing to a caller.

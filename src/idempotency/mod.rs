@@ -6,6 +6,8 @@
 //! stores first that it runs, and for how long at most without another word of its runner (`begin`).
 mod db;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Duration, Utc};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -22,7 +24,7 @@ pub fn retention() -> Duration {
 }
 
 /// Who repeats a request: a person or a program, with whichever of its credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Owner {
     pub kind: ActorKind,
     pub id: i64,
@@ -51,9 +53,9 @@ impl Key {
         }
     }
 
-    /// Whether both stand for one request, or for two that must not have the same key.
-    pub fn clashes_with(&self, other: &Key) -> bool {
-        self.owner == other.owner && self.key == other.key
+    /// Two that are the same in this stand for one request, or for two that must not have the same key.
+    pub fn of_owner(&self) -> (Owner, &str) {
+        (self.owner, &self.key)
     }
 }
 
@@ -129,12 +131,13 @@ pub fn lookup(conn: &mut Db, keys: &[Key], now: DateTime<Utc>) -> Result<Vec<(us
         return Ok(Vec::new());
     }
     let records = db::list_records(conn, keys, now - retention())?;
+    let by_key = records
+        .iter()
+        .map(|record| ((record.owner(), record.key.as_str()), record));
+    let by_key: HashMap<_, _> = by_key.collect();
     let mut found = Vec::new();
     for (position, key) in keys.iter().enumerate() {
-        let record = records
-            .iter()
-            .find(|record| record.owner() == key.owner && record.key == key.key);
-        if let Some(record) = record {
+        if let Some(record) = by_key.get(&key.of_owner()) {
             let answer = match (record.request_hash == key.request_hash, record.running_until) {
                 (false, _) => Err(Error::IdempotencyKeyReused),
                 (true, Some(_)) => Err(Error::InProgress),

@@ -221,23 +221,33 @@ const TO_THE_DESK: [MailKind; 4] = [
     MailKind::RequesterWrote,
 ];
 
-/// Give up what has not left to an asking person at this address, those included that failed and could be tried again.
-pub fn withdraw_deliveries(conn: &mut Db, address: &str) -> Result<Vec<(i64, Uid)>> {
-    let waiting = deliveries::table
+/// What has not left to an asking person at this address, that included which failed and could be tried again.
+pub fn list_waiting_to(conn: &mut Db, address: &str) -> Result<Vec<(i64, Uid)>> {
+    Ok(deliveries::table
         .filter(deliveries::state.eq_any([DeliveryState::Pending, DeliveryState::Dead]))
         .filter(deliveries::recipient.eq(address))
-        .filter(deliveries::kind.ne_all(TO_THE_DESK));
-    let found: Vec<(i64, Uid)> = waiting.select((deliveries::id, deliveries::uid)).load(conn)?;
-    let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
-    diesel::update(deliveries::table.filter(deliveries::id.eq_any(ids)))
+        .filter(deliveries::kind.ne_all(TO_THE_DESK))
+        .select((deliveries::id, deliveries::uid))
+        .load(conn)?)
+}
+
+/// Give it up, and forget to whom it would have gone. `false` where it has left.
+pub fn withdraw_delivery(conn: &mut Db, id: i64, uid: Uid, address: &str) -> Result<bool> {
+    let waiting = deliveries::table
+        .find(id)
+        .filter(deliveries::state.eq_any([DeliveryState::Pending, DeliveryState::Dead]));
+    let withdrawn = diesel::update(waiting)
         .set((
             deliveries::state.eq(DeliveryState::Dead),
             deliveries::next_attempt_at.eq(None::<Ts>),
             deliveries::locked_until.eq(None::<Ts>),
             deliveries::last_error.eq(Some("withdrawn: the asking person was made anonymous")),
+            deliveries::recipient.eq(address),
+            deliveries::recipient_name.eq(""),
+            deliveries::dedupe_key.eq(format!("erased:{uid}")),
         ))
         .execute(conn)?;
-    Ok(found)
+    Ok(withdrawn > 0)
 }
 
 /// What was written to this address about these tickets.

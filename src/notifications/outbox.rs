@@ -1,5 +1,7 @@
 //! From an event to the mails that tell people of it, as rows in the event's own transaction. A worker carries them out
 //! (`workers`); a rolled-back request leaves none, a committed one loses none.
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::db::{self, DeliveryRow, DeliveryState};
@@ -139,13 +141,18 @@ pub const ERASED_ADDRESS: &str = "anonymised@example.invalid";
 /// Nothing more goes to an asking person at this address, and what was written to them about these tickets no longer
 /// names them. What a worker is sending at this moment may still arrive. Returns how many mails were withdrawn.
 pub fn forget_asker(conn: &mut Db, address: &str, ticket_ids: &[i64]) -> Result<usize> {
-    let withdrawn = db::withdraw_deliveries(conn, address)?;
-    let mut to_erase = withdrawn.clone();
+    let mut to_erase: BTreeMap<i64, Uid> = db::list_waiting_to(conn, address)?.into_iter().collect();
     for ids in ticket_ids.chunks(500) {
         to_erase.extend(db::list_delivery_uids_to(conn, address, ids)?);
     }
+    let mut withdrawn = 0;
+    // Each row once: of a row that was changed before in the same transaction PostgreSQL locks the ticket anew, for its
+    // foreign key, and whoever writes about the ticket may hold that while they wait for the asker.
     for (id, uid) in to_erase {
-        db::erase_recipient(conn, id, uid, ERASED_ADDRESS)?;
+        match db::withdraw_delivery(conn, id, uid, ERASED_ADDRESS)? {
+            true => withdrawn += 1,
+            false => db::erase_recipient(conn, id, uid, ERASED_ADDRESS)?,
+        }
     }
-    Ok(withdrawn.len())
+    Ok(withdrawn)
 }

@@ -213,7 +213,7 @@ fn change_organisation(
     changes.note("organisation", json!(from), json!(to.code));
     ticket.organisation_id = to.id;
     let requester = match ticket.requester_id {
-        Some(id) => directory::db::find_requester(tx.conn, id)?,
+        Some(id) => directory::db::hold_requester(tx.conn, id)?,
         None => None,
     };
     if let Some(person) = requester {

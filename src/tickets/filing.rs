@@ -118,10 +118,12 @@ fn replay_known(
 ) -> Result<()> {
     let mut positions = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
+    let mut firsts: HashMap<_, &Key> = HashMap::new();
     for (position, filing) in filings.iter().enumerate() {
         let Some(key) = &filing.key else { continue };
-        match keys.iter().find(|other| other.clashes_with(key)) {
+        match firsts.get(&key.of_owner()) {
             None => {
+                firsts.insert(key.of_owner(), key);
                 positions.push(position);
                 keys.push(key.clone());
             }
@@ -147,11 +149,11 @@ struct Batch<'a> {
     /// By calendar, the version in force.
     calendars: HashMap<i64, Arc<CalendarVersion>>,
     agreements: Vec<Agreement>,
+    /// Whose agreements these are; most have none.
+    asked: BTreeSet<i64>,
     organisations: HashMap<i64, Organisation>,
     topics: HashMap<String, Topic>,
     queues: HashMap<i64, Queue>,
-    /// Persons by organisation and address, as they are now.
-    requesters: HashMap<(i64, String), Requester>,
     attachments: Waiting,
     drafts: Vec<Draft>,
 }
@@ -171,7 +173,7 @@ struct Draft {
 impl<'a> Batch<'a> {
     /// Reads in one statement each what most of the batch needs.
     fn new<'f>(conn: &mut Db, desk: &'a Desk, filings: impl Iterator<Item = &'f Filing>) -> Result<Self> {
-        let (mut asking, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+        let mut asking = BTreeSet::new();
         let mut files = Vec::new();
         for filing in filings {
             files.extend_from_slice(&filing.question.attachments);
@@ -179,11 +181,8 @@ impl<'a> Batch<'a> {
                 continue;
             };
             asking.insert(client.organisation_id);
-            let person = filing.question.requester.as_ref();
-            addresses.extend(person.and_then(|person| person.email.as_deref()));
         }
-        let asking: Vec<i64> = asking.into_iter().collect();
-        let addresses: Vec<&str> = addresses.into_iter().collect();
+        let ids: Vec<i64> = asking.iter().copied().collect();
         let policies = desk.rules.policies_in_force(conn)?;
         let calendar_ids: BTreeSet<i64> = policies.iter().map(|policy| policy.calendar_id).collect();
         let calendars = calendar_ids
@@ -198,14 +197,14 @@ impl<'a> Batch<'a> {
             desk,
             policies,
             calendars,
-            agreements: agreements::db::hold_of(conn, &asking)?,
-            organisations: directory::list_by_id(conn, &asking)?
+            agreements: agreements::db::hold_of(conn, &ids)?,
+            asked: asking,
+            organisations: directory::list_by_id(conn, &ids)?
                 .into_iter()
                 .map(|organisation| (organisation.id, organisation))
                 .collect(),
             topics: HashMap::new(),
             queues,
-            requesters: directory::list_requesters_by_email(conn, &asking, &addresses)?,
             attachments: Waiting::lock(conn, &files)?,
             drafts: Vec::new(),
         })
@@ -255,8 +254,16 @@ impl<'a> Batch<'a> {
                 &other.name,
             ))
         });
+        let with_address = asked.iter().filter_map(|(draft, person, _)| {
+            let address = person.email.as_deref()?;
+            Some((draft.organisation.id, address))
+        });
+        let (organisations, addresses): (BTreeSet<i64>, BTreeSet<&str>) = with_address.unzip();
+        let organisations: Vec<i64> = organisations.into_iter().collect();
+        let addresses: Vec<&str> = addresses.into_iter().collect();
+        let mut known = directory::hold_requesters_by_email(conn, &organisations, &addresses)?;
         for (draft, person, at) in asked {
-            let requester = remember(conn, &mut self.requesters, draft.organisation.id, person, at)?;
+            let requester = remember(conn, &mut known, draft.organisation.id, person, at)?;
             draft.ticket.requester_id = Some(requester.id);
             draft.requester = Some(requester);
         }
@@ -291,8 +298,7 @@ impl<'a> Batch<'a> {
 
     /// Staff file for any organisation, which the batch did not know of when it began.
     fn know_agreements_of(&mut self, conn: &mut Db, organisation_id: i64) -> Result<()> {
-        let is_known = |agreement: &Agreement| agreement.organisation_id == organisation_id;
-        if !self.agreements.iter().any(is_known) {
+        if self.asked.insert(organisation_id) {
             let further = agreements::db::hold_of(conn, &[organisation_id])?;
             self.agreements.extend(further);
         }
@@ -504,7 +510,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The person, from those that the batch knows where they say the same.
+/// The person, from those that the batch holds where they say the same.
 fn remember(
     conn: &mut Db,
     known: &mut HashMap<(i64, String), Requester>,

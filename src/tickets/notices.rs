@@ -193,7 +193,7 @@ impl Letter {
     /// To the asking person, if they gave an address.
     pub fn to_requester(self, tx: &mut Tx<'_>, ticket: &TicketRow) -> Result<()> {
         let requester = match ticket.requester_id {
-            Some(id) => directory::db::find_requester(tx.conn, id)?,
+            Some(id) => directory::db::hold_requester(tx.conn, id)?,
             None => None,
         };
         let addressee = requester.and_then(|requester| {

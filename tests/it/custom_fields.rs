@@ -187,6 +187,17 @@ fn definitions_that_no_value_could_meet_are_refused() {
             "/0/pattern",
             "bad_pattern",
         ),
+        // Other readers of the schema take these for something else, or for nothing.
+        (
+            json!([field(json!({ "pattern": "(?i)h-[0-9]+" }))]),
+            "/0/pattern",
+            "bad_pattern",
+        ),
+        (
+            json!([field(json!({ "pattern": "[[:alpha:]]+\\z" }))]),
+            "/0/pattern",
+            "bad_pattern",
+        ),
         (
             json!([field(json!({ "max_length": 0 }))]),
             "/0/max_length",
@@ -338,4 +349,28 @@ fn odd_names_and_extreme_numbers_are_read_back_as_they_were_written() {
     ] });
     let topic = define(&admin, &bounds);
     assert_eq!(topic["custom_fields"][0]["max"], json!(f64::MAX));
+}
+
+#[test]
+fn the_pattern_of_the_schema_is_read_alike_by_every_program() {
+    let app = TestApp::start();
+    let (hue, admin) = (app.organisation("H57"), app.admin());
+    let field = json!({ "code": "a", "type": "text", "label": name("A"), "pattern": r"\d+\s." });
+    let topic = define(&admin, &json!({ "custom_fields": [field] }));
+    assert_eq!(topic["custom_fields"][0]["pattern"], r"\d+\s.");
+    let schema = hue.get(&format!("{FIELDS}/schema")).expect(200).body;
+    let pattern = schema["properties"]["a"]["pattern"].as_str().unwrap();
+    assert!(pattern.starts_with(r"^(?:[0-9]+[\t-\r "), "{pattern}");
+    for (text, status) in [
+        ("7 x", 201),
+        ("7\u{a0}ở", 201),
+        ("\u{662} x", 422),
+        ("7 \u{2028}", 422),
+        ("7_x", 422),
+    ] {
+        let reply = hue.post("/api/v1/tickets", &with_fields(json!({ "a": text })));
+        assert_eq!(reply.status, status, "{text:?}");
+        let there = jsonschema::is_valid(&schema, &json!({ "a": text }));
+        assert_eq!(there, status == 201, "{text:?}");
+    }
 }

@@ -307,3 +307,69 @@ fn all_that_is_wrong_with_a_file_is_named_by_line_and_column_and_nothing_is_writ
     let refused = import(&admin, "?apply=yes", b"code,kind,name_vi\n").expect(422);
     assert_eq!(refused.field_errors(), named(&[("apply", "invalid_format")]));
 }
+
+#[test]
+fn units_of_a_file_are_part_of_what_it_adds_in_whatever_order() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let file = "code,kind,name_vi\n\
+        q99.03.01,agency,Phòng\n\
+        Q99.03,agency,Sở\n\
+        000.00.04.Q99,agency,Sở khác\n\
+        Q99,province,Tỉnh\n\
+        Q98.01,agency,Không có tỉnh\n";
+    let told = import(&admin, "?apply=true", file.as_bytes()).expect(200).body;
+    assert_eq!(told["added"][0]["code"], "Q99.03.01");
+    for (code, parent) in [
+        ("Q99.03.01", json!("Q99.03")),
+        ("Q99.03", json!("Q99")),
+        ("Q99.04", json!("Q99")),
+        ("Q99", Value::Null),
+        ("Q98.01", Value::Null),
+    ] {
+        let unit = admin
+            .get(&format!("/api/v1/organisations/{code}"))
+            .expect(200)
+            .body;
+        assert_eq!(unit["parent"]["code"], parent, "{code}");
+    }
+    let again = import(&admin, "", file.as_bytes()).expect(200).body;
+    assert_eq!((&again["changed"], &again["unchanged"]), (&json!([]), &json!(5)));
+}
+
+#[test]
+fn codes_that_differ_in_capitals_only_are_one() {
+    let app = TestApp::start();
+    let admin = app.admin();
+    let name = json!({ "vi": "Sở", "en": "Department" });
+    let new = |code: &str| json!({ "code": code, "kind": "agency", "name": name, "egov_code": code });
+    let made = admin
+        .post("/api/v1/organisations", &new("h57.14"))
+        .expect(201)
+        .body;
+    assert_eq!(
+        (&made["code"], &made["egov_code"], &made["parent"]["code"]),
+        (&json!("H57.14"), &json!("H57.14"), &json!("H57"))
+    );
+    let twice = admin.post("/api/v1/organisations", &new("H57.14")).expect(409);
+    assert_eq!(twice.problem(), "conflict");
+    let found = admin.get("/api/v1/organisations/000.00.14.h57").expect(200).body;
+    assert_eq!(found["id"], made["id"]);
+    let file = "code,kind,name_vi\nq99,other,Một\nQ99,other,Hai\n";
+    let refused = import(&admin, "?apply=true", file.as_bytes()).expect(422);
+    assert_eq!(
+        refused.field_errors(),
+        [("/lines/3/code".to_owned(), "duplicate_code".to_owned())]
+    );
+    for code in ["import", "IMPORT"] {
+        let refused = admin.post("/api/v1/organisations", &new(code)).expect(422);
+        assert_eq!(
+            refused.field_errors(),
+            [("/code".to_owned(), "bad_code".to_owned())]
+        );
+    }
+    let mut asked = crate::support::question();
+    asked["organisation"] = json!("h57");
+    let ticket = app.supervisor().post("/api/v1/tickets", &asked).expect(201).body;
+    assert_eq!(ticket["organisation"]["code"], "H57");
+}

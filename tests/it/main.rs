@@ -29,6 +29,7 @@ mod deployment_files;
 mod directory;
 mod directory_files;
 mod edge;
+mod erasure_races;
 mod idempotency;
 mod isolation;
 mod late_bodies;

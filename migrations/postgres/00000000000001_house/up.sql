@@ -246,6 +246,7 @@ CREATE INDEX credentials_user ON credentials (user_id, kind) WHERE user_id IS NO
 CREATE INDEX credentials_client ON credentials (client_id) WHERE client_id IS NOT NULL;
 CREATE INDEX credentials_replaces ON credentials (replaces_id) WHERE replaces_id IS NOT NULL;
 CREATE INDEX credentials_made_with ON credentials (made_with_id) WHERE made_with_id IS NOT NULL;
+CREATE INDEX credentials_expiry ON credentials (expires_at) WHERE expires_at IS NOT NULL;   -- sessions are swept
 
 -- Logins by the OpenID provider that have begun: whichever replica they come back to ends them, each once.
 CREATE TABLE oidc_logins (

@@ -9,6 +9,7 @@ use crate::language::Language;
 use crate::store::schema::{requesters, tickets};
 use crate::store::{Db, MultiBackend, Ts, Uid};
 use crate::text::{fold, like_pattern};
+use crate::tickets::search::{Found, Mark, Needle};
 
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = requesters)]
@@ -72,8 +73,9 @@ pub fn get_person(conn: &mut Db, id: i64) -> Result<Person> {
         .first(conn)?)
 }
 
-/// Lock a person's row for the rest of the transaction: a question of theirs that is being filed is in before, or sees
-/// afterwards what became of them. SQLite needs no lock: its writer is alone.
+/// Lock a person's row for the rest of the transaction, to change who they are or to erase it: waits for whoever holds
+/// them (`hold_requester` and its like), who is told afterwards what became of them. Who locks a ticket too locks it
+/// first, and the rows of mails after the person. SQLite needs no lock: its writer is alone.
 pub fn lock_person(conn: &mut Db, id: i64) -> Result<()> {
     if let Db::Pg(pg) = conn {
         requesters::table
@@ -140,74 +142,79 @@ pub fn update_person(conn: &mut Db, row: &Person) -> Result<bool> {
     }
 }
 
-/// The tickets of a person; by their organisation, because that has an index.
-pub fn list_ticket_ids_of(conn: &mut Db, person: &Person) -> Result<Vec<i64>> {
+/// The tickets of a person; by their mark in the index of words, because the column has no index.
+pub fn list_ticket_ids_of(conn: &mut Db, person_id: i64) -> Result<Vec<i64>> {
+    let marked = Found::among_keys(conn, &[Needle::mark(Mark::Requester(person_id))]);
     Ok(tickets::table
-        .filter(tickets::organisation_id.eq(person.organisation_id))
-        .filter(tickets::requester_id.eq(person.id))
-        .order(tickets::id)
+        .filter(marked)
+        .filter(tickets::requester_id.eq(person_id))
         .select(tickets::id)
         .load(conn)?)
 }
 
-pub fn find_requester_by_email(
+/// A question for persons by which they are held until the transaction is over: they keep their address and stay who they
+/// are, so that what is written of them names nobody who is erased. The lock is the one that a ticket's foreign key
+/// takes of its asker later on, so those who hold do not wait for each other. On PostgreSQL a row that was being erased is asked
+/// the question anew after the wait; SQLite needs no lock: its writer is alone.
+macro_rules! hold {
+    ($conn:expr, $load:ident $question:expr) => {
+        match $conn {
+            Db::Pg(pg) => $question.for_key_share().$load(pg),
+            Db::Lite(lite) => $question.$load(lite),
+        }
+    };
+}
+
+pub fn hold_requester_by_email(
     conn: &mut Db,
     organisation_id: i64,
     email: &str,
 ) -> Result<Option<Requester>> {
-    Ok(requesters::table
-        .filter(
-            requesters::organisation_id
-                .eq(organisation_id)
-                .and(requesters::email.eq(email)),
-        )
-        .select(Requester::as_select())
-        .first(conn)
-        .optional()?)
+    Ok(hold!(conn, first requesters::table
+        .filter(requesters::organisation_id.eq(organisation_id))
+        .filter(requesters::email.eq(email))
+        .select(Requester::as_select()))
+    .optional()?)
 }
 
 /// Those of these organisations who have one of these addresses, each with the organisation's key.
-pub fn list_requesters_by_email(
+pub fn hold_requesters_by_email(
     conn: &mut Db,
     organisation_ids: &[i64],
     emails: &[&str],
 ) -> Result<Vec<(i64, Requester)>> {
-    Ok(each_db!(conn, c => requesters::table
+    Ok(hold!(conn, load requesters::table
         .filter(requesters::organisation_id.eq_any(organisation_ids))
         .filter(requesters::email.eq_any(emails))
-        .select((requesters::organisation_id, Requester::as_select()))
-        .load(c))?)
+        .order(requesters::id)
+        .select((requesters::organisation_id, Requester::as_select())))?)
 }
 
-pub fn find_requester_by_name(
+pub fn hold_requester_by_name(
     conn: &mut Db,
     organisation_id: i64,
     name: &str,
     unit: Option<&str>,
 ) -> Result<Option<Requester>> {
-    let candidates: Vec<Requester> = requesters::table
-        .filter(
-            requesters::organisation_id
-                .eq(organisation_id)
-                .and(requesters::name.eq(name)),
-        )
+    let candidates: Vec<Requester> = hold!(conn, load requesters::table
+        .filter(requesters::organisation_id.eq(organisation_id))
+        .filter(requesters::name.eq(name))
         .filter(requesters::email.is_null())
         .filter(requesters::anonymised_at.is_null())
         .order(requesters::id)
-        .select(Requester::as_select())
-        .load(conn)?;
+        .select(Requester::as_select()))?;
     Ok(candidates
         .into_iter()
         .find(|candidate| candidate.unit.as_deref() == unit))
 }
 
-/// Insert, or, where another transaction added the same address first, take that row.
+/// `None` where the organisation has a person with this address.
 pub fn insert_requester(
     conn: &mut Db,
     organisation_id: i64,
     input: &RequesterInput,
     now: DateTime<Utc>,
-) -> Result<Requester> {
+) -> Result<Option<Requester>> {
     let now = Ts::from(now);
     let row = (
         requesters::uid.eq(Uid::new()),
@@ -222,33 +229,27 @@ pub fn insert_requester(
         requesters::search_text.eq(search_text(&input.name, input.unit.as_deref())),
         requesters::version.eq(1),
     );
-    let inserted: Option<Requester> = each_db!(conn, c => diesel::insert_into(requesters::table)
+    Ok(each_db!(conn, c => diesel::insert_into(requesters::table)
         .values(row)
         .on_conflict_do_nothing()
         .returning(Requester::as_returning())
         .get_result(c)
-        .optional())?;
-    match (inserted, &input.email) {
-        (Some(requester), _) => Ok(requester),
-        (None, Some(email)) => find_requester_by_email(conn, organisation_id, email)?
-            .ok_or_else(|| crate::error::Error::unavailable("a requester changed meanwhile", email.len())),
-        (None, None) => Err(crate::error::Error::internal(
-            "a requester was not inserted",
-            "no conflict is possible",
-        )),
-    }
+        .optional())?)
 }
 
-/// Overwrite what is given and keep the rest.
+/// Overwrite what is given and keep the rest. `None` where the person has been erased, who stays so.
 pub fn update_requester(
     conn: &mut Db,
     known: &Requester,
     input: &RequesterInput,
     now: DateTime<Utc>,
-) -> Result<Requester> {
+) -> Result<Option<Requester>> {
     let unit = input.unit.as_deref().or(known.unit.as_deref());
     // Only what is given is set: what another transaction has just written stays.
-    Ok(diesel::update(requesters::table.find(known.id))
+    let present = requesters::table
+        .find(known.id)
+        .filter(requesters::anonymised_at.is_null());
+    Ok(diesel::update(present)
         .set((
             requesters::name.eq(&input.name),
             input.unit.as_ref().map(|unit| requesters::unit.eq(unit)),
@@ -267,13 +268,10 @@ pub fn update_requester(
             requesters::phone,
             requesters::language,
         ))
-        .get_result(conn)?)
+        .get_result(conn)
+        .optional()?)
 }
 
-pub fn find_requester(conn: &mut Db, id: i64) -> Result<Option<Requester>> {
-    Ok(requesters::table
-        .find(id)
-        .select(Requester::as_select())
-        .first(conn)
-        .optional()?)
+pub fn hold_requester(conn: &mut Db, id: i64) -> Result<Option<Requester>> {
+    Ok(hold!(conn, first requesters::table.find(id).select(Requester::as_select())).optional()?)
 }

@@ -33,27 +33,40 @@ pub struct RequesterInput {
     pub language: Option<Language>,
 }
 
+/// How often a person is looked for who is being added or erased by others.
+const ATTEMPTS: usize = 3;
+
 /// The person of this organisation: known by address, else by name and unit; added when new, kept up to date
-/// with what is given.
+/// with what is given. They stay who they are until the transaction is over. Who has been erased is not known any more.
 pub fn remember_requester(
     conn: &mut Db,
     organisation_id: i64,
     input: &RequesterInput,
     now: DateTime<Utc>,
 ) -> Result<Requester> {
-    let known = match &input.email {
-        Some(email) => db::find_requester_by_email(conn, organisation_id, email)?,
-        None => db::find_requester_by_name(conn, organisation_id, &input.name, input.unit.as_deref())?,
-    };
-    match known {
-        Some(known) if known.says_the_same_as(input) => Ok(known),
-        Some(known) => db::update_requester(conn, &known, input, now),
-        None => db::insert_requester(conn, organisation_id, input, now),
+    for _ in 0..ATTEMPTS {
+        let known = match &input.email {
+            Some(email) => db::hold_requester_by_email(conn, organisation_id, email)?,
+            None => db::hold_requester_by_name(conn, organisation_id, &input.name, input.unit.as_deref())?,
+        };
+        let present = match known {
+            Some(known) if known.says_the_same_as(input) => Some(known),
+            Some(known) => db::update_requester(conn, &known, input, now)?,
+            None => db::insert_requester(conn, organisation_id, input, now)?,
+        };
+        if let Some(present) = present {
+            return Ok(present);
+        }
     }
+    Err(Error::unavailable(
+        "a requester changed meanwhile",
+        organisation_id,
+    ))
 }
 
-/// Known persons by organisation and address, for all pairs of these.
-pub fn list_requesters_by_email(
+/// Known persons by organisation and address, for all pairs of these; they stay who they are until the transaction is
+/// over.
+pub fn hold_requesters_by_email(
     conn: &mut Db,
     organisation_ids: &[i64],
     emails: &[&str],
@@ -61,7 +74,7 @@ pub fn list_requesters_by_email(
     if emails.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = db::list_requesters_by_email(conn, organisation_ids, emails)?;
+    let found = db::hold_requesters_by_email(conn, organisation_ids, emails)?;
     Ok(found
         .into_iter()
         .filter_map(|(organisation_id, person)| {
@@ -139,12 +152,7 @@ fn locked(tx: &mut Tx<'_>, id: &str, seen: &Option<Vec<i64>>) -> Result<Person> 
 /// Add a person. A program's are of its own organisation; staff say of which.
 pub fn create(tx: &mut Tx<'_>, organisation: Option<&str>, input: &RequesterInput) -> Result<Person> {
     let organisation = organisation_for(tx, organisation)?;
-    if let Some(email) = &input.email
-        && db::find_requester_by_email(tx.conn, organisation.id, email)?.is_some()
-    {
-        return Err(address_taken());
-    }
-    let added = db::insert_requester(tx.conn, organisation.id, input, tx.now)?;
+    let added = db::insert_requester(tx.conn, organisation.id, input, tx.now)?.ok_or_else(address_taken)?;
     db::get_person(tx.conn, added.id)
 }
 
@@ -199,7 +207,7 @@ pub fn anonymise(
     let present = locked(tx, id, seen)?;
     let withdrawn = match &present.email {
         Some(address) => {
-            let tickets = db::list_ticket_ids_of(tx.conn, &present)?;
+            let tickets = db::list_ticket_ids_of(tx.conn, present.id)?;
             notifications::outbox::forget_asker(tx.conn, address, &tickets)?
         }
         None => 0,

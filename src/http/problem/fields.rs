@@ -150,7 +150,9 @@ fn house_rule_vi(rule: HouseRule) -> &'static str {
         R::PatternMismatch => "Không đúng mẫu được yêu cầu.",
         R::NotForType => "Loại trường này không có thuộc tính này.",
         R::BadRange => "Giá trị lớn nhất nhỏ hơn giá trị nhỏ nhất.",
-        R::BadPattern => "Không phải biểu thức chính quy hợp lệ.",
+        R::BadPattern => {
+            "Không phải biểu thức chính quy mà mọi chương trình hiểu như nhau; chỉ dùng phần chung nêu trong docs/CUSTOM-FIELDS.md."
+        }
         R::NoChoices => "Trường lựa chọn phải có ít nhất một lựa chọn.",
         R::TicketsFiled => {
             "Cơ quan đã gửi câu hỏi trong thời gian này; thời hạn của chúng không đổi ngược về trước."

@@ -4,6 +4,7 @@
 //! question is filed and when its fields or its topic change, by the same function (`check`), so a changed definition
 //! makes no ticket wrong that is there. Refuses definitions that no value could meet.
 mod check;
+mod pattern;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -74,9 +75,9 @@ impl Topic {
 }
 
 impl CustomField {
-    /// The whole text must match.
+    /// The whole text must match. None also for what is no pattern, which no stored field has.
     fn whole_pattern(&self) -> Option<String> {
-        self.pattern.as_ref().map(|pattern| format!("^(?:{pattern})$"))
+        pattern::whole(self.pattern.as_ref()?)
     }
 }
 
@@ -162,13 +163,9 @@ fn check_details(field: &CustomField, refuse: &mut impl FnMut(&str, FieldCode)) 
     {
         refuse("max", domain(HouseRule::BadRange, "It is less than `min`."));
     }
-    if let Some(pattern) = field.whole_pattern()
-        && regex_lite::Regex::new(&pattern).is_err()
-    {
-        refuse(
-            "pattern",
-            domain(HouseRule::BadPattern, "It is no regular expression."),
-        );
+    let is_pattern = |whole: String| regex_lite::Regex::new(&whole).is_ok();
+    if field.pattern.is_some() && !field.whole_pattern().is_some_and(is_pattern) {
+        refuse("pattern", domain(HouseRule::BadPattern, pattern::IN_WORDS));
     }
     if is(FieldType::Choice) && field.choices.is_empty() {
         refuse(

@@ -29,15 +29,6 @@ pub fn count_ended(conn: &mut Db, limit: DateTime<Utc>) -> Result<(i64, Option<T
     Ok((count, oldest))
 }
 
-pub fn find_requester_id(conn: &mut Db, ticket_id: i64) -> Result<Option<i64>> {
-    let found: Option<Option<i64>> = tickets::table
-        .find(ticket_id)
-        .select(tickets::requester_id)
-        .first(conn)
-        .optional()?;
-    Ok(found.flatten())
-}
-
 /// Is a ticket left that this person asked? By their mark in the index of words, because the column has no index.
 pub fn asks_still(conn: &mut Db, requester_id: i64) -> Result<bool> {
     let marked = Found::among_keys(conn, &[Needle::mark(Mark::Requester(requester_id))]);

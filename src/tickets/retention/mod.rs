@@ -76,18 +76,18 @@ pub async fn retention_step(store: &Store, desk: &Arc<Desk>, now: DateTime<Utc>)
 /// `false` where somebody was faster: another replica, or a person who reopened it.
 fn anonymise(tx: &mut Tx<'_>, ticket_id: i64, days: u32) -> Result<bool> {
     let limit = Ts::from(limit(days, tx.now));
-    // The person first, as everybody locks who locks both.
-    let asker = db::find_requester_id(tx.conn, ticket_id)?;
-    if let Some(asker) = asker {
-        requesters::db::lock_person(tx.conn, asker)?;
-    }
     let Some(mut ticket) = lock_ticket(tx.conn, ticket_id)? else {
         return Ok(false);
     };
     let has_ended = matches!(ticket.state, State::Closed | State::Cancelled | State::Merged);
     let is_due = ticket.closed_at.is_some_and(|closed_at| closed_at <= limit);
-    if !has_ended || !is_due || ticket.anonymised_at.is_some() || ticket.requester_id != asker {
+    if !has_ended || !is_due || ticket.anonymised_at.is_some() {
         return Ok(false);
+    }
+    // After the ticket and before its mails, as everybody locks who locks several of these.
+    let asker = ticket.requester_id;
+    if let Some(asker) = asker {
+        requesters::db::lock_person(tx.conn, asker)?;
     }
     empty_events(tx.conn, ticket_id)?;
     db::empty_messages(tx.conn, ticket_id)?;

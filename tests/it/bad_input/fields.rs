@@ -533,3 +533,39 @@ fn the_calendar_questions_name_their_wrong_fields() {
     hue.post("/api/v1/calendars/vn-government/elapsed", &far)
         .expect(200);
 }
+
+#[test]
+fn a_number_beyond_all_bounds_hides_no_other_fault() {
+    let app = TestApp::start();
+    let hue = app.organisation("H57");
+    let before = app.footprint();
+    let body = r#"{
+        "custom_fields": { "far": 1e400, "text": "\\\"1e400", "list": [-2E+999], "good": 1e300, "wrong": null },
+        "subject": 9e999, "colour": "red", "tags": [1, "\\\\", 1e999]
+    }"#;
+    let refused = hue
+        .send("POST", TICKETS, Some("application/json"), Some(body.as_bytes()))
+        .expect(422);
+    let mut named: Vec<String> = refused
+        .field_errors()
+        .into_iter()
+        .map(|(place, code)| format!("{place} {code}"))
+        .collect();
+    named.sort();
+    assert_eq!(
+        named,
+        [
+            "/body required",
+            "/colour unknown_field",
+            "/custom_fields/far out_of_range",
+            "/custom_fields/list/0 out_of_range",
+            "/custom_fields/wrong wrong_type",
+            "/subject out_of_range",
+            "/tags/0 wrong_type",
+            "/tags/2 out_of_range",
+        ],
+        "{}",
+        refused.text
+    );
+    assert_eq!(app.footprint(), before);
+}
