@@ -68,8 +68,7 @@ fn show_client(conn: &mut Db, client: &Client) -> Result<Me> {
     let own = found
         .first()
         .ok_or_else(|| Error::internal("a key without its organisation", client.uid))?;
-    let program = clients::db::get_program_by_id(conn, client.client_id)?;
-    let key = clients::db::get_key_by_id(conn, client.credential_id)?;
+    let (program, key) = clients::get_own(conn, client)?;
     Ok(Me::Client {
         id: client.uid,
         name: client.name.clone(),

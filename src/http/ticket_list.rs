@@ -1,6 +1,5 @@
 //! `GET /tickets`: the filters, sorts and totals of lists, as they are written in a request.
 use actix_web::{HttpRequest, HttpResponse};
-use uuid::Uuid;
 
 use super::extract::Call;
 use super::params::Params;
@@ -9,13 +8,13 @@ use super::wire;
 use crate::error::{Error, FieldCode, Result};
 use crate::identity::Principal;
 use crate::sla::Priority;
+use crate::store::Db;
 use crate::store::page::Page;
-use crate::store::{Db, Uid};
 use crate::text::nfc;
 use crate::tickets::lifecycle::{Channel, State};
-use crate::tickets::list::{self, AssigneeFilter, Sort, TicketFilter, TicketQuestion};
+use crate::tickets::list::{self, Sort, TicketFilter, TicketQuestion};
 use crate::tickets::search;
-use crate::{directory, identity, queues};
+use crate::{directory, queues};
 
 const PARAMETERS: &[&str] = &[
     "state",
@@ -46,25 +45,10 @@ const PARAMETERS: &[&str] = &[
 const CUSTOM_FIELD: &str = "custom_field.";
 
 pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpResponse> {
-    let mut params = Params::read_with_prefix(&request, PARAMETERS, CUSTOM_FIELD);
-    let asked = AskedFilter::read(&mut params);
-    let sort = params.parsed(
-        "sort",
-        "filed_at, due_at, updated_at or priority, with - before it for the other way round",
-        Sort::parse,
-    );
-    let with_total = params.flag("total").unwrap_or_default();
-    let (limit, cursor) = (params.limit(), params.cursor());
-    params.finish()?;
+    let asked = Asked::read(&request)?;
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| {
-        let question = TicketQuestion {
-            filter: asked.look_up(conn, &principal)?,
-            sort: sort.unwrap_or_default(),
-            cursor,
-            limit,
-            with_total,
-        };
+        let question = asked.question(conn, &principal)?;
         list::list_tickets(conn, &desk, &principal, &question, now)
     };
     let (page, total) = call.app.store.read_snapshot(work).await?;
@@ -72,6 +56,41 @@ pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpRespon
     let items = page.items.iter().map(show).collect();
     let next_cursor = page.next_cursor;
     wire::counted_list(&call, request.query_string(), Page { items, next_cursor }, total)
+}
+
+/// A list as it was asked for.
+struct Asked {
+    filter: AskedFilter,
+    sort: Sort,
+    cursor: Option<String>,
+    limit: i64,
+    with_total: bool,
+}
+
+impl Asked {
+    fn read(request: &HttpRequest) -> Result<Asked> {
+        let mut params = Params::read_with_prefix(request, PARAMETERS, CUSTOM_FIELD);
+        let orders = "filed_at, due_at, updated_at or priority, with - before it for the other way round";
+        let asked = Asked {
+            filter: AskedFilter::read(&mut params),
+            sort: params.parsed("sort", orders, Sort::parse).unwrap_or_default(),
+            with_total: params.flag("total").unwrap_or_default(),
+            limit: params.limit(),
+            cursor: params.cursor(),
+        };
+        params.finish()?;
+        Ok(asked)
+    }
+
+    fn question(self, conn: &mut Db, principal: &Principal) -> Result<TicketQuestion> {
+        Ok(TicketQuestion {
+            filter: self.filter.look_up(conn, principal)?,
+            sort: self.sort,
+            cursor: self.cursor,
+            limit: self.limit,
+            with_total: self.with_total,
+        })
+    }
 }
 
 /// Filters as they were asked, with codes that are not yet looked up.
@@ -144,7 +163,8 @@ impl AskedFilter {
             filter.organisation_id = Some(found.ok_or_else(|| unknown("organisation"))?.id);
         }
         if let Some(asked) = self.assignee {
-            filter.assignee = Some(assignee(conn, principal, &asked)?);
+            let found = list::find_assignee(conn, principal, &asked)?;
+            filter.assignee = Some(found.ok_or_else(|| unknown("assignee"))?);
         }
         if let Some(asked) = self.requester {
             let reach = principal.client().map(|client| client.reach.as_slice());
@@ -152,23 +172,6 @@ impl AskedFilter {
         }
         Ok(filter)
     }
-}
-
-/// `me`, `none`, or a person by UUID; staff may name colleagues by address too.
-fn assignee(conn: &mut Db, principal: &Principal, asked: &str) -> Result<AssigneeFilter> {
-    let unknown = || Error::invalid_parameter("assignee", FieldCode::UnknownCode);
-    let user = match (asked, principal.staff()) {
-        ("none", _) => return Ok(AssigneeFilter::Nobody),
-        ("me", staff) => return Ok(AssigneeFilter::User(staff.ok_or_else(unknown)?.user_id)),
-        (address, Some(_)) if address.contains('@') => {
-            identity::db::find_user_by_email(conn, &address.to_lowercase())?
-        }
-        (id, _) => {
-            let uid = Uuid::parse_str(id).ok().ok_or_else(unknown)?;
-            identity::db::find_user_by_uid(conn, Uid(uid))?
-        }
-    };
-    Ok(AssigneeFilter::User(user.ok_or_else(unknown)?.id))
 }
 
 /// Repeated, not separated by commas, which a tag may have in it.

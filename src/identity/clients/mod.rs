@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 pub use db::{Key, Program, ProgramFilter, Running};
 
-use super::Principal;
+use super::{Client, Principal};
 use crate::directory::{self, Organisation};
 use crate::error::{Error, FieldCode, Resource, Result};
 use crate::store::page::{Page, decode_cursor};
@@ -154,7 +154,13 @@ pub fn get(conn: &mut Db, id: &str) -> Result<Program> {
     db::find_program(conn, Uid(uid))?.ok_or_else(not_found)
 }
 
-/// The same, with its row locked for the rest of the transaction: of two changes at once the second sees the first.
+/// The program that calls, and the key that it calls with.
+pub fn get_own(conn: &mut Db, caller: &Client) -> Result<(Program, Key)> {
+    let program = db::get_program_by_id(conn, caller.client_id)?;
+    Ok((program, db::get_key_by_id(conn, caller.credential_id)?))
+}
+
+/// By UUID, with its row locked for the rest of the transaction: of two changes at once the second sees the first.
 fn locked(conn: &mut Db, id: &str) -> Result<Program> {
     let found = get(conn, id)?;
     db::lock_program(conn, found.id)?;

@@ -9,15 +9,16 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::lifecycle::{Channel, State};
 use super::search::{Mark, Needle};
 use super::view::{TicketView, list_views};
 use crate::error::Result;
-use crate::identity::{Principal, Role};
+use crate::identity::{self, Principal, Role};
 use crate::sla::Priority;
 use crate::store::page::{Page, decode_cursor};
-use crate::store::{Db, Ts};
+use crate::store::{Db, Ts, Uid};
 use crate::tx::Desk;
 
 /// Totals are counted up to here.
@@ -77,6 +78,22 @@ impl Sort {
 pub enum AssigneeFilter {
     Nobody,
     User(i64),
+}
+
+/// `me`, `none`, or a person by UUID; staff may name colleagues by address too.
+pub fn find_assignee(conn: &mut Db, principal: &Principal, asked: &str) -> Result<Option<AssigneeFilter>> {
+    let user = match (asked, principal.staff()) {
+        ("none", _) => return Ok(Some(AssigneeFilter::Nobody)),
+        ("me", staff) => return Ok(staff.map(|staff| AssigneeFilter::User(staff.user_id))),
+        (address, Some(_)) if address.contains('@') => {
+            identity::db::find_user_by_email(conn, &address.to_lowercase())?
+        }
+        (id, _) => match Uuid::parse_str(id) {
+            Ok(uid) => identity::db::find_user_by_uid(conn, Uid(uid))?,
+            Err(_) => None,
+        },
+    };
+    Ok(user.map(|user| AssigneeFilter::User(user.id)))
 }
 
 /// Filters of a list; inside keys, already looked up.
