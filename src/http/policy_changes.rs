@@ -34,7 +34,7 @@ pub struct PolicyIn {
     name: NameIn,
     #[validate(length(min = 1, max = 64))]
     calendar: Line,
-    /// Of everything but a preview.
+    /// Demanded of everything but a preview.
     #[validate(length(min = 1, max = 1000))]
     reason: Option<Prose>,
     targets: TargetsIn,
@@ -50,9 +50,9 @@ pub struct PolicyIn {
     escalations: Vec<EscalationIn>,
     #[serde(default, deserialize_with = "wire::optional_object")]
     status_update: Option<StatusUpdateIn>,
-    /// Only of a new version.
+    /// Only a new version has it.
     applies_to_open: Option<bool>,
-    /// These three only of a preview.
+    /// Only a preview has these three.
     base_version: Option<i64>,
     #[validate(length(min = 1, max = 500))]
     cursor: Option<String>,
@@ -337,4 +337,40 @@ pub async fn show_sla_policy_version(call: Call, path: web::Path<(String, String
     let work = move |conn: &mut Db| policies::get_version(conn, &id, version);
     let found = call.app.store.read(work).await?;
     Ok(HttpResponse::Ok().json(VersionOut::from(found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::cmp::Ordering;
+
+    use super::*;
+
+    thread_local! {
+        static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(PartialEq, Eq)]
+    struct Counted(u8);
+
+    impl Ord for Counted {
+        fn cmp(&self, other: &Self) -> Ordering {
+            COMPARED.set(COMPARED.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl PartialOrd for Counted {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_looked_through_once() {
+        let given: Vec<Counted> = [0, 1, 2].into_iter().cycle().take(10_000).map(Counted).collect();
+        let positions: Vec<usize> = repeated(&given).collect();
+        assert_eq!((positions.len(), positions[0]), (9_997, 3));
+        assert!(COMPARED.get() < 10 * given.len(), "{}", COMPARED.get());
+    }
 }

@@ -14,6 +14,7 @@ use crate::text::nfc;
 use crate::tickets::lifecycle::{Channel, State};
 use crate::tickets::list::{self, Sort, TicketFilter, TicketQuestion};
 use crate::tickets::search;
+use crate::tickets::{TAG_IN_WORDS, is_tag};
 use crate::{directory, queues};
 
 const PARAMETERS: &[&str] = &[
@@ -177,8 +178,8 @@ impl AskedFilter {
 /// Repeated, not separated by commas, which a tag may have in it.
 fn tags(params: &mut Params) -> Vec<String> {
     let tags: Vec<String> = params.all("tag").map(|tag| nfc(tag.trim())).collect();
-    if tags.iter().any(|tag| tag.is_empty() || tag.chars().count() > 50) {
-        let expected = "tags of 1 to 50 characters".into();
+    if !tags.iter().all(|tag| is_tag(tag)) {
+        let expected = TAG_IN_WORDS.into();
         params.refuse("tag", FieldCode::OutOfRange { expected });
     }
     if tags.len() > 20 {

@@ -2,7 +2,6 @@
 //! again, and a page costs as many queries as one thing.
 use std::sync::Mutex;
 
-use actix_web::web;
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use giaidap::error::Error;
 use giaidap::http::answer;
@@ -26,7 +25,7 @@ fn removal(app: &TestApp, caller: &Client) -> Call {
     let token = caller.token().to_owned();
     let authenticated = app.read(move |conn| identity::authenticate(conn, &token, here));
     Call {
-        app: web::Data::from(app.app.clone()),
+        app: app.app.clone(),
         principal: authenticated.principal.into(),
         now,
         language: Default::default(),
