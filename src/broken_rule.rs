@@ -4,7 +4,7 @@ use crate::sla::SpecRule;
 use crate::sla::problem::rules;
 
 rules! {
-    /// Beside those of calendars and policies.
+    /// The rules that are not about calendars or policies; those are in `SpecRule`.
     HouseRule {
         TooLittleWorkingTime "too_little_working_time",
         BadEncoding "bad_encoding",

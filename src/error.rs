@@ -1,4 +1,6 @@
-//! What can go wrong, in the domain's own terms. Knows no HTTP: `http::problem` maps each kind to a status and a text.
+//! What can go wrong. Most kinds are the domain's own terms; those that only a request can cause (a body too large, a
+//! method that a path has not) are here too, so that every failure takes one way out. Knows no status, header or text of
+//! HTTP: `http::problem` maps each kind to them.
 //!
 //! Database failures become `Unavailable` (busy, lost, timed out: the caller may try again) or `Internal`; a unique
 //! violation that is the user's becomes a conflict or a field error where the insert is written.

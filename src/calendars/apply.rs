@@ -16,7 +16,7 @@ use crate::sla::SpecRule;
 use crate::sla::calendar::CalendarSpec;
 use crate::sla::{Calendar, Timeline};
 use crate::store::Db;
-use crate::tickets::recount::{self, Version};
+use crate::tickets::recount::{self, Proposal, Version};
 use crate::tx::{Desk, Tx};
 
 /// What is asked of a calendar beside its hours.
@@ -58,8 +58,25 @@ pub fn apply_change(tx: &mut Tx<'_>, id: &str, asked: &Application) -> Result<Ca
     reread(tx.conn, &present)
 }
 
-/// The calendar in the version in force and as it would be, for a preview.
+/// The calendar in the version in force, and beside it as it would be, for a preview.
 pub fn propose(
+    conn: &mut Db,
+    desk: &Desk,
+    id: &str,
+    change: &CalendarChange,
+    expected: Option<&[i64]>,
+    now: DateTime<Utc>,
+) -> Result<(CalendarRecord, Proposal)> {
+    let present = get_calendar(conn, id)?;
+    expect_version(&present, expected)?;
+    let proposal = Proposal::Calendar {
+        in_force: desk.rules.calendar(conn, present.version_id)?,
+        proposed: changed(conn, desk, &present, change, now)?,
+    };
+    Ok((present, proposal))
+}
+
+fn changed(
     conn: &mut Db,
     desk: &Desk,
     present: &CalendarRecord,

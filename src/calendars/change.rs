@@ -1,6 +1,6 @@
 //! A proposed change of a calendar: what is asked for, and the whole calendar that would come of it. Previews and imports
 //! speak of changes; only applying one makes a version.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +124,11 @@ impl CalendarChange {
     /// Whoever takes away what is not there is mistaken in the date.
     fn check_removals(&self, present: &CalendarSpec) -> Result<()> {
         let exceptions = self.exceptions.as_ref().unwrap_or(&present.exceptions);
-        let known = |date: &String| exceptions.iter().any(|exception| exception.date == *date);
+        let dates: BTreeSet<&str> = exceptions
+            .iter()
+            .map(|exception| exception.date.as_str())
+            .collect();
+        let known = |date: &String| dates.contains(date.as_str());
         let errors: Vec<FieldError> = self
             .remove_exceptions
             .iter()

@@ -1,18 +1,20 @@
 //! Changing calendars: replace, change, and preview what a change would do.
+use std::mem::take;
+
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use validator::Validate;
 
 use super::answer::write_once;
+use super::aside;
 use super::calendars::{NameIn, calendar_answer};
 use super::extract::{Body, Call};
 use super::previews::{self, PageIn};
 use super::wire::{self, Line, Prose};
-use crate::calendars::apply::{Application, apply_change, expect_version, propose};
+use crate::calendars::apply::{Application, apply_change, propose};
 use crate::calendars::{self, CalendarChange};
 use crate::error::Result;
 use crate::sla::calendar::{ExceptionSpec, PatternSpec};
-use crate::tickets::recount::Proposal;
 
 #[derive(Debug, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
@@ -31,45 +33,57 @@ pub struct ReplaceCalendar {
     reason: Prose,
 }
 
-#[derive(Debug, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct ChangeCalendar {
-    #[validate(length(min = 1, max = 64))]
-    time_zone: Option<Line>,
-    #[validate(length(min = 1, max = 200))]
-    patterns: Option<Vec<PatternSpec>>,
-    #[validate(length(max = 10_000))]
-    exceptions: Option<Vec<ExceptionSpec>>,
-    #[validate(length(max = 10_000))]
-    #[serde(default)]
-    set_exceptions: Vec<ExceptionSpec>,
-    #[validate(length(max = 10_000))]
-    #[serde(default)]
-    remove_exceptions: Vec<String>,
-    #[validate(length(min = 1, max = 1000))]
-    reason: Prose,
+/// A body that says what is to be different, with further members. serde cannot take the members of one structure into
+/// another where unknown ones are refused.
+macro_rules! says_what_changes {
+    ($name:ident { $($further:tt)* }) => {
+        #[derive(Debug, Deserialize, Validate)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            #[validate(length(min = 1, max = 64))]
+            time_zone: Option<Line>,
+            #[validate(length(min = 1, max = 200))]
+            patterns: Option<Vec<PatternSpec>>,
+            #[validate(length(max = 10_000))]
+            exceptions: Option<Vec<ExceptionSpec>>,
+            #[validate(length(max = 10_000))]
+            #[serde(default)]
+            set_exceptions: Vec<ExceptionSpec>,
+            #[validate(length(max = 10_000))]
+            #[serde(default)]
+            remove_exceptions: Vec<String>,
+            $($further)*
+        }
+
+        impl $name {
+            fn take_change(&mut self) -> CalendarChange {
+                CalendarChange {
+                    time_zone: self.time_zone.take().map(|zone| zone.0),
+                    patterns: self.patterns.take(),
+                    exceptions: self.exceptions.take(),
+                    set_exceptions: take(&mut self.set_exceptions),
+                    remove_exceptions: take(&mut self.remove_exceptions),
+                }
+            }
+        }
+    };
 }
 
-#[derive(Debug, Deserialize, Validate)]
-#[serde(deny_unknown_fields)]
-pub struct PreviewCalendar {
-    #[validate(length(min = 1, max = 64))]
-    time_zone: Option<Line>,
-    #[validate(length(min = 1, max = 200))]
-    patterns: Option<Vec<PatternSpec>>,
-    #[validate(length(max = 10_000))]
-    exceptions: Option<Vec<ExceptionSpec>>,
-    #[validate(length(max = 10_000))]
-    #[serde(default)]
-    set_exceptions: Vec<ExceptionSpec>,
-    #[validate(length(max = 10_000))]
-    #[serde(default)]
-    remove_exceptions: Vec<String>,
-    base_version: Option<i64>,
-    #[validate(length(min = 1, max = 500))]
-    cursor: Option<String>,
-    #[validate(range(min = 1, max = 200))]
-    limit: Option<i64>,
+says_what_changes! {
+    ChangeCalendar {
+        #[validate(length(min = 1, max = 1000))]
+        reason: Prose,
+    }
+}
+
+says_what_changes! {
+    PreviewCalendar {
+        base_version: Option<i64>,
+        #[validate(length(min = 1, max = 500))]
+        cursor: Option<String>,
+        #[validate(range(min = 1, max = 200))]
+        limit: Option<i64>,
+    }
 }
 
 pub async fn replace_calendar(
@@ -93,14 +107,8 @@ pub async fn change_calendar(
     id: web::Path<String>,
     body: Body<ChangeCalendar>,
 ) -> Result<HttpResponse> {
-    let given = body.value;
-    let change = CalendarChange {
-        time_zone: given.time_zone.map(|zone| zone.0),
-        patterns: given.patterns,
-        exceptions: given.exceptions,
-        set_exceptions: given.set_exceptions,
-        remove_exceptions: given.remove_exceptions,
-    };
+    let mut given = body.value;
+    let change = given.take_change();
     apply(call, id.into_inner(), &body.bytes, change, None, given.reason).await
 }
 
@@ -108,12 +116,12 @@ async fn apply(
     call: Call,
     id: String,
     body: &[u8],
-    mut change: CalendarChange,
+    change: CalendarChange,
     name: Option<calendars::Name>,
     reason: Prose,
 ) -> Result<HttpResponse> {
     let expected = call.required_versions()?;
-    change.clean()?;
+    let change = cleaned(change, body.len()).await?;
     let asked = Application {
         change,
         name,
@@ -121,9 +129,13 @@ async fn apply(
         expected,
     };
     write_once(&call, body, move |tx| {
-        calendar_answer(tx.now, apply_change(tx, &id, &asked)?)
+        calendar_answer(200, tx.now, apply_change(tx, &id, &asked)?)
     })
     .await
+}
+
+async fn cleaned(mut change: CalendarChange, bytes: usize) -> Result<CalendarChange> {
+    aside::read(bytes, move || change.clean().map(|()| change)).await
 }
 
 pub async fn preview_calendar(
@@ -131,27 +143,15 @@ pub async fn preview_calendar(
     id: web::Path<String>,
     body: Body<PreviewCalendar>,
 ) -> Result<HttpResponse> {
-    let given = body.value;
+    let mut given = body.value;
     let expected = previews::expected_versions(&call, given.base_version)?;
-    let mut change = CalendarChange {
-        time_zone: given.time_zone.map(|zone| zone.0),
-        patterns: given.patterns,
-        exceptions: given.exceptions,
-        set_exceptions: given.set_exceptions,
-        remove_exceptions: given.remove_exceptions,
-    };
-    change.clean()?;
+    let change = cleaned(given.take_change(), body.bytes.len()).await?;
     let page = PageIn::new(given.cursor, given.limit);
     let now = call.now;
     previews::answer(call, &body.bytes, page, move |conn, desk| {
-        let record = calendars::get_calendar(conn, &id)?;
-        expect_version(&record, expected.as_deref())?;
-        let proposal = Proposal::Calendar {
-            in_force: desk.rules.calendar(conn, record.version_id)?,
-            proposed: propose(conn, desk, &record, &change, now)?,
-        };
-        let question = previews::question(&(&record.uid, record.version, &change))?;
-        Ok((record.version, question, proposal))
+        let (present, proposal) = propose(conn, desk, &id, &change, expected.as_deref(), now)?;
+        let question = previews::question(&(&present.uid, present.version, &change))?;
+        Ok((present.version, question, proposal))
     })
     .await
 }

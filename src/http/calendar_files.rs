@@ -1,23 +1,24 @@
 //! Calendars as files: `calendar.ics` to subscribe to, and what a file of holidays would change.
-use actix_web::http::header::{CONTENT_DISPOSITION, ETAG, IF_NONE_MATCH, VARY};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::http::header::{CONTENT_DISPOSITION, ETAG, HeaderValue, VARY};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::answer::{compute_once, matches_etag};
-use super::context::RequestContext;
-use super::extract::{Call, Upload};
+use super::answer::{self, compute_once};
+use super::context::language_of;
+use super::extract::{Call, Upload, if_none_match};
 use super::params::Params;
 use crate::app::App;
 use crate::calendars::import::{self, Format, ImportPlan, Years};
 use crate::calendars::{self, versions};
 use crate::error::{Error, FieldCode, Resource, Result};
+use crate::idempotency::Answer;
 use crate::language::Language;
 use crate::store::Db;
 
-/// The file and its tag, or only the tag where the caller has it.
-struct Export {
-    etag: String,
-    file: Option<String>,
+/// The file with its tag, or that the caller has it.
+enum Export {
+    File { tag: String, file: String },
+    Unchanged(Answer),
 }
 
 /// Without a login: calendar programs subscribe by a plain address, and public holidays are no secret.
@@ -33,34 +34,38 @@ pub async fn export_calendar(
     let mut params = Params::read(&request, &["language"]);
     let language = params.parsed("language", "vi or en", Language::parse);
     params.finish()?;
-    let asked = |context: &RequestContext| context.language;
-    let language = language.or_else(|| request.extensions().get().map(asked));
-    let language = language.unwrap_or_default();
-    let known = request.headers().get(IF_NONE_MATCH);
-    let known = known.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let work = move |conn: &mut Db| {
-        let record = calendars::get_calendar(conn, &id)?;
-        let etag = format!("\"{}.{language}\"", record.version);
-        if known.is_some_and(|known| matches_etag(&known, &etag)) {
-            return Ok(Export { etag, file: None });
+    let language = language.unwrap_or_else(|| language_of(&request));
+    let known = if_none_match(request.headers());
+    let work = move |conn: &mut Db| export(conn, &id, language, known.as_deref());
+    let mut response = app.store.read_snapshot(work).await?.response()?;
+    let varies = HeaderValue::from_static("Accept-Language");
+    response.headers_mut().insert(VARY, varies);
+    Ok(response)
+}
+
+fn export(conn: &mut Db, id: &str, language: Language, known: Option<&str>) -> Result<Export> {
+    let record = calendars::get_calendar(conn, id)?;
+    let tag = format!("\"{}.{language}\"", record.version);
+    Ok(match answer::unchanged(&tag, known) {
+        Some(unchanged) => Export::Unchanged(unchanged),
+        None => Export::File {
+            tag,
+            file: versions::export_ical(conn, &record, language)?,
+        },
+    })
+}
+
+impl Export {
+    fn response(self) -> Result<HttpResponse> {
+        match self {
+            Export::Unchanged(unchanged) => answer::send(unchanged),
+            Export::File { tag, file } => Ok(HttpResponse::Ok()
+                .content_type("text/calendar; charset=utf-8")
+                .insert_header((ETAG, tag))
+                .insert_header((CONTENT_DISPOSITION, "inline; filename=\"calendar.ics\""))
+                .body(file)),
         }
-        let file = Some(versions::export_ical(conn, &record, language)?);
-        Ok(Export { etag, file })
-    };
-    let export = app.store.read_snapshot(work).await?;
-    let mut response = match export.file {
-        Some(_) => HttpResponse::Ok(),
-        None => HttpResponse::NotModified(),
-    };
-    response.insert_header((ETAG, export.etag));
-    response.insert_header((VARY, "Accept-Language"));
-    let Some(file) = export.file else {
-        return Ok(response.finish());
-    };
-    Ok(response
-        .content_type("text/calendar; charset=utf-8")
-        .insert_header((CONTENT_DISPOSITION, "inline; filename=\"calendar.ics\""))
-        .body(file))
+    }
 }
 
 #[derive(Serialize)]
@@ -76,14 +81,7 @@ pub async fn import_calendar(
     request: HttpRequest,
     upload: Upload,
 ) -> Result<HttpResponse> {
-    let format = match upload.media_type.as_deref() {
-        Some("text/calendar") => Format::ICalendar,
-        Some("text/csv") => Format::Csv,
-        _ => {
-            let expected = "text/calendar or text/csv";
-            return Err(Error::UnsupportedMediaType { expected });
-        }
-    };
+    let format = format_of(&upload)?;
     let (years, replace) = import_parameters(&request, call.app.desk.year_of(call.now))?;
     let bytes = upload.bytes.clone();
     compute_once(&call, &upload.bytes, move |conn, _| {
@@ -97,6 +95,17 @@ pub async fn import_calendar(
         })
     })
     .await
+}
+
+fn format_of(upload: &Upload) -> Result<Format> {
+    match upload.media_type.as_deref() {
+        Some("text/calendar") => Ok(Format::ICalendar),
+        Some("text/csv") => Ok(Format::Csv),
+        _ => {
+            let expected = "text/calendar or text/csv";
+            Err(Error::UnsupportedMediaType { expected })
+        }
+    }
 }
 
 /// Recurrences are written out for this year and the next one unless the caller says for which.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use validator::Validate;
 
-use super::answer::{self, compute_once, etag, matches_etag, write_once};
+use super::answer::{self, compute_once, etag, unless_known, write_once};
+use super::aside;
 use super::extract::{Body, Call};
 use super::params::page_parameters;
 use super::wire::{self, Line, WireInstant};
@@ -145,56 +146,50 @@ pub async fn list_calendars(call: Call, request: HttpRequest) -> Result<HttpResp
 }
 
 pub async fn show_calendar(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let (known, now) = (call.if_none_match.clone(), call.now);
-    let work = move |conn: &mut Db| {
-        let record = calendars::get_calendar(conn, &id)?;
-        let etag = etag(record.version);
-        if known.is_some_and(|known| matches_etag(&known, &etag)) {
-            return Ok(Answer {
-                headers: vec![(ETAG.to_string(), etag)],
-                ..answer::empty(304)
-            });
-        }
-        calendar_answer(now, record)
-    };
-    answer::send(call.app.store.read(work).await?)
+    let record = call
+        .app
+        .store
+        .read(move |conn| calendars::get_calendar(conn, &id))
+        .await?;
+    let answer = calendar_answer(200, call.now, record)?;
+    answer::send(unless_known(answer, call.if_none_match.as_deref()))
 }
 
-/// The calendar with its ETag.
-pub(super) fn calendar_answer(now: DateTime<Utc>, record: CalendarRecord) -> Result<Answer> {
-    let headers = vec![(ETAG.to_string(), etag(record.version))];
-    answer::json(200, headers, &CalendarOut::at(now, record)?)
+/// The calendar with its ETag; `Location` where it is new.
+pub(super) fn calendar_answer(status: u16, now: DateTime<Utc>, record: CalendarRecord) -> Result<Answer> {
+    let mut headers = vec![(ETAG.to_string(), etag(record.version))];
+    if status == 201 {
+        headers.push(("location".into(), format!("/api/v1/calendars/{}", record.code)));
+    }
+    answer::json(status, headers, &CalendarOut::at(now, record)?)
+}
+
+impl CreateCalendar {
+    fn into_new(mut self) -> Result<NewCalendar> {
+        clean_texts(&mut self.exceptions, "/exceptions")?;
+        let nameless = || Name {
+            vi: self.code.0.clone(),
+            en: self.code.0.clone(),
+        };
+        Ok(NewCalendar {
+            name: self.name.map_or_else(nameless, Into::into),
+            code: self.code.0,
+            spec: CalendarSpec {
+                time_zone: self.time_zone.0,
+                patterns: self.patterns,
+                exceptions: self.exceptions,
+            },
+            is_default: false,
+        })
+    }
 }
 
 pub async fn create_calendar(call: Call, body: Body<CreateCalendar>) -> Result<HttpResponse> {
-    let mut given = body.value;
-    clean_texts(&mut given.exceptions, "/exceptions")?;
-    let name = match given.name {
-        Some(name) => name.into(),
-        None => Name {
-            vi: given.code.0.clone(),
-            en: given.code.0.clone(),
-        },
-    };
-    let spec = CalendarSpec {
-        time_zone: given.time_zone.0,
-        patterns: given.patterns,
-        exceptions: given.exceptions,
-    };
-    let new = NewCalendar {
-        code: given.code.0,
-        name,
-        spec,
-        is_default: false,
-    };
+    let given = body.value;
+    let new = aside::read(body.bytes.len(), move || given.into_new()).await?;
     write_once(&call, &body.bytes, move |tx| {
         let record = calendars::create_calendar(tx.conn, &new, tx.principal.name(), tx.now)?;
-        let location = format!("/api/v1/calendars/{}", record.code);
-        let headers = vec![
-            (ETAG.to_string(), etag(record.version)),
-            ("location".into(), location),
-        ];
-        answer::json(201, headers, &CalendarOut::at(tx.now, record)?)
+        calendar_answer(201, tx.now, record)
     })
     .await
 }

@@ -36,6 +36,13 @@ pub struct RequestContext {
     pub trace: Trace,
 }
 
+/// The language that the caller wants.
+pub fn language_of(request: &HttpRequest) -> Language {
+    let extensions = request.extensions();
+    let context = extensions.get::<RequestContext>();
+    context.map(|context| context.language).unwrap_or_default()
+}
+
 impl RequestContext {
     fn of(request: &HttpRequest) -> Self {
         let given = request

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Number;
 use validator::Validate;
 
-use super::answer::{matches_etag, write_once};
+use super::answer::{self, write_once};
 use super::calendars::NameIn;
 use super::extract::{Body, Call};
 use super::queues::topic_answer;
@@ -105,12 +105,8 @@ pub async fn show_custom_fields_schema(call: Call, id: web::Path<String>) -> Res
     let language = call.language;
     // The words differ by language, so the tag does.
     let tag = format!("\"{}-{}\"", topic.version, language.as_str());
-    if call
-        .if_none_match
-        .as_deref()
-        .is_some_and(|known| matches_etag(known, &tag))
-    {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
+    if let Some(unchanged) = answer::unchanged(&tag, call.if_none_match.as_deref()) {
+        return answer::send(unchanged);
     }
     let schema = fields::json_schema(&topic.fields()?, language);
     Ok(HttpResponse::Ok()

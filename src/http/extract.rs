@@ -15,7 +15,7 @@ use validator::Validate;
 
 use super::answer::DIGEST_BYTES;
 use super::aside;
-use super::context::RequestContext;
+use super::context::language_of;
 pub use super::json::parse_json;
 use crate::app::App;
 use crate::error::{Error, FieldCode, Result};
@@ -84,21 +84,14 @@ fn call(request: &HttpRequest) -> Result<Call> {
         .ok_or_else(|| missing("no principal"))?;
     let action = extensions.get::<Action>().copied();
     let action = action.ok_or_else(|| missing("no action"))?;
-    let language = extensions
-        .get::<RequestContext>()
-        .map(|context| context.language)
-        .unwrap_or_default();
     let now = app.clock.now();
     // Headers that say how to change something mean nothing where nothing is changed.
     let changes = !request.method().is_safe();
-    // Several lines are one list (RFC 9110, section 5.3). What is no text is no tag of ours either.
-    let known = request.headers().get_all(IF_NONE_MATCH);
-    let known: Vec<&str> = known.filter_map(|value| value.to_str().ok()).collect();
     Ok(Call {
         principal,
         action,
         now,
-        language,
+        language: language_of(request),
         idempotency_key: match changes {
             true => idempotency_key(request.headers())?,
             false => None,
@@ -108,12 +101,20 @@ fn call(request: &HttpRequest) -> Result<Call> {
             false => None,
         },
         has_if_match: request.headers().contains_key(IF_MATCH),
-        if_none_match: Some(known.join(",")).filter(|known| !known.is_empty()),
+        if_none_match: if_none_match(request.headers()),
         method: request.method().to_string(),
         path: request.path().to_owned(),
         query: request.query_string().to_owned(),
         app,
     })
+}
+
+/// What the caller has already. Several lines are one list (RFC 9110, section 5.3). What is no text is no tag of ours
+/// either.
+pub fn if_none_match(headers: &HeaderMap) -> Option<String> {
+    let known = headers.get_all(IF_NONE_MATCH);
+    let known: Vec<&str> = known.filter_map(|value| value.to_str().ok()).collect();
+    Some(known.join(",")).filter(|known| !known.is_empty())
 }
 
 /// A header that stands there once at most: of two nobody knows which is meant.

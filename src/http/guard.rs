@@ -185,7 +185,8 @@ async fn authenticate(request: &HttpRequest, bearer: String) -> Result<Authentic
     Ok(found)
 }
 
-/// The token of the only `Authorization`: of two nobody knows which one somebody in between has looked at.
+/// The bearer token, where there is exactly one `Authorization` line. Where there are two, a proxy in between may have
+/// checked the other one than we would, so neither counts.
 pub fn bearer_in(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all(AUTHORIZATION);
     let only = lines.next().filter(|_| lines.next().is_none());

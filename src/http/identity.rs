@@ -68,7 +68,7 @@ fn show_client(conn: &mut Db, client: &Client) -> Result<Me> {
     let own = found
         .first()
         .ok_or_else(|| Error::internal("a key without its organisation", client.uid))?;
-    let (program, key) = clients::present(conn, client)?;
+    let (program, key) = clients::get_own(conn, client)?;
     Ok(Me::Client {
         id: client.uid,
         name: client.name.clone(),

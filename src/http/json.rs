@@ -15,10 +15,11 @@ use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKin
 use super::custom_values;
 use super::wire::{YEARS_IN_WORDS, object};
 use crate::error::{Error, FieldCode, FieldError, Place, Result};
+use crate::tickets::TAG_IN_WORDS;
 
 /// How often a body is looked at again; each look reads all of it.
 const MOST_LOOKS: usize = 40;
-/// Of larger bodies only the first structural error is said.
+/// A larger body is not looked at again: only its first structural error is said.
 const MOST_BYTES_AGAIN: usize = 64 << 10;
 
 /// A look costs this at least: of a body of a few bytes it is the looking that takes time, not the bytes.
@@ -103,7 +104,7 @@ fn with_the_rest<T: DeserializeOwned + Validate>(first: Error, bytes: &[u8], loo
 /// A body that is mended until it can be read, only to see what else is wrong with it.
 struct Reading {
     body: Value,
-    /// Of the body as it was sent, in bytes.
+    /// How long the body was as it was sent, in bytes.
     size: usize,
     errors: Vec<FieldError>,
     /// How many values were put in, by place.
@@ -322,7 +323,7 @@ fn with_zero_for_the_first_beyond(json: &[u8]) -> Option<Vec<u8>> {
 /// serde names the types of Rust, which mean nothing to a caller.
 fn in_words_of_json(expected: &str) -> &str {
     match expected {
-        // So it is called where a name of several is read from a value instead of a text.
+        // serde_json says this of a name of several where it looks at a value that it has read already (`Reading`).
         "string or map" => "a string",
         "u8" | "u16" | "u32" | "u64" | "usize" => "an integer from 0",
         "i8" | "i16" | "i32" | "i64" | "isize" => "an integer",
@@ -399,7 +400,7 @@ fn collect_validation(pointer: &str, errors: &ValidationErrors, fields: &mut Vec
     }
 }
 
-/// Of free custom fields each that is wrong (`custom_values::check`).
+/// Each custom field that is wrong, by its name: `custom_values::check` puts them into one refusal.
 fn wrong_members(problem: &ValidationError) -> Vec<(String, FieldCode)> {
     let members = problem.params.get(custom_values::WRONG);
     let members = members.and_then(Value::as_object).into_iter().flatten();
@@ -434,7 +435,7 @@ fn validation_code(problem: &ValidationError) -> FieldCode {
         },
         ("duplicate", ..) => FieldCode::Duplicate,
         ("tag_length", ..) => FieldCode::OutOfRange {
-            expected: "tags of 1 to 50 characters".into(),
+            expected: TAG_IN_WORDS.into(),
         },
         ("too_many_members", ..) => FieldCode::OutOfRange {
             expected: "at most 50 members".into(),

@@ -4,8 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::answer::{self, write_once};
-use super::answer::{etag, matches_etag};
+use super::answer::{self, etag, unless_known, write_once};
 use super::extract::{Body, Call};
 use super::wire::{UniqueMembers, WireInstant};
 use crate::error::Result;
@@ -43,18 +42,10 @@ fn target_answer(queue: &Queue, target: &OperationalTarget) -> Result<Answer> {
 }
 
 pub async fn show_operational_target(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let known = call.if_none_match.clone();
-    let work = move |conn: &mut Db| {
-        let (queue, target) = targets::get(conn, &id)?;
-        match known.is_some_and(|known| matches_etag(&known, &etag(target.version))) {
-            true => Ok(Answer {
-                headers: vec![(ETAG.to_string(), etag(target.version))],
-                ..answer::empty(304)
-            }),
-            false => target_answer(&queue, &target),
-        }
-    };
-    answer::send(call.app.store.read(work).await?)
+    let work = move |conn: &mut Db| targets::get(conn, &id);
+    let (queue, target) = call.app.store.read(work).await?;
+    let answer = target_answer(&queue, &target)?;
+    answer::send(unless_known(answer, call.if_none_match.as_deref()))
 }
 
 pub async fn replace_operational_target(

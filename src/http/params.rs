@@ -30,7 +30,7 @@ impl Params {
         Params::read_where(request, |name| allowed.contains(&name))
     }
 
-    /// The same, with parameters that begin so besides.
+    /// The same, where parameters whose names begin with `prefix` are allowed too.
     pub fn read_with_prefix(request: &HttpRequest, allowed: &[&str], prefix: &str) -> Params {
         Params::read_where(request, |name| {
             allowed.contains(&name) || name.starts_with(prefix)
@@ -87,7 +87,7 @@ impl Params {
         own.map(|(_, value)| value.as_str())
     }
 
-    /// The parameters that begin so: the rest of their names, with their values.
+    /// The parameters whose names begin with `prefix`: the rest of each name, with its value.
     pub fn prefixed(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
         let pairs = self.pairs.iter();
         pairs.filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))

@@ -4,12 +4,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answer::{etag, matches_etag};
+use super::answer::{self, etag, unless_known};
 use super::extract::Call;
 use super::params::page_parameters;
 use super::wire::{self, WireInstant};
 use crate::calendars::Name;
 use crate::error::Result;
+use crate::idempotency::Answer;
 use crate::policies::{self, PolicyRecord};
 use crate::store::{Db, Uid};
 
@@ -54,14 +55,17 @@ pub async fn list_sla_policies(call: Call, request: HttpRequest) -> Result<HttpR
 }
 
 pub async fn show_sla_policy(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let known = call.if_none_match.clone();
     let principal = call.principal.clone();
     let work = move |conn: &mut Db| policies::show_policy(conn, &principal, &id);
-    let record = call.app.store.read(work).await?;
-    let own = etag(record.version);
-    if known.is_some_and(|known| matches_etag(&known, &etag(record.version))) {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, own)).finish());
+    let answer = policy_answer(200, call.app.store.read(work).await?)?;
+    answer::send(unless_known(answer, call.if_none_match.as_deref()))
+}
+
+/// The policy with its ETag; `Location` where it is new.
+pub(super) fn policy_answer(status: u16, record: PolicyRecord) -> Result<Answer> {
+    let mut headers = vec![(ETAG.to_string(), etag(record.version))];
+    if status == 201 {
+        headers.push(("location".into(), format!("/api/v1/sla-policies/{}", record.code)));
     }
-    let mut response = HttpResponse::Ok();
-    Ok(response.insert_header((ETAG, own)).json(PolicyOut::from(record)))
+    answer::json(status, headers, &PolicyOut::from(record))
 }

@@ -1,24 +1,23 @@
 //! Changes of `/sla-policies` and their history.
-use actix_web::http::header::ETAG;
+use std::collections::BTreeSet;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use validator::Validate;
 
-use super::answer::etag;
-use super::answer::{self, write_once};
+use super::answer::write_once;
 use super::calendars::NameIn;
 use super::extract::{Body, Call};
 use super::params::page_parameters;
-use super::policies::PolicyOut;
+use super::policies::policy_answer;
 use super::previews::{self, PageIn};
 use super::targets::{AmountIn, TargetsIn};
 use super::wire::{self, Line, Prose, UniqueMembers, WireInstant};
 use crate::calendars::Name;
 use crate::error::{Error, FieldCode, FieldError, Resource, Result};
-use crate::idempotency::Answer;
 use crate::policies::change::{self, PolicyDraft};
-use crate::policies::{self, PolicyRecord, Usage, VersionRecord};
+use crate::policies::{self, Usage, VersionRecord};
 use crate::sla::policy::{Escalation, Moment, Notified, StatusUpdate};
 use crate::sla::{Conditions, HeldState, PolicySpec, ReopenRule, TargetKind};
 use crate::store::Db;
@@ -35,7 +34,7 @@ pub struct PolicyIn {
     name: NameIn,
     #[validate(length(min = 1, max = 64))]
     calendar: Line,
-    /// Of everything but a preview.
+    /// Demanded of everything but a preview.
     #[validate(length(min = 1, max = 1000))]
     reason: Option<Prose>,
     targets: TargetsIn,
@@ -51,9 +50,9 @@ pub struct PolicyIn {
     escalations: Vec<EscalationIn>,
     #[serde(default, deserialize_with = "wire::optional_object")]
     status_update: Option<StatusUpdateIn>,
-    /// Only of a new version.
+    /// Only a new version has it.
     applies_to_open: Option<bool>,
-    /// These three only of a preview.
+    /// Only a preview has these three.
     base_version: Option<i64>,
     #[validate(length(min = 1, max = 500))]
     cursor: Option<String>,
@@ -200,16 +199,10 @@ impl PolicyIn {
 }
 
 /// Positions of values that stand earlier in the list too.
-fn repeated<T: PartialEq>(values: &[T]) -> impl Iterator<Item = usize> {
-    let stands_before =
-        |(position, value): &(usize, &T)| values.iter().take(*position).any(|earlier| earlier == *value);
-    values
-        .iter()
-        .enumerate()
-        .filter(stands_before)
-        .map(|(position, _)| position)
-        .collect::<Vec<_>>()
-        .into_iter()
+fn repeated<T: Ord>(values: &[T]) -> impl Iterator<Item = usize> {
+    let mut seen = BTreeSet::new();
+    let placed = values.iter().enumerate();
+    placed.filter_map(move |(position, value)| (!seen.insert(value)).then_some(position))
 }
 
 #[derive(Debug, Deserialize, Validate)]
@@ -254,14 +247,6 @@ impl From<(VersionRecord, Usage)> for VersionOut {
             },
         }
     }
-}
-
-fn policy_answer(status: u16, record: PolicyRecord) -> Result<Answer> {
-    let mut headers = vec![(ETAG.to_string(), etag(record.version))];
-    if status == 201 {
-        headers.push(("location".into(), format!("/api/v1/sla-policies/{}", record.code)));
-    }
-    answer::json(status, headers, &PolicyOut::from(record))
 }
 
 pub async fn create_sla_policy(call: Call, body: Body<PolicyIn>) -> Result<HttpResponse> {
@@ -314,14 +299,9 @@ pub async fn preview_sla_policy(
     let now = call.now;
     previews::answer(call, &body.bytes, page, move |conn, desk| {
         let (present, proposed) = change::propose(conn, desk, &id, code.as_deref(), &draft, &seen, now)?;
-        let asked = (
-            &present.uid,
-            present.version,
-            proposed.calendar_id,
-            &proposed.spec,
-        );
-        let question = previews::question(&asked)?;
-        Ok((present.version, question, Proposal::Policy { proposed }))
+        let version = present.version;
+        let question = previews::question(&(&present.uid, version, proposed.calendar_id, &proposed.spec))?;
+        Ok((version, question, Proposal::Policy { proposed }))
     })
     .await
 }
@@ -357,4 +337,40 @@ pub async fn show_sla_policy_version(call: Call, path: web::Path<(String, String
     let work = move |conn: &mut Db| policies::get_version(conn, &id, version);
     let found = call.app.store.read(work).await?;
     Ok(HttpResponse::Ok().json(VersionOut::from(found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::cmp::Ordering;
+
+    use super::*;
+
+    thread_local! {
+        static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(PartialEq, Eq)]
+    struct Counted(u8);
+
+    impl Ord for Counted {
+        fn cmp(&self, other: &Self) -> Ordering {
+            COMPARED.set(COMPARED.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl PartialOrd for Counted {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_looked_through_once() {
+        let given: Vec<Counted> = [0, 1, 2].into_iter().cycle().take(10_000).map(Counted).collect();
+        let positions: Vec<usize> = repeated(&given).collect();
+        assert_eq!((positions.len(), positions[0]), (9_997, 3));
+        assert!(COMPARED.get() < 10 * given.len(), "{}", COMPARED.get());
+    }
 }

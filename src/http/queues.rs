@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::{self, etag, matches_etag};
+use super::answer::{self, etag, unless_known};
 use super::extract::Call;
 use super::params::page_parameters;
 use super::wire::{self, WireInstant};
@@ -185,17 +185,7 @@ pub async fn list_topics(call: Call, request: HttpRequest) -> Result<HttpRespons
 }
 
 pub async fn show_topic(call: Call, id: web::Path<String>) -> Result<HttpResponse> {
-    let known = call.if_none_match.clone();
-    let work = move |conn: &mut Db| {
-        let topic = queues::get_topic_view(conn, &id)?;
-        let tag = etag(topic.topic.version);
-        match known.is_some_and(|known| matches_etag(&known, &tag)) {
-            true => Ok(Answer {
-                headers: vec![(ETAG.to_string(), tag)],
-                ..answer::empty(304)
-            }),
-            false => topic_answer(topic),
-        }
-    };
-    answer::send(call.app.store.read(work).await?)
+    let work = move |conn: &mut Db| queues::get_topic_view(conn, &id);
+    let answer = topic_answer(call.app.store.read(work).await?)?;
+    answer::send(unless_known(answer, call.if_none_match.as_deref()))
 }

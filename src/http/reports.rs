@@ -17,30 +17,53 @@ enum Format {
     Csv,
 }
 
-pub async fn report_sla(call: Call, request: HttpRequest) -> Result<HttpResponse> {
-    let mut params = Params::read(&request, &["from", "to", "group_by", "as_of", "format"]);
-    let (from, to) = (params.date_or_instant("from"), params.date_or_instant("to"));
-    let as_of = params.instant("as_of");
-    let expected = "organisation, queue, topic or month";
-    let group_by = params
-        .parsed("group_by", expected, GroupBy::parse)
-        .unwrap_or(GroupBy::Queue);
-    let asked = params.parsed("format", "json or csv", parse_format);
-    let format = asked.unwrap_or_else(|| accepted_format(&request));
-    for (name, moment) in [("from", &from), ("to", &to)] {
-        if moment.is_none() && !params.refused(name) {
-            params.refuse(name, FieldCode::Required);
+/// A report as it was asked for, its bounds as they were written.
+struct Asked {
+    from: Option<DateOrInstant>,
+    to: Option<DateOrInstant>,
+    as_of: Option<DateTime<Utc>>,
+    group_by: GroupBy,
+    format: Format,
+}
+
+impl Asked {
+    fn read(request: &HttpRequest) -> Result<Asked> {
+        let mut params = Params::read(request, &["from", "to", "group_by", "as_of", "format"]);
+        let expected = "organisation, queue, topic or month";
+        let format = params.parsed("format", "json or csv", parse_format);
+        let asked = Asked {
+            from: params.date_or_instant("from"),
+            to: params.date_or_instant("to"),
+            as_of: params.instant("as_of"),
+            group_by: params
+                .parsed("group_by", expected, GroupBy::parse)
+                .unwrap_or(GroupBy::Queue),
+            format: format.unwrap_or_else(|| accepted_format(request)),
+        };
+        for (name, moment) in [("from", &asked.from), ("to", &asked.to)] {
+            if moment.is_none() && !params.refused(name) {
+                params.refuse(name, FieldCode::Required);
+            }
         }
+        params.finish()?;
+        Ok(asked)
     }
-    params.finish()?;
-    let (desk, now) = (call.app.desk.clone(), call.now);
-    let work = move |conn: &mut Db| {
+
+    fn question(self, conn: &mut Db, desk: &Desk, now: DateTime<Utc>) -> Result<SlaQuestion> {
         let mut start = |moment: Option<DateOrInstant>| match moment {
-            Some(moment) => resolve(moment, conn, &desk),
+            Some(moment) => resolve(moment, conn, desk),
             None => Ok(now),
         };
-        let (from, to) = (start(from)?, start(to)?);
-        let question = SlaQuestion::put_at(now, from, to, as_of, group_by)?;
+        let (from, to) = (start(self.from)?, start(self.to)?);
+        SlaQuestion::put_at(now, from, to, self.as_of, self.group_by)
+    }
+}
+
+pub async fn report_sla(call: Call, request: HttpRequest) -> Result<HttpResponse> {
+    let asked = Asked::read(&request)?;
+    let (desk, now, format) = (call.app.desk.clone(), call.now, asked.format);
+    let work = move |conn: &mut Db| {
+        let question = asked.question(conn, &desk, now)?;
         reports::sla_report(conn, &desk, &question)
     };
     let report = call.app.store.read_snapshot(work).await?;

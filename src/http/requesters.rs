@@ -136,24 +136,43 @@ fn address(line: Line) -> String {
     line.0.to_lowercase()
 }
 
+/// Filters as they were asked, with an organisation that is not yet looked up.
+struct AskedFilter {
+    organisation: Option<String>,
+    filter: RequesterFilter,
+}
+
+impl AskedFilter {
+    fn read(params: &mut Params) -> AskedFilter {
+        AskedFilter {
+            organisation: params.bounded("organisation", 100),
+            filter: RequesterFilter {
+                organisation_id: None,
+                q: params.words("q", 100),
+                email: params
+                    .bounded("email", 254)
+                    .map(|email| nfc(&email).to_lowercase()),
+            },
+        }
+    }
+
+    fn look_up(self, conn: &mut Db) -> Result<RequesterFilter> {
+        let organisation = self.organisation.map(|id| known_organisation(conn, &id));
+        Ok(RequesterFilter {
+            organisation_id: organisation.transpose()?.map(|found| found.id),
+            ..self.filter
+        })
+    }
+}
+
 pub async fn list_requesters(call: Call, request: HttpRequest) -> Result<HttpResponse> {
     let mut params = Params::read(&request, &["organisation", "q", "email", "limit", "cursor"]);
-    let organisation = params.bounded("organisation", 100);
-    let q = params.words("q", 100);
-    let email = params
-        .bounded("email", 254)
-        .map(|email| nfc(&email).to_lowercase());
+    let asked = AskedFilter::read(&mut params);
     let (limit, cursor) = (params.limit(), params.cursor());
     params.finish()?;
     let principal = call.principal.clone();
     let work = move |conn: &mut Db| {
-        let organisation = organisation.map(|id| known_organisation(conn, &id)).transpose()?;
-        let organisation_id = organisation.map(|found| found.id);
-        let filter = RequesterFilter {
-            organisation_id,
-            q,
-            email,
-        };
+        let filter = asked.look_up(conn)?;
         let page = requesters::list(conn, &principal, &filter, cursor.as_deref(), limit)?;
         Ok(Page {
             items: shown(conn, page.items, &principal)?,

@@ -294,3 +294,67 @@ pub fn configure(service: &mut web::ServiceConfig) {
         service.service(resource.default_service(web::route().to(refuse).wrap(braked)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    const LONGEST_HANDLER: usize = 25;
+
+    /// The files of this folder without their tests, by name.
+    fn sources() -> BTreeMap<String, String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+        let (mut found, mut folders) = (BTreeMap::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path: PathBuf = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let source = std::fs::read_to_string(&path).unwrap();
+                let product = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, product.to_owned());
+            }
+        }
+        found
+    }
+
+    /// From its name to the brace that ends it.
+    fn length_of(handler: &str, sources: &BTreeMap<String, String>) -> Option<usize> {
+        let begin = format!("pub async fn {handler}(");
+        let body = sources
+            .values()
+            .find_map(|source| Some(&source[source.find(&begin)?..]))?;
+        body.lines().position(|line| line == "}").map(|last| last + 1)
+    }
+
+    #[test]
+    fn a_handler_extracts_makes_one_call_and_shapes_the_answer() {
+        let sources = sources();
+        for route in ROUTES {
+            let length = length_of(route.operation, &sources);
+            let length = length.unwrap_or_else(|| panic!("no handler {}", route.operation));
+            assert!(
+                length <= LONGEST_HANDLER,
+                "{} has {length} lines",
+                route.operation
+            );
+        }
+    }
+
+    #[test]
+    fn no_query_is_asked_from_here() {
+        for (name, source) in sources() {
+            let calls = source
+                .lines()
+                .filter(|line| !line.starts_with("use ") && line.contains("db::"));
+            let calls: Vec<&str> = calls.collect();
+            assert!(calls.is_empty(), "{name}: {calls:?}");
+        }
+    }
+}

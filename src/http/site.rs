@@ -5,14 +5,15 @@ use std::sync::OnceLock;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, PERMISSIONS_POLICY, REFERRER_POLICY,
 };
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 
-use super::context::RequestContext;
+use super::context::language_of;
 use crate::app::App;
 use crate::calendars::{self, Certainties};
 use crate::error::{Error, Result};
+use crate::language::Language;
 use crate::store::{Db, pending_migrations};
 use crate::tickets::messages;
 
@@ -49,35 +50,7 @@ pub async fn health() -> HttpResponse {
 
 /// The process can serve and will go on: no shutdown has begun, its database answers and has the schema of this binary.
 pub async fn readiness(app: web::Data<App>) -> HttpResponse {
-    let (desk, now) = (app.desk.clone(), app.clock.now());
-    let asked = move |conn: &mut Db| {
-        let pending = pending_migrations(conn)?;
-        let certainties = if pending.is_empty() {
-            calendars::certainties(conn, &desk.rules, now, now + calendars::DECISION_HORIZON)?
-        } else {
-            BTreeMap::new()
-        };
-        Ok((pending, certainties))
-    };
-    let database = app.store.read(asked).await;
-    let mut warnings = Vec::new();
-    let stopping = app
-        .stopping
-        .is_cancelled()
-        .then(|| "the server is shutting down".into());
-    let mut checks = vec![check("shutdown", stopping)];
-    match database {
-        Ok((pending, certainties)) => {
-            warnings.extend(certainties.iter().flat_map(uncertain));
-            let missing =
-                (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));
-            checks.extend([check("database", None), check("schema", missing)]);
-        }
-        Err(error) => {
-            tracing::warn!(error = %error.log_text(), "not ready");
-            checks.push(check("database", Some("the database does not answer".into())));
-        }
-    }
+    let (checks, warnings) = examine(&app).await;
     let ready = checks.iter().all(|check| check.detail.is_none());
     let (mut response, status) = match ready {
         true => (HttpResponse::Ok(), "ready"),
@@ -91,6 +64,42 @@ pub async fn readiness(app: web::Data<App>) -> HttpResponse {
         checks,
         warnings,
     })
+}
+
+async fn examine(app: &App) -> (Vec<Check>, Vec<String>) {
+    let stopping = app
+        .stopping
+        .is_cancelled()
+        .then(|| "the server is shutting down".into());
+    let shutdown = check("shutdown", stopping);
+    match ask_database(app).await {
+        Ok((pending, certainties)) => {
+            let missing =
+                (!pending.is_empty()).then(|| format!("migrations pending: {}", pending.join(", ")));
+            let checks = vec![shutdown, check("database", None), check("schema", missing)];
+            (checks, certainties.iter().flat_map(uncertain).collect())
+        }
+        Err(error) => {
+            tracing::warn!(error = %error.log_text(), "not ready");
+            let failure = Some("the database does not answer".into());
+            (vec![shutdown, check("database", failure)], Vec::new())
+        }
+    }
+}
+
+/// The migrations that it waits for; where there are none, what is not certain of the calendars.
+async fn ask_database(app: &App) -> Result<(Vec<String>, BTreeMap<String, Certainties>)> {
+    let (desk, now) = (app.desk.clone(), app.clock.now());
+    let asked = move |conn: &mut Db| {
+        let pending = pending_migrations(conn)?;
+        let certainties = if pending.is_empty() {
+            calendars::certainties(conn, &desk.rules, now, now + calendars::DECISION_HORIZON)?
+        } else {
+            BTreeMap::new()
+        };
+        Ok((pending, certainties))
+    };
+    app.store.read(asked).await
 }
 
 fn check(name: &'static str, failure: Option<String>) -> Check {
@@ -148,22 +157,24 @@ pub async fn show_status_page(
     token: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let language = request
-        .extensions()
-        .get::<RequestContext>()
-        .map(|context| context.language)
-        .unwrap_or_default();
+    let language = language_of(&request);
     let (desk, now) = (app.desk.clone(), app.clock.now());
-    let page = app
-        .store
-        .read_snapshot(move |conn| messages::status_page(conn, &desk, &token, now))
-        .await;
+    let work = move |conn: &mut Db| messages::status_page(conn, &desk, &token, now);
     // A person reads it, so that a dead link leads to a page too.
-    let (mut response, html) = match page {
-        Ok(page) => (HttpResponse::Ok(), app.pages.render(&page, language)?),
-        Err(Error::NotFound(_)) => (HttpResponse::NotFound(), app.pages.render_not_found(language)?),
-        Err(error) => return Err(error),
-    };
+    match app.store.read_snapshot(work).await {
+        Ok(page) => {
+            let html = app.pages.render(&page, language)?;
+            Ok(shown(HttpResponse::Ok(), language, html))
+        }
+        Err(Error::NotFound(_)) => {
+            let html = app.pages.render_not_found(language)?;
+            Ok(shown(HttpResponse::NotFound(), language, html))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn shown(mut response: HttpResponseBuilder, language: Language, html: String) -> HttpResponse {
     response
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((CONTENT_LANGUAGE, language.as_str()))
@@ -173,5 +184,5 @@ pub async fn show_status_page(
             CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         ));
-    Ok(response.content_type("text/html; charset=utf-8").body(html))
+    response.content_type("text/html; charset=utf-8").body(html)
 }

@@ -84,15 +84,7 @@ pub async fn explain_ticket_sla(
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let mut params = Params::read(&request, &["target", "cycle"]);
-    let expected = "first_response, next_response or resolution";
-    let which = Which {
-        target: params.parsed("target", expected, TargetKind::parse),
-        cycle: params.parsed("cycle", "a number from 1", |text| {
-            text.parse().ok().filter(|cycle| *cycle >= 1)
-        }),
-    };
-    params.finish()?;
+    let which = which(&request)?;
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| explanation::explain(conn, &desk, &principal, &id, which, now);
     let explanation = call.app.store.read_snapshot(work).await?;
@@ -105,6 +97,20 @@ pub async fn explain_ticket_sla(
         .content_type("text/plain; charset=utf-8")
         .insert_header((CONTENT_LANGUAGE, call.language.as_str()))
         .body(explanation.to_text(call.language)))
+}
+
+/// Which clocks are to be explained.
+fn which(request: &HttpRequest) -> Result<Which> {
+    let mut params = Params::read(request, &["target", "cycle"]);
+    let expected = "first_response, next_response or resolution";
+    let which = Which {
+        target: params.parsed("target", expected, TargetKind::parse),
+        cycle: params.parsed("cycle", "a number from 1", |text| {
+            text.parse().ok().filter(|cycle| *cycle >= 1)
+        }),
+    };
+    params.finish()?;
+    Ok(which)
 }
 
 fn wants_text(request: &HttpRequest) -> bool {

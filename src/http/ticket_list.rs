@@ -1,6 +1,5 @@
 //! `GET /tickets`: the filters, sorts and totals of lists, as they are written in a request.
 use actix_web::{HttpRequest, HttpResponse};
-use uuid::Uuid;
 
 use super::extract::Call;
 use super::params::Params;
@@ -13,9 +12,10 @@ use crate::store::Db;
 use crate::store::page::Page;
 use crate::text::nfc;
 use crate::tickets::lifecycle::{Channel, State};
-use crate::tickets::list::{self, AssigneeFilter, Sort, TicketFilter, TicketQuestion};
+use crate::tickets::list::{self, Sort, TicketFilter, TicketQuestion};
 use crate::tickets::search;
-use crate::{directory, identity, queues};
+use crate::tickets::{TAG_IN_WORDS, is_tag};
+use crate::{directory, queues};
 
 const PARAMETERS: &[&str] = &[
     "state",
@@ -46,25 +46,10 @@ const PARAMETERS: &[&str] = &[
 const CUSTOM_FIELD: &str = "custom_field.";
 
 pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpResponse> {
-    let mut params = Params::read_with_prefix(&request, PARAMETERS, CUSTOM_FIELD);
-    let asked = AskedFilter::read(&mut params);
-    let sort = params.parsed(
-        "sort",
-        "filed_at, due_at, updated_at or priority, with - before it for the other way round",
-        Sort::parse,
-    );
-    let with_total = params.flag("total").unwrap_or_default();
-    let (limit, cursor) = (params.limit(), params.cursor());
-    params.finish()?;
+    let asked = Asked::read(&request)?;
     let (desk, principal, now) = (call.app.desk.clone(), call.principal.clone(), call.now);
     let work = move |conn: &mut Db| {
-        let question = TicketQuestion {
-            filter: asked.look_up(conn, &principal)?,
-            sort: sort.unwrap_or_default(),
-            cursor,
-            limit,
-            with_total,
-        };
+        let question = asked.question(conn, &principal)?;
         list::list_tickets(conn, &desk, &principal, &question, now)
     };
     let (page, total) = call.app.store.read_snapshot(work).await?;
@@ -72,6 +57,41 @@ pub async fn list_tickets(call: Call, request: HttpRequest) -> Result<HttpRespon
     let items = page.items.iter().map(show).collect();
     let next_cursor = page.next_cursor;
     wire::counted_list(&call, request.query_string(), Page { items, next_cursor }, total)
+}
+
+/// A list as it was asked for.
+struct Asked {
+    filter: AskedFilter,
+    sort: Sort,
+    cursor: Option<String>,
+    limit: i64,
+    with_total: bool,
+}
+
+impl Asked {
+    fn read(request: &HttpRequest) -> Result<Asked> {
+        let mut params = Params::read_with_prefix(request, PARAMETERS, CUSTOM_FIELD);
+        let orders = "filed_at, due_at, updated_at or priority, with - before it for the other way round";
+        let asked = Asked {
+            filter: AskedFilter::read(&mut params),
+            sort: params.parsed("sort", orders, Sort::parse).unwrap_or_default(),
+            with_total: params.flag("total").unwrap_or_default(),
+            limit: params.limit(),
+            cursor: params.cursor(),
+        };
+        params.finish()?;
+        Ok(asked)
+    }
+
+    fn question(self, conn: &mut Db, principal: &Principal) -> Result<TicketQuestion> {
+        Ok(TicketQuestion {
+            filter: self.filter.look_up(conn, principal)?,
+            sort: self.sort,
+            cursor: self.cursor,
+            limit: self.limit,
+            with_total: self.with_total,
+        })
+    }
 }
 
 /// Filters as they were asked, with codes that are not yet looked up.
@@ -144,7 +164,8 @@ impl AskedFilter {
             filter.organisation_id = Some(found.ok_or_else(|| unknown("organisation"))?.id);
         }
         if let Some(asked) = self.assignee {
-            filter.assignee = Some(assignee(conn, principal, &asked)?);
+            let found = list::find_assignee(conn, principal, &asked)?;
+            filter.assignee = Some(found.ok_or_else(|| unknown("assignee"))?);
         }
         if let Some(asked) = self.requester {
             let reach = principal.client().map(|client| client.reach.as_slice());
@@ -154,23 +175,11 @@ impl AskedFilter {
     }
 }
 
-/// `me`, `none`, or a person by UUID; staff may name colleagues by address too.
-fn assignee(conn: &mut Db, principal: &Principal, asked: &str) -> Result<AssigneeFilter> {
-    let unknown = || Error::invalid_parameter("assignee", FieldCode::UnknownCode);
-    let user = match (asked, principal.staff()) {
-        ("none", _) => return Ok(AssigneeFilter::Nobody),
-        ("me", staff) => return Ok(AssigneeFilter::User(staff.ok_or_else(unknown)?.user_id)),
-        (address, None) if Uuid::parse_str(address).is_err() => None,
-        (named, _) => identity::find_person(conn, named)?,
-    };
-    Ok(AssigneeFilter::User(user.ok_or_else(unknown)?.id))
-}
-
 /// Repeated, not separated by commas, which a tag may have in it.
 fn tags(params: &mut Params) -> Vec<String> {
     let tags: Vec<String> = params.all("tag").map(|tag| nfc(tag.trim())).collect();
-    if tags.iter().any(|tag| tag.is_empty() || tag.chars().count() > 50) {
-        let expected = "tags of 1 to 50 characters".into();
+    if !tags.iter().all(|tag| is_tag(tag)) {
+        let expected = TAG_IN_WORDS.into();
         params.refuse("tag", FieldCode::OutOfRange { expected });
     }
     if tags.len() > 20 {

@@ -26,7 +26,7 @@ use crate::store::{Db, Uid};
 use crate::tickets::filing::{FileTicket, Filing};
 use crate::tickets::lifecycle::{Channel, Operation, Outcome, State};
 use crate::tickets::view::{self, Reference, TicketView};
-use crate::tickets::{db::ClockRow, db::ClockState, operations};
+use crate::tickets::{db::ClockRow, db::ClockState, is_tag, operations};
 use crate::tx::Desk;
 
 #[derive(Debug, Deserialize, Validate)]
@@ -73,10 +73,7 @@ pub struct RequesterIn {
 }
 
 pub(super) fn tags(tags: &[Line]) -> std::result::Result<(), ValidationError> {
-    if tags
-        .iter()
-        .any(|tag| tag.0.is_empty() || tag.0.chars().count() > 50)
-    {
+    if !tags.iter().all(|tag| is_tag(&tag.0)) {
         return Err(ValidationError::new("tag_length"));
     }
     let distinct: BTreeSet<&Line> = tags.iter().collect();

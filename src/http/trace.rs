@@ -9,9 +9,9 @@ const LONGEST_STATE: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     pub trace_id: [u8; 16],
-    /// Of what this process does for the request.
+    /// Names what this process does for the request.
     pub span_id: [u8; 8],
-    /// Of what the caller did.
+    /// Names what the caller did.
     pub parent_id: Option<[u8; 8]>,
     pub sampled: bool,
     /// What other tracing systems wrote down, untouched.

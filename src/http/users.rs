@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use validator::Validate;
 
-use super::answer::{self, etag, matches_etag, write_once};
+use super::answer::{self, etag, unless_known, write_once};
 use super::extract::{Body, Call};
 use super::params::Params;
 use super::sign_in::PasswordIn;
@@ -97,14 +97,8 @@ pub async fn show_user(call: Call, id: web::Path<String>) -> Result<HttpResponse
     let (principal, known) = (call.principal.clone(), call.if_none_match.clone());
     let work = move |conn: &mut Db| {
         let account = accounts::get(conn, &id)?;
-        let tag = etag(account.version);
-        if known.is_some_and(|known| matches_etag(&known, &tag)) {
-            return Ok(Answer {
-                headers: vec![(ETAG.to_string(), tag)],
-                ..answer::empty(304)
-            });
-        }
-        user_answer(conn, 200, account, &principal)
+        let answer = user_answer(conn, 200, account, &principal)?;
+        Ok(unless_known(answer, known.as_deref()))
     };
     answer::send(call.app.store.read_snapshot(work).await?)
 }

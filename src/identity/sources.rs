@@ -19,10 +19,6 @@ const NAME_ROLES: &[(&str, &str)] = &[
 /// Where something is written without `answer::write_once`.
 const WRITE_BY_THEMSELVES: &[(&str, &str)] = &[
     ("src/http/answer.rs", "is where it is asked"),
-    (
-        "src/http/attachments.rs",
-        "takes in bytes first, and asks in the transaction behind them",
-    ),
     ("src/http/bulk.rs", "asks for each item"),
     ("src/http/guard.rs", "the last use of a credential"),
     ("src/http/oidc.rs", "nobody is let in yet"),

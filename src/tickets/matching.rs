@@ -22,14 +22,14 @@ use crate::tx::Desk;
 /// A question as far as rules look at it.
 #[derive(Debug, Clone)]
 pub struct Described {
-    /// Of staff; a program asks for its own organisation.
+    /// Staff say whose question it would be; a program may only ask for its own organisation.
     pub organisation: Option<String>,
     pub topic: Option<String>,
-    /// Else where filing would put it.
+    /// Where it is left out, the queue that filing would choose.
     pub queue: Option<String>,
     pub channel: Option<Channel>,
     pub tags: Vec<String>,
-    /// All of them where none is said.
+    /// Where it is left out, the answer tells the targets of every priority.
     pub priority: Option<Priority>,
     pub filed_at: DateTime<Utc>,
 }

@@ -43,6 +43,13 @@ pub fn never() -> Ts {
     Ts(DateTime::<Utc>::from_timestamp(253_402_214_400, 0).unwrap_or(DateTime::<Utc>::MAX_UTC))
 }
 
+/// What a tag is, for whoever writes one or asks for it.
+pub const TAG_IN_WORDS: &str = "tags of 1 to 50 characters";
+
+pub fn is_tag(text: &str) -> bool {
+    (1..=50).contains(&text.chars().count())
+}
+
 /// A queue's figures at this moment.
 pub fn summarise_queue(conn: &mut Db, queue_id: i64) -> Result<QueueSummary> {
     db::summarise_queue(conn, queue_id)

@@ -87,8 +87,8 @@ struct Schedule {
 }
 
 impl Schedule {
-    /// Of a ticket that is late and does not wait for its asker; else there is none.
-    /// Counted by the hours that were in force at an instant, so that a late worker promises what a prompt one would have.
+    /// The schedule of a ticket that is late and does not wait for its asker; every other ticket has none. It is counted
+    /// by the hours that were in force at `as_of`, so that a late worker promises what a prompt one would have promised.
     fn of(
         tx: &mut Tx<'_>,
         ticket: &TicketRow,

@@ -10,6 +10,7 @@
 )]
 
 mod agreements;
+mod answers;
 mod api_clients;
 mod attachment_stores;
 mod attachments;

@@ -118,7 +118,7 @@ fn house_rule_vi(rule: HouseRule) -> &'static str {
     use HouseRule as R;
     match rule {
         R::TooLittleWorkingTime => "Trong mười năm lịch không có đủ giờ làm việc cho thời hạn này.",
-        // Of files; the pointer names the line.
+        // Rules of imported files, where the pointer names the line.
         R::BadEncoding => "Tệp phải được mã hóa UTF-8.",
         R::BadLine => "Không đọc được dòng này.",
         R::NotIcalendar => "Tệp iCalendar phải bắt đầu bằng BEGIN:VCALENDAR.",
@@ -145,7 +145,7 @@ fn house_rule_vi(rule: HouseRule) -> &'static str {
         R::EscalationCycle => "Các bước nâng cấp chuyển câu hỏi vòng về hàng đợi cũ.",
         R::OverlappingPeriod => "Cơ quan đã có thỏa thuận khác trong thời gian này.",
         R::BadPeriod => "Ngày cuối phải không sớm hơn ngày đầu và không muộn hơn ngày cuối hiện tại.",
-        // Of custom fields.
+        // Rules of custom fields.
         R::UnknownChoice => "Không có lựa chọn này.",
         R::PatternMismatch => "Không đúng mẫu được yêu cầu.",
         R::NotForType => "Loại trường này không có thuộc tính này.",
@@ -157,11 +157,11 @@ fn house_rule_vi(rule: HouseRule) -> &'static str {
         R::TicketsFiled => {
             "Cơ quan đã gửi câu hỏi trong thời gian này; thời hạn của chúng không đổi ngược về trước."
         }
-        // Of passwords and codes.
+        // Rules of passwords and of the codes of a second factor.
         R::OwnName => "Mật khẩu chỉ gồm tên hoặc địa chỉ của chính người dùng.",
         R::CommonPassword => "Đây là một trong những mật khẩu mà người khác thử đầu tiên.",
         R::WrongSecret => "Không đúng.",
-        // Of organisations.
+        // Rules of organisations.
         R::BadCode => {
             "Mã gồm 1 đến 40 chữ cái không dấu, chữ số và `-`, chia nhóm bằng một dấu chấm, mỗi nhóm bắt đầu và kết thúc bằng chữ hoặc số; không phải UUID, `import` hay `export.csv`."
         }

@@ -154,7 +154,13 @@ pub fn get(conn: &mut Db, id: &str) -> Result<Program> {
     db::find_program(conn, Uid(uid))?.ok_or_else(not_found)
 }
 
-/// The same, with its row locked for the rest of the transaction: of two changes at once the second sees the first.
+/// The program that calls, and the key that it calls with.
+pub fn get_own(conn: &mut Db, caller: &Client) -> Result<(Program, Key)> {
+    let program = db::get_program_by_id(conn, caller.client_id)?;
+    Ok((program, db::get_key_by_id(conn, caller.credential_id)?))
+}
+
+/// By UUID, with its row locked for the rest of the transaction: of two changes at once the second sees the first.
 fn locked(conn: &mut Db, id: &str) -> Result<Program> {
     let found = get(conn, id)?;
     db::lock_program(conn, found.id)?;
@@ -174,12 +180,6 @@ pub fn list(
         .transpose()?;
     let rows = db::list_programs(conn, filter, after.unwrap_or(0), limit + 1)?;
     Page::from_rows(rows, limit, &binding, |program| program.id)
-}
-
-/// The program that asks, and the key that it presents.
-pub fn present(conn: &mut Db, client: &Client) -> Result<(Program, Key)> {
-    let program = db::get_program_by_id(conn, client.client_id)?;
-    Ok((program, db::get_key_by_id(conn, client.credential_id)?))
 }
 
 /// The networks that a program's keys may come from; none: any.

@@ -9,13 +9,14 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::lifecycle::{Channel, State};
 use super::search::{Mark, Needle};
 use super::view::{TicketView, list_views};
 use crate::error::Result;
-use crate::identity::Principal;
 use crate::identity::access::Sight;
+use crate::identity::{self, Principal};
 use crate::sla::Priority;
 use crate::store::page::{Page, decode_cursor};
 use crate::store::{Db, Ts};
@@ -78,6 +79,17 @@ impl Sort {
 pub enum AssigneeFilter {
     Nobody,
     User(i64),
+}
+
+/// `me`, `none`, or a person by UUID; staff may name colleagues by address too.
+pub fn find_assignee(conn: &mut Db, principal: &Principal, asked: &str) -> Result<Option<AssigneeFilter>> {
+    let user = match (asked, principal.staff()) {
+        ("none", _) => return Ok(Some(AssigneeFilter::Nobody)),
+        ("me", staff) => return Ok(staff.map(|staff| AssigneeFilter::User(staff.user_id))),
+        (address, None) if Uuid::parse_str(address).is_err() => None,
+        (named, _) => identity::find_person(conn, named)?,
+    };
+    Ok(user.map(|user| AssigneeFilter::User(user.id)))
 }
 
 /// Filters of a list; inside keys, already looked up.
