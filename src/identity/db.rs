@@ -165,17 +165,16 @@ pub fn list_standing_credentials(conn: &mut Db, ids: &[i64]) -> Result<HashMap<i
         .nullable()
         .eq(true)
         .or(clients::active.nullable().eq(true));
-    let versions = (users::version.nullable(), clients::version.nullable());
-    let rows: Vec<(i64, (Option<i64>, Option<i64>))> = each_db!(conn, c => credentials::table
+    let rows: Vec<(i64, Option<i64>, Option<i64>)> = each_db!(conn, c => credentials::table
         .left_join(users::table)
         .left_join(clients::table)
         .filter(credentials::id.eq_any(ids))
         .filter(credentials::revoked_at.is_null())
         .filter(holder_is_active)
-        .select((credentials::id, versions))
+        .select((credentials::id, users::version.nullable(), clients::version.nullable()))
         .load(c))?;
-    let known = |(id, (person, program)): (i64, (Option<i64>, Option<i64>))| Some((id, person.or(program)?));
-    Ok(rows.into_iter().filter_map(known).collect())
+    let of_either = |(id, person, program): (i64, Option<i64>, Option<i64>)| Some((id, person.or(program)?));
+    Ok(rows.into_iter().filter_map(of_either).collect())
 }
 
 /// The active ones of these people, with their version.

@@ -43,7 +43,8 @@ impl Standing {
     /// Refuse whoever may not do this any more. The reach of a program is not looked at: what is filed is its own
     /// organisation's.
     pub fn admit(&self, conn: &mut Db, principal: &Principal, action: Action) -> Result<()> {
-        permit(&*self.renew(conn, principal)?, action)
+        let present = self.renew(conn, principal)?;
+        permit(&present, action)
     }
 
     fn renew<'p>(&self, conn: &mut Db, principal: &'p Principal) -> Result<Cow<'p, Principal>> {
