@@ -165,24 +165,30 @@ fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
 /// The versions that `If-Match` names (RFC 9110, section 13.1.1), bare or with the digest of what was shown; `*` matches
 /// whatever is there. A weak tag, and one that is not of our making, is well-formed and matches nothing.
 pub fn versions_in(text: &str) -> std::result::Result<Option<Vec<i64>>, FieldCode> {
-    if text.trim() == "*" {
+    let mut rest = text.trim();
+    if rest == "*" {
         return Ok(None);
     }
+    let malformed = || FieldCode::InvalidFormat { expected: "\"7\"" };
     let mut versions = Vec::new();
-    for tag in text.split(',').map(str::trim) {
-        let strong = tag.strip_prefix("W/").unwrap_or(tag);
-        let opaque = strong
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .filter(|opaque| opaque.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
-            .ok_or(FieldCode::InvalidFormat { expected: "\"7\"" })?;
-        if strong == tag
-            && let Some(version) = version_of(opaque)
-        {
-            versions.push(version);
+    loop {
+        let weak = rest.strip_prefix("W/");
+        let quoted = weak.unwrap_or(rest).strip_prefix('"');
+        // A comma may stand inside a tag.
+        let (opaque, after) = quoted
+            .and_then(|text| text.split_once('"'))
+            .filter(|(opaque, _)| opaque.bytes().all(|byte| byte.is_ascii_graphic()))
+            .ok_or_else(malformed)?;
+        if weak.is_none() {
+            versions.extend(version_of(opaque));
+        }
+        let after = after.trim_start();
+        match after.strip_prefix(',') {
+            Some(next) => rest = next.trim_start(),
+            None if after.is_empty() => return Ok(Some(versions)),
+            None => return Err(malformed()),
         }
     }
-    Ok(Some(versions))
 }
 
 /// The version in a tag of `answer::etag` or `answer::etag_of`.

@@ -212,22 +212,26 @@ fn change_organisation(
     let from = from.first().map(|organisation| &organisation.code);
     changes.note("organisation", json!(from), json!(to.code));
     ticket.organisation_id = to.id;
-    let requester = match ticket.requester_id {
-        Some(id) => directory::db::hold_requester(tx.conn, id)?,
-        None => None,
-    };
-    if let Some(person) = requester {
-        let person = RequesterInput {
-            name: person.name,
-            email: person.email,
-            unit: person.unit,
-            phone: person.phone,
-            language: Some(person.language),
+    if let Some(id) = ticket.requester_id {
+        // Who has been erased is nobody there.
+        ticket.requester_id = match directory::db::hold_requester(tx.conn, id)? {
+            Some(person) => Some(known_there(tx, to.id, person)?),
+            None => None,
         };
-        let there = directory::remember_requester(tx.conn, to.id, &person, tx.now)?;
-        ticket.requester_id = Some(there.id);
     }
     Ok(())
+}
+
+/// The same person among those of another organisation.
+fn known_there(tx: &mut Tx<'_>, organisation_id: i64, person: directory::Requester) -> Result<i64> {
+    let person = RequesterInput {
+        name: person.name,
+        email: person.email,
+        unit: person.unit,
+        phone: person.phone,
+        language: Some(person.language),
+    };
+    Ok(directory::remember_requester(tx.conn, organisation_id, &person, tx.now)?.id)
 }
 
 /// RFC 7396 over one level: values of custom fields have no members of their own.

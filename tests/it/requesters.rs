@@ -231,3 +231,19 @@ fn who_is_made_anonymous_is_erased_and_gets_no_more_mail() {
     hue.post("/api/v1/tickets", &asked).expect(201);
     assert_eq!(items(&sup, "").len(), 3);
 }
+
+#[test]
+fn who_has_been_erased_is_nobody_where_their_question_is_moved() {
+    let app = TestApp::start();
+    let (hue, sup) = (app.organisation("H57"), app.supervisor());
+    let question = path_of(&file(&hue));
+    let person = items(&sup, "email=lan@hue.example")[0].clone();
+    let reason = json!({ "reason": "Theo yêu cầu" });
+    sup.post(&format!("{}/anonymise", path(&person)), &reason)
+        .expect(200);
+    let moved = sup
+        .patch(&question, &json!({ "organisation": "H26" }))
+        .expect(200);
+    assert_eq!(moved.body["requester"], Value::Null);
+    assert_eq!(items(&sup, "organisation=H26"), Vec::<Value>::new());
+}

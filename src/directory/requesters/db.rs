@@ -272,6 +272,11 @@ pub fn update_requester(
         .optional()?)
 }
 
+/// `None` where the person has been erased.
 pub fn hold_requester(conn: &mut Db, id: i64) -> Result<Option<Requester>> {
-    Ok(hold!(conn, first requesters::table.find(id).select(Requester::as_select())).optional()?)
+    Ok(hold!(conn, first requesters::table
+        .find(id)
+        .filter(requesters::anonymised_at.is_null())
+        .select(Requester::as_select()))
+    .optional()?)
 }

@@ -54,10 +54,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("members", "thành phần"),
     ("of them", "mục"),
     ("words and phrases", "từ và cụm từ"),
-    (
-        "a path of this server, e.g.",
-        "một đường dẫn của máy chủ này, ví dụ",
-    ),
+    ("a path of this server", "một đường dẫn của máy chủ này"),
     ("a network such as", "một mạng như"),
     (
         "a number of double precision",

@@ -38,6 +38,12 @@ fn junk_in_headers_is_named_where_it_matters_and_ignored_elsewhere() {
             .expect(422);
         assert_eq!(faults(&refused), ["If-Match invalid_format"], "{tag:?}");
     }
+    // A comma may stand inside a tag (RFC 9110, section 8.8.3).
+    for tag in ["\"a,b\"", "\"99\" , W/\"1,\""] {
+        lan.with("If-Match", tag)
+            .call(&format!("{path}/claim"))
+            .expect(412);
+    }
     assert_eq!(app.footprint(), before);
     for (name, value) in [
         ("If-None-Match", "rubbish"),

@@ -63,9 +63,7 @@ fn the_tickets_of_a_person_are_found_by_their_mark() {
 #[test]
 fn ended_sessions_are_swept_by_their_end() {
     let app = recording();
-    let deleted = recorded(&app, &["DELETE", "\"credentials\""], || {
-        app.settle().app.clock.now()
-    });
+    let deleted = recorded(&app, &["DELETE", "credentials"], || app.settle().app.clock.now());
     let backend = app.database.backend;
     assert!(!deleted.is_empty());
     for sql in deleted {
