@@ -51,11 +51,29 @@ pub fn matches_etag(known: &str, own: &str) -> bool {
     let Ok(own) = own.parse::<EntityTag>() else {
         return false;
     };
-    let is_own = |tag: &str| tag.parse::<EntityTag>().is_ok_and(|tag| tag.weak_eq(&own));
-    known
-        .split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || is_own(tag))
+    match known.trim() {
+        "*" => true,
+        list => tags_in(list).is_some_and(|tags| tags.iter().any(|tag| tag.weak_eq(&own))),
+    }
+}
+
+/// A list of tags (RFC 9110, section 8.8.3), in which a comma may stand inside a tag; `None` where it is written otherwise.
+pub fn tags_in(list: &str) -> Option<Vec<EntityTag>> {
+    let mut tags = Vec::new();
+    let mut rest = list.trim();
+    loop {
+        let weak = rest.strip_prefix("W/");
+        let (opaque, after) = weak.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
+        if !opaque.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        tags.push(EntityTag::new(weak.is_some(), opaque.to_owned()));
+        let after = after.trim_start();
+        match after.strip_prefix(',') {
+            Some(next) => rest = next.trim_start(),
+            None => return after.is_empty().then_some(tags),
+        }
+    }
 }
 
 /// The tag of a thing that shows more than its own row, such as the name of another: its version, and a digest of what is

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use validator::Validate;
 
-use super::answer::DIGEST_BYTES;
+use super::answer::{self, DIGEST_BYTES};
 use super::aside;
 use super::context::language_of;
 pub use super::json::parse_json;
@@ -165,39 +165,26 @@ fn if_match(request: &HttpRequest) -> Result<Option<Vec<i64>>> {
 /// The versions that `If-Match` names (RFC 9110, section 13.1.1), bare or with the digest of what was shown; `*` matches
 /// whatever is there. A weak tag, and one that is not of our making, is well-formed and matches nothing.
 pub fn versions_in(text: &str) -> std::result::Result<Option<Vec<i64>>, FieldCode> {
-    let mut rest = text.trim();
-    if rest == "*" {
+    if text.trim() == "*" {
         return Ok(None);
     }
-    let malformed = || FieldCode::InvalidFormat { expected: "\"7\"" };
-    let mut versions = Vec::new();
-    loop {
-        let weak = rest.strip_prefix("W/");
-        let quoted = weak.unwrap_or(rest).strip_prefix('"');
-        // A comma may stand inside a tag.
-        let (opaque, after) = quoted
-            .and_then(|text| text.split_once('"'))
-            .filter(|(opaque, _)| opaque.bytes().all(|byte| byte.is_ascii_graphic()))
-            .ok_or_else(malformed)?;
-        if weak.is_none() {
-            versions.extend(version_of(opaque));
-        }
-        let after = after.trim_start();
-        match after.strip_prefix(',') {
-            Some(next) => rest = next.trim_start(),
-            None if after.is_empty() => return Ok(Some(versions)),
-            None => return Err(malformed()),
-        }
-    }
+    let tags = answer::tags_in(text).ok_or(FieldCode::InvalidFormat { expected: "\"7\"" })?;
+    let strong = tags.iter().filter(|tag| !tag.weak);
+    Ok(Some(strong.filter_map(|tag| version_of(tag.tag())).collect()))
 }
 
 /// The version in a tag of `answer::etag` or `answer::etag_of`.
 fn version_of(opaque: &str) -> Option<i64> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let number = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|number: &i64| number.to_string() == text)
+    };
     match opaque.split_once('-') {
-        None => opaque.parse().ok(),
+        None => number(opaque),
         Some((version, digest)) if digest.len() == 2 * DIGEST_BYTES && digest.bytes().all(is_hex) => {
-            version.parse().ok()
+            number(version)
         }
         Some(_) => None,
     }

@@ -221,16 +221,6 @@ const TO_THE_DESK: [MailKind; 4] = [
     MailKind::RequesterWrote,
 ];
 
-/// What has not left to an asking person at this address, that included which failed and could be tried again.
-pub fn list_waiting_to(conn: &mut Db, address: &str) -> Result<Vec<(i64, Uid)>> {
-    Ok(deliveries::table
-        .filter(deliveries::state.eq_any([DeliveryState::Pending, DeliveryState::Dead]))
-        .filter(deliveries::recipient.eq(address))
-        .filter(deliveries::kind.ne_all(TO_THE_DESK))
-        .select((deliveries::id, deliveries::uid))
-        .load(conn)?)
-}
-
 /// Give it up, and forget to whom it would have gone. `false` where it has left.
 pub fn withdraw_delivery(conn: &mut Db, id: i64, uid: Uid, address: &str) -> Result<bool> {
     let waiting = deliveries::table

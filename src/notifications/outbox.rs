@@ -138,10 +138,10 @@ pub fn retry_delivery(conn: &mut Db, id: &str, now: DateTime<Utc>) -> Result<db:
 /// The address that stands in the place of one that was erased (RFC 2606, section 2).
 pub const ERASED_ADDRESS: &str = "anonymised@example.invalid";
 
-/// Nothing more goes to an asking person at this address, and what was written to them about these tickets no longer
-/// names them. What a worker is sending at this moment may still arrive. Returns how many mails were withdrawn.
+/// Nothing more goes to an asking person at this address about these tickets, which are theirs, and what was written to
+/// them no longer names them. Another organisation may know the same address, and stays in contact with it. What a worker is sending at this moment may still arrive. Returns how many mails were withdrawn.
 pub fn forget_asker(conn: &mut Db, address: &str, ticket_ids: &[i64]) -> Result<usize> {
-    let mut to_erase: BTreeMap<i64, Uid> = db::list_waiting_to(conn, address)?.into_iter().collect();
+    let mut to_erase: BTreeMap<i64, Uid> = BTreeMap::new();
     for ids in ticket_ids.chunks(500) {
         to_erase.extend(db::list_delivery_uids_to(conn, address, ids)?);
     }

@@ -1,5 +1,6 @@
 //! Queries over tickets, their clocks, history and messages.
 use chrono::{DateTime, Utc};
+use diesel::dsl::max;
 use diesel::prelude::*;
 
 use super::history::EventKind;
@@ -362,6 +363,14 @@ pub fn update_ticket(conn: &mut Db, row: &TicketRow) -> Result<()> {
         .set(row)
         .execute(conn)?;
     Ok(())
+}
+
+/// By the instants themselves: what came true long ago may have been written down last.
+pub fn find_last_event_at(conn: &mut Db, ticket_id: i64) -> Result<Option<Ts>> {
+    Ok(ticket_events::table
+        .filter(ticket_events::ticket_id.eq(ticket_id))
+        .select(max(ticket_events::at))
+        .first(conn)?)
 }
 
 pub fn list_clocks(conn: &mut Db, ticket_ids: &[i64]) -> Result<Vec<ClockRow>> {

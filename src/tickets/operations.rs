@@ -40,7 +40,7 @@ pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
             possible: Vec::new(),
         });
     }
-    not_before(tx, &ticket);
+    go_on_from(tx, &ticket)?;
     // A ticket whose time to close has come is closed, also where no worker has been by.
     if let Some(closes_at) = closing_overdue(&ticket, tx.now) {
         close_by_itself(tx, &mut ticket, closes_at)?;
@@ -63,6 +63,14 @@ pub fn open(tx: &mut Tx<'_>, id: &str, action: Action) -> Result<Opened> {
 /// time never runs backwards, also where the clocks of two replicas differ.
 pub(super) fn not_before(tx: &mut Tx<'_>, ticket: &TicketRow) {
     tx.now = tx.now.max(ticket.updated_at.0);
+}
+
+/// The same for what writes history now: a note stands there, and leaves the ticket as it is.
+fn go_on_from(tx: &mut Tx<'_>, ticket: &TicketRow) -> Result<()> {
+    not_before(tx, ticket);
+    let last = db::find_last_event_at(tx.conn, ticket.id)?;
+    tx.now = last.map_or(tx.now, |last| last.0.max(tx.now));
+    Ok(())
 }
 
 impl Opened {
@@ -153,7 +161,7 @@ pub fn claim_next(tx: &mut Tx<'_>, queue_id: &str) -> Result<Option<i64>> {
     let queue = queues::get_queue(tx.conn, queue_id)?;
     tx.authorise(Action::ClaimNext, Target::Queue { id: queue.id })?;
     while let Some(mut ticket) = db::lock_most_urgent(tx.conn, queue.id)? {
-        not_before(tx, &ticket);
+        go_on_from(tx, &ticket)?;
         let mut clocks = Clocks::load(tx, &ticket)?;
         let came_true = bring_up_to_date(tx, &mut ticket, &mut clocks)?;
         let mut opened = Opened {

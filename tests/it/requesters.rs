@@ -247,3 +247,26 @@ fn who_has_been_erased_is_nobody_where_their_question_is_moved() {
     assert_eq!(moved.body["requester"], Value::Null);
     assert_eq!(items(&sup, "organisation=H26"), Vec::<Value>::new());
 }
+
+#[test]
+fn who_asks_for_two_organisations_is_erased_in_one_and_written_to_by_the_other() {
+    let app = TestApp::start();
+    let sup = app.supervisor();
+    let there = app.organisation("H26");
+    file(&app.organisation("H57"));
+    let other = file(&there);
+    let person = items(&sup, "organisation=H57&email=lan@hue.example")[0].clone();
+    let reason = json!({ "reason": "Theo yêu cầu" });
+    let erased = sup
+        .post(&format!("{}/anonymise", path(&person)), &reason)
+        .expect(200);
+    assert_eq!(erased.body["withdrawn_deliveries"], 1);
+    app.settle();
+    app.smtp.wait_for(1);
+    let number = other["number"].as_str().unwrap();
+    let letters = sup
+        .get(&format!("/api/v1/deliveries?ticket={number}"))
+        .expect(200);
+    assert_eq!(letters.body["items"][0]["state"], "sent");
+    assert_eq!(items(&there, "")[0]["email"], "lan@hue.example");
+}

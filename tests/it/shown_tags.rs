@@ -137,3 +137,20 @@ fn an_internal_note_changes_nothing_that_an_organisation_sees() {
     let notes = lan.get(&format!("{path}/notes")).expect(200).body;
     assert_eq!(notes["items"][0]["id"], note.body["id"]);
 }
+
+#[test]
+fn what_is_done_after_a_note_is_written_down_after_it_by_whatever_clock() {
+    let app = TestApp::start();
+    let (hue, lan) = (app.organisation("H57"), app.agent("lan", &["technology"]));
+    let path = path_of(&file(&hue));
+    app.at("2019-11-22T16:40:00+07:00");
+    lan.post(&format!("{path}/notes"), &json!({ "body": "Xem." }))
+        .expect(201);
+    // Another server, whose clock is behind.
+    app.at("2019-11-22T16:39:00+07:00");
+    lan.call("/api/v1/queues/technology/next").expect(200);
+    let events = lan.get(&format!("{path}/events")).expect(200).body;
+    let events = events["items"].as_array().unwrap();
+    let last: Vec<&Value> = events.iter().rev().take(2).map(|event| &event["at"]).collect();
+    assert_eq!(last, ["2019-11-22T09:40:00Z"; 2]);
+}

@@ -21,6 +21,8 @@ const WORD: &str = "0-9A-Z_a-z";
 const SPACE: &str = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff";
 const LINE_ENDS: &str = r"\n\r\u2028\u2029";
 /// What ECMA-262 lets be escaped under `u`.
+/// RE2 and Go's `regexp` take no larger count.
+const MOST_COUNTED: u32 = 1000;
 const SYNTAX_CHARACTERS: &str = r"^$\.*+?()[]{}|/";
 
 /// The expression that finds a text all of which matches, the same to every reader.
@@ -148,8 +150,11 @@ impl Reader<'_> {
             return allow(["*", "+", "?"].contains(&operator));
         };
         let (least, most) = counts.split_once(',').unwrap_or((counts, ""));
-        let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        allow(!least.is_empty() && are_digits(least) && are_digits(most))
+        let is_count = |text: &str| {
+            let are_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            are_digits && text.parse::<u32>().is_ok_and(|count| count <= MOST_COUNTED)
+        };
+        allow(is_count(least) && (most.is_empty() || is_count(most)))
     }
 }
 
@@ -214,6 +219,8 @@ mod tests {
             "^*",
             r"\b+",
             "a{,3}",
+            "a{1001}",
+            "a{2,5000}",
             "a{ 1 }",
             "}",
             "]",
