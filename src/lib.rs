@@ -36,3 +36,6 @@ pub mod app;
 pub mod cli;
 pub mod demo;
 pub mod http;
+
+#[cfg(test)]
+mod source_code;

@@ -297,39 +297,24 @@ pub fn configure(service: &mut web::ServiceConfig) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::path::{Path, PathBuf};
-
     use super::*;
+    use crate::source_code;
 
     const LONGEST_HANDLER: usize = 25;
 
-    /// The files of this folder without their tests, by name.
-    fn sources() -> BTreeMap<String, String> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
-        let (mut found, mut folders) = (BTreeMap::new(), vec![root.clone()]);
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path: PathBuf = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                let source = std::fs::read_to_string(&path).unwrap();
-                let product = source.split("#[cfg(test)]\nmod tests").next().unwrap();
-                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, product.to_owned());
-            }
-        }
-        found
+    /// The files of this folder without their tests, by path.
+    fn sources() -> Vec<(String, String)> {
+        let product = |text: String| text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
+        let files = source_code::below("src/http").into_iter();
+        files.map(|(path, text)| (path, product(text))).collect()
     }
 
     /// From its name to the brace that ends it.
-    fn length_of(handler: &str, sources: &BTreeMap<String, String>) -> Option<usize> {
+    fn length_of(handler: &str, sources: &[(String, String)]) -> Option<usize> {
         let begin = format!("pub async fn {handler}(");
         let body = sources
-            .values()
-            .find_map(|source| Some(&source[source.find(&begin)?..]))?;
+            .iter()
+            .find_map(|(_, source)| Some(&source[source.find(&begin)?..]))?;
         body.lines().position(|line| line == "}").map(|last| last + 1)
     }
 

@@ -1,7 +1,6 @@
 //! What only this module does stays here: who may do what is asked of `access`, and what is written is asked about once
 //! more in its transaction.
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::source_code;
 
 /// Where a role is named for another reason than to decide what somebody may do.
 const NAME_ROLES: &[(&str, &str)] = &[
@@ -25,29 +24,14 @@ const WRITE_BY_THEMSELVES: &[(&str, &str)] = &[
     ("src/http/sign_in.rs", "a logout ends only what was presented"),
 ];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
 /// The sources below a folder with their paths, without comments and line breaks between the parts of a call.
 fn code_below(folder: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    sources(&root.join(folder), &mut files);
-    let code = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap();
+    let code = |text: String| {
         let lines = text.lines().map(str::trim);
         lines.filter(|line| !line.starts_with("//")).collect::<String>()
     };
-    let name = |path: &PathBuf| path.strip_prefix(root).unwrap().display().to_string();
-    files.iter().map(|path| (name(path), code(path))).collect()
+    let files = source_code::below(folder).into_iter();
+    files.map(|(path, text)| (path, code(text))).collect()
 }
 
 fn is_among(named: &[(&str, &str)], path: &str) -> bool {
